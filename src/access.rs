@@ -1,0 +1,138 @@
+//! Which role a caller has: a cache in front of the store, so that a write costs no extra read.
+//!
+//! Owns the cache and its freshness: an entry lives for at most `ROLE_CACHE_TTL` and goes at once
+//! when a control message says so. Only roles are cached, never their absence, so that whoever was
+//! just let in is in.
+
+use std::{sync::Arc, time::Instant};
+
+use quick_cache::sync::Cache;
+
+use crate::{
+    bus::ControlMessage,
+    error::{Error, ErrorCode},
+    limits,
+    model::{DrawingId, Role, UserId},
+    store::{Store, StoreError},
+};
+
+/// Answers for roles.
+#[derive(Clone)]
+pub struct Access {
+    store: Arc<dyn Store>,
+    /// Roles and when they were read.
+    roles: Arc<Cache<(DrawingId, UserId), (Role, Instant)>>,
+}
+
+impl Access {
+    /// An empty cache in front of `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, roles: Arc::new(Cache::new(limits::ROLE_CACHE_ENTRIES)) }
+    }
+
+    /// The role of `user` on `drawing`, at most `ROLE_CACHE_TTL` old.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn role(&self, drawing: DrawingId, user: &UserId) -> Result<Option<Role>, StoreError> {
+        let key = (drawing, user.clone());
+        match self.roles.get(&key) {
+            Some((role, read_at)) if read_at.elapsed() < limits::ROLE_CACHE_TTL => Ok(Some(role)),
+            _ => self.fresh_role(drawing, user).await,
+        }
+    }
+
+    /// The role as the store has it now.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn fresh_role(&self, drawing: DrawingId, user: &UserId) -> Result<Option<Role>, StoreError> {
+        // Counted from before the read, so that the answer is never older than the entry says.
+        let read_at = Instant::now();
+        let role = self.store.role(drawing, user).await?;
+        let key = (drawing, user.clone());
+        match role {
+            Some(role) => self.roles.insert(key, (role, read_at)),
+            None => drop(self.roles.remove(&key)),
+        }
+        Ok(role)
+    }
+
+    /// The role of `user`, of which `permits` must hold. What a cached role does not permit is
+    /// looked up afresh first: it may have been raised a moment ago.
+    ///
+    /// # Errors
+    /// `not_found` without a role, what `permits` returned when it does not suffice.
+    pub async fn require<E>(
+        &self,
+        drawing: DrawingId,
+        user: &UserId,
+        permits: impl Fn(Role) -> Result<(), E>,
+    ) -> Result<Role, Error>
+    where
+        Error: From<E>,
+    {
+        let is_permitted = |role: &Option<Role>| role.is_some_and(|role| permits(role).is_ok());
+        let mut role = self.role(drawing, user).await?;
+        if role.is_some() && !is_permitted(&role) {
+            role = self.fresh_role(drawing, user).await?;
+        }
+        let role = role.ok_or_else(|| Error::not_found("the drawing"))?;
+        permits(role)?;
+        Ok(role)
+    }
+
+    /// Any role will do.
+    ///
+    /// # Errors
+    /// `not_found` without a role.
+    pub async fn require_member(&self, drawing: DrawingId, user: &UserId) -> Result<Role, Error> {
+        self.require(drawing, user, |_| Ok::<(), Error>(())).await
+    }
+
+    /// Only a role that may manage will do.
+    ///
+    /// # Errors
+    /// `not_found` without a role, `forbidden` with another.
+    pub async fn require_manager(&self, drawing: DrawingId, user: &UserId) -> Result<Role, Error> {
+        let permits = |role: Role| {
+            let refuse = || Error::new(ErrorCode::Forbidden, "only an owner may do this");
+            role.may_manage().then_some(()).ok_or_else(refuse)
+        };
+        self.require(drawing, user, permits).await
+    }
+
+    /// Forgets what a control message makes outdated.
+    pub fn apply(&self, message: &ControlMessage) {
+        match message {
+            ControlMessage::Role { drawing_id, user_id, .. } => {
+                self.roles.remove(&(*drawing_id, user_id.clone()));
+            }
+            ControlMessage::Deleted { drawing_id } => {
+                self.roles.retain(|(drawing, _), _| drawing != drawing_id);
+            }
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(error) => {
+                tracing::warn!(%error, "the store is unavailable");
+                Self::new(ErrorCode::StoreUnavailable, "the store does not answer; try again")
+            }
+            StoreError::Failed(_) | StoreError::Corrupt(_) => {
+                tracing::error!(%error, "the store failed");
+                Self::new(ErrorCode::Internal, "the store failed")
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").finish_non_exhaustive()
+    }
+}

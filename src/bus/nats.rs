@@ -1,0 +1,201 @@
+//! The bus over NATS core subjects: `revcast.<drawing_id>.ops` and `revcast.<drawing_id>.control`.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_nats::{Client, Event, connection::State};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt, stream};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::{Bus, ControlMessage, Delivery, OpsMessage, Subscription};
+use crate::{limits, model::DrawingId, telemetry::Metrics};
+
+/// Where NATS is, and how to be let in.
+#[derive(Clone)]
+pub struct NatsOptions {
+    /// Addresses separated by commas; user and password, or a token, may stand in each.
+    pub url: String,
+}
+
+/// A bus over NATS. It connects in the background and reconnects by itself for ever.
+#[derive(Clone)]
+pub struct NatsBus {
+    client: Client,
+    confirmations: Arc<Confirmations>,
+    metrics: Arc<Metrics>,
+}
+
+/// Answers whether the server has taken in all that was sent to it before: a message to ourselves
+/// comes back only after it.
+struct Confirmations {
+    /// Where the messages to ourselves go.
+    inbox: String,
+    next: AtomicU64,
+    /// Who waits for which message. The lock is held for one map operation.
+    waiting: Mutex<HashMap<u64, oneshot::Sender<()>>>,
+}
+
+impl NatsBus {
+    /// Starts connecting. Returns when connected, or after `NATS_CONNECT_TIMEOUT` without.
+    ///
+    /// # Errors
+    /// When the address cannot be understood.
+    pub async fn connect(
+        options: &NatsOptions,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, async_nats::ConnectError> {
+        let client = async_nats::ConnectOptions::new()
+            .name("revcast")
+            .retry_on_initial_connect()
+            .ping_interval(limits::NATS_PING_INTERVAL)
+            .connection_timeout(limits::NATS_CONNECT_TIMEOUT)
+            .reconnect_delay_callback(|attempt| {
+                let millis = 50u64.saturating_mul(1 << attempt.min(10));
+                std::time::Duration::from_millis(millis).min(limits::NATS_RECONNECT_MAX)
+            })
+            .client_capacity(limits::PUBLISH_QUEUE_MESSAGES)
+            .subscription_capacity(limits::SUBSCRIPTION_MESSAGES)
+            .event_callback(|event| async move { log_event(&event) })
+            .connect(split_addresses(&options.url))
+            .await?;
+        let inbox = format!("_INBOX.revcast.{}", Uuid::new_v4().simple());
+        let confirmations =
+            Arc::new(Confirmations { inbox, next: AtomicU64::new(0), waiting: Mutex::default() });
+        let bus = Self { client, confirmations, metrics };
+        bus.listen_to_ourselves().await;
+        // The first connection is worth a short wait: what follows then starts with a live bus.
+        bus.confirm(limits::NATS_CONNECT_TIMEOUT).await;
+        Ok(bus)
+    }
+
+    async fn listen_to_ourselves(&self) {
+        let Ok(mut replies) = self.client.subscribe(format!("{}.*", self.confirmations.inbox)).await else {
+            return;
+        };
+        let confirmations = Arc::downgrade(&self.confirmations);
+        // Ends with the client, whose last handle goes with the bus.
+        tokio::spawn(async move {
+            while let Some(reply) = replies.next().await {
+                let Some(confirmations) = confirmations.upgrade() else { return };
+                let number = reply.subject.rsplit('.').next().and_then(|n| n.parse::<u64>().ok());
+                if let Some(waiter) = number.and_then(|n| confirmations.take(n)) {
+                    // The waiter may have given up.
+                    let _ = waiter.send(());
+                }
+            }
+        });
+    }
+
+    /// Waits until the server has taken in all that was sent to it so far; false after `timeout`.
+    async fn confirm(&self, timeout: std::time::Duration) -> bool {
+        let number = self.confirmations.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        self.confirmations.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(number, sender);
+        let subject = format!("{}.{number}", self.confirmations.inbox);
+        let round_trip =
+            async { self.client.publish(subject, Bytes::new()).await.is_ok() && receiver.await.is_ok() };
+        let is_confirmed = tokio::time::timeout(timeout, round_trip).await.unwrap_or(false);
+        self.confirmations.take(number);
+        is_confirmed
+    }
+
+    /// Hands a message to the client if that can be done at once; counts it as lost otherwise.
+    fn publish(&self, subject: String, payload: Bytes) {
+        // Without a connection it would wait for the reconnect, and rooms read the store before that.
+        let is_sent = self.is_connected()
+            && matches!(self.client.publish(subject, payload).now_or_never(), Some(Ok(())));
+        if !is_sent {
+            self.metrics.publish_failures.increment(1);
+        }
+    }
+
+    async fn subscribe<T: Send + 'static>(
+        &self,
+        subject: String,
+        decode: impl Fn(async_nats::Message) -> Option<T> + Send + Sync + 'static,
+    ) -> Subscription<T> {
+        match self.client.subscribe(subject).await {
+            Ok(messages) => {
+                self.confirm(limits::BUS_CONFIRM_TIMEOUT).await;
+                // What cannot be read is of another version, and as good as lost.
+                messages.filter_map(move |m| std::future::ready(decode(m).map(Delivery::Message))).boxed()
+            }
+            // The client is closed for good, which happens only when the process ends.
+            Err(_) => stream::pending().boxed(),
+        }
+    }
+}
+
+impl Confirmations {
+    fn take(&self, number: u64) -> Option<oneshot::Sender<()>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&number)
+    }
+}
+
+#[async_trait]
+impl Bus for NatsBus {
+    fn publish_ops(&self, message: OpsMessage) {
+        self.publish(format!("revcast.{}.ops", message.drawing_id), message.encode());
+    }
+
+    fn publish_control(&self, message: ControlMessage) {
+        match serde_json::to_vec(&message) {
+            Ok(json) => self.publish(format!("revcast.{}.control", message.drawing_id()), json.into()),
+            Err(_) => self.metrics.publish_failures.increment(1),
+        }
+    }
+
+    async fn subscribe_ops(&self, drawing: DrawingId) -> Subscription<OpsMessage> {
+        self.subscribe(format!("revcast.{drawing}.ops"), move |m| OpsMessage::decode(drawing, m.payload))
+            .await
+    }
+
+    async fn subscribe_control(&self) -> Subscription<ControlMessage> {
+        self.subscribe("revcast.*.control".to_owned(), |m| serde_json::from_slice(&m.payload).ok()).await
+    }
+
+    fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
+    async fn flush(&self) {
+        if self.is_connected() {
+            self.confirm(limits::BUS_CONFIRM_TIMEOUT).await;
+        }
+    }
+}
+
+fn split_addresses(url: &str) -> Vec<String> {
+    url.split(',').map(|address| address.trim().to_owned()).filter(|address| !address.is_empty()).collect()
+}
+
+fn log_event(event: &Event) {
+    match event {
+        Event::Connected => tracing::info!("the bus is connected"),
+        Event::Disconnected => tracing::warn!("the bus is cut; rooms read the store until it is back"),
+        Event::SlowConsumer(_) => tracing::warn!("a subscription was too slow; its room reads the store"),
+        other => tracing::warn!(event = %other, "the bus reports"),
+    }
+}
+
+impl fmt::Debug for NatsBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NatsBus").field("state", &self.client.connection_state()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for NatsOptions {
+    /// The address may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NatsOptions").finish_non_exhaustive()
+    }
+}

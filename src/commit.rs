@@ -1,0 +1,275 @@
+//! Group commit: what waits together is written together.
+//!
+//! Owns the bounded queues in front of the store and the tasks that empty them. While a writer has
+//! a batch in the store, the next one gathers in its queue; no timer delays a lone request. Each
+//! drawing belongs to one writer, so its ops are committed in the order in which they came.
+//!
+//! It publishes what it committed and then answers. It knows no rooms.
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    bus::{Bus, OpsMessage},
+    limits,
+    model::{CommittedOp, DrawingId, Epoch, Revision},
+    store::{AppendOutcome, AppendRequest, Appended, OpOutcome, Refusal, Store, StoreError},
+    telemetry::Metrics,
+};
+
+/// The way into the log. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Committer {
+    /// One queue a writer, each of `COMMIT_QUEUE_REQUESTS`; a request for a full one is refused.
+    queues: Arc<[mpsc::Sender<Job>]>,
+    /// Bytes that may still be queued; a request that finds too few is refused.
+    bytes: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+}
+
+/// A request whose ops are in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The epoch of the revisions.
+    pub epoch: Epoch,
+    /// The head of the drawing after the batch.
+    pub head: Revision,
+    /// One an op, in order.
+    pub ops: Vec<OpOutcome>,
+}
+
+/// Why a request was not committed, or not known to be.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Too much is waiting already.
+    #[error("the commit queue is full")]
+    Overloaded,
+    /// The server is stopping.
+    #[error("the server is stopping")]
+    Draining,
+    /// The log refused it; nothing was written.
+    #[error("the log refused the request")]
+    Refused(Epoch, Refusal),
+    /// The store failed; the request may be sent again as it is.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+}
+
+/// One request on its way.
+#[derive(Debug)]
+struct Job {
+    request: AppendRequest,
+    /// Closed when the client hung up, which changes nothing for the batch.
+    reply: oneshot::Sender<Result<Committed, CommitError>>,
+    queued_at: Instant,
+    _bytes: OwnedSemaphorePermit,
+}
+
+impl Committer {
+    /// Starts `writers` writers on `tasks`. After `shutdown` they refuse what is new, finish what
+    /// is queued, and end.
+    #[must_use]
+    pub fn start(
+        store: &Arc<dyn Store>,
+        bus: &Arc<dyn Bus>,
+        metrics: &Arc<Metrics>,
+        writers: usize,
+        tasks: &TaskTracker,
+        shutdown: &CancellationToken,
+    ) -> Self {
+        let queues = (0..writers.max(1))
+            .map(|_| {
+                let (sender, receiver) = mpsc::channel(limits::COMMIT_QUEUE_REQUESTS);
+                let writer = Writer { store: store.clone(), bus: bus.clone(), metrics: metrics.clone() };
+                tasks.spawn(writer.run(receiver, shutdown.clone()));
+                sender
+            })
+            .collect();
+        Self { queues, bytes: Arc::new(Semaphore::new(limits::COMMIT_QUEUE_BYTES)), metrics: metrics.clone() }
+    }
+
+    /// Queues a request and waits for its outcome.
+    ///
+    /// # Errors
+    /// See [`CommitError`].
+    pub async fn commit(&self, request: AppendRequest) -> Result<Committed, CommitError> {
+        let size: usize = request.ops.iter().map(|op| op.body.len()).sum();
+        let size = u32::try_from(size).map_err(|_| CommitError::Overloaded)?;
+        let overloaded = || {
+            self.metrics.overloads.increment(1);
+            CommitError::Overloaded
+        };
+        let bytes = self.bytes.clone().try_acquire_many_owned(size).map_err(|_| overloaded())?;
+        let (reply, outcome) = oneshot::channel();
+        let queue = &self.queues[self.writer_of(request.drawing_id)];
+        let job = Job { request, reply, queued_at: Instant::now(), _bytes: bytes };
+        match queue.try_send(job) {
+            Ok(()) => self.metrics.queue_depth.increment(1),
+            Err(mpsc::error::TrySendError::Full(_)) => return Err(overloaded()),
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(CommitError::Draining),
+        }
+        outcome.await.unwrap_or(Err(CommitError::Draining))
+    }
+
+    fn writer_of(&self, drawing: DrawingId) -> usize {
+        let mut hasher = DefaultHasher::new();
+        drawing.hash(&mut hasher);
+        let writers = self.queues.len() as u64;
+        usize::try_from(hasher.finish() % writers).unwrap_or_default()
+    }
+}
+
+/// Empties one queue into the store.
+struct Writer {
+    store: Arc<dyn Store>,
+    bus: Arc<dyn Bus>,
+    metrics: Arc<Metrics>,
+}
+
+impl Writer {
+    async fn run(self, mut queue: mpsc::Receiver<Job>, shutdown: CancellationToken) {
+        let mut batch = Vec::new();
+        loop {
+            let first = tokio::select! {
+                biased;
+                job = queue.recv() => job,
+                // What is queued by now is still received, and then `None`.
+                () = shutdown.cancelled(), if !queue.is_closed() => {
+                    queue.close();
+                    continue;
+                }
+            };
+            let Some(first) = first else { return };
+            let mut ops = first.request.ops.len();
+            batch.push(first);
+            while ops < limits::MAX_BATCH_OPS && batch.len() < limits::MAX_BATCH_REQUESTS {
+                let Ok(job) = queue.try_recv() else { break };
+                ops += job.request.ops.len();
+                batch.push(job);
+            }
+            self.metrics.queue_depth.decrement(as_f64(batch.len()));
+            self.metrics.batch_requests.record(as_f64(batch.len()));
+            self.metrics.batch_ops.record(as_f64(ops));
+            self.write(std::mem::take(&mut batch)).await;
+        }
+    }
+
+    async fn write(&self, batch: Vec<Job>) {
+        let (requests, waiting): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|job| (job.request, (job.reply, job.queued_at, job._bytes))).unzip();
+        let results = self.append(&requests).await;
+        for ((reply, queued_at, _bytes), result) in waiting.into_iter().zip(results) {
+            self.metrics.commit_seconds.record(queued_at.elapsed().as_secs_f64());
+            // The client may have hung up; its ops are committed all the same.
+            let _ = reply.send(result);
+        }
+    }
+
+    /// Appends, publishes, and returns one result a request.
+    async fn append(&self, requests: &[AppendRequest]) -> Vec<Result<Committed, CommitError>> {
+        let now_ms = now_ms();
+        match self.append_patiently(requests, now_ms).await {
+            Ok(appended) => {
+                self.publish(requests, &appended, now_ms);
+                self.count(&appended);
+                let epoch = appended.epoch;
+                appended.outcomes.into_iter().map(|outcome| into_result(epoch, outcome)).collect()
+            }
+            // The statement failed, not the connection: it may be one request's fault, and its
+            // neighbours should not pay for it.
+            Err(StoreError::Failed(_)) if requests.len() > 1 => {
+                let mut results = Vec::with_capacity(requests.len());
+                for request in requests {
+                    results.extend(Box::pin(self.append(std::slice::from_ref(request))).await);
+                }
+                results
+            }
+            Err(error) => {
+                tracing::error!(%error, requests = requests.len(), "a batch was not committed");
+                let error = Arc::new(error);
+                requests.iter().map(|_| Err(CommitError::Store(error.clone()))).collect()
+            }
+        }
+    }
+
+    /// Appends again when the connection broke or the database asks for it. That is safe: ops that
+    /// an attempt committed before it broke are duplicates for the next.
+    async fn append_patiently(
+        &self,
+        requests: &[AppendRequest],
+        now_ms: i64,
+    ) -> Result<Appended, StoreError> {
+        let started = Instant::now();
+        let mut attempt = 1;
+        loop {
+            match self.store.append(requests, now_ms).await {
+                Err(StoreError::Unavailable(error))
+                    if attempt < limits::COMMIT_ATTEMPTS && started.elapsed() < limits::COMMIT_PATIENCE =>
+                {
+                    tracing::warn!(%error, attempt, "the store broke off; appending again");
+                    attempt += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Tells the rooms what is new, one message a drawing.
+    fn publish(&self, requests: &[AppendRequest], appended: &Appended, now_ms: i64) {
+        let mut ranges: BTreeMap<DrawingId, Vec<CommittedOp>> = BTreeMap::new();
+        for (request, outcome) in requests.iter().zip(&appended.outcomes) {
+            let AppendOutcome::Accepted { ops, .. } = outcome else { continue };
+            for (op, outcome) in request.ops.iter().zip(ops) {
+                if let OpOutcome::Committed(revision) = *outcome {
+                    let committed = CommittedOp::new(revision, &request.actor, now_ms, &op.body);
+                    ranges.entry(request.drawing_id).or_default().push(committed);
+                }
+            }
+        }
+        for (drawing_id, ops) in ranges {
+            if let Some(message) = OpsMessage::new(drawing_id, appended.epoch, ops) {
+                self.bus.publish_ops(message);
+            }
+        }
+    }
+
+    fn count(&self, appended: &Appended) {
+        for outcome in &appended.outcomes {
+            match outcome {
+                AppendOutcome::Accepted { ops, .. } => {
+                    let committed = ops.iter().filter(|op| matches!(op, OpOutcome::Committed(_))).count();
+                    self.metrics.commits.increment(1);
+                    self.metrics.ops.increment(committed as u64);
+                    self.metrics.duplicates.increment((ops.len() - committed) as u64);
+                }
+                AppendOutcome::Refused(_) => self.metrics.refusals.increment(1),
+            }
+        }
+    }
+}
+
+fn into_result(epoch: Epoch, outcome: AppendOutcome) -> Result<Committed, CommitError> {
+    match outcome {
+        AppendOutcome::Accepted { head, ops } => Ok(Committed { epoch, head, ops }),
+        AppendOutcome::Refused(refusal) => Err(CommitError::Refused(epoch, refusal)),
+    }
+}
+
+/// The server's clock, in milliseconds since 1970.
+#[must_use]
+pub fn now_ms() -> i64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "sizes of batches are far below 2^52")]
+fn as_f64(count: usize) -> f64 {
+    count as f64
+}

@@ -1,0 +1,167 @@
+//! The errors of the service: one stable code for each decision a client can make.
+//!
+//! Owns the codes, their status and whether a retry may succeed. It never renders a response (the
+//! `api` does) and never logs.
+
+use std::{borrow::Cow, time::Duration};
+
+use crate::{
+    limits,
+    model::{Epoch, Fault, Revision},
+};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal, $title:literal;)+) => {
+        /// What went wrong, in the form that clients act on.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ErrorCode { $($(#[$doc])* $variant,)+ }
+
+        impl ErrorCode {
+            /// Every code, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The `code` of a problem body or of a socket `error`.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// The HTTP status that carries this code.
+            #[must_use]
+            pub fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)+ }
+            }
+
+            /// A short summary that is the same for every occurrence.
+            #[must_use]
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The body is no JSON, or not of the documented shape.
+    InvalidRequest = "invalid_request", 400, "The request is malformed";
+    /// The bearer token or ticket is missing, damaged, expired or signed by an unknown key.
+    Unauthenticated = "unauthenticated", 401, "A valid token is required";
+    /// The caller's role does not allow this.
+    Forbidden = "forbidden", 403, "The role does not allow this";
+    /// An op names a unit that another actor began.
+    UnitForbidden = "unit_forbidden", 403, "The undo unit belongs to another actor";
+    /// There is no such thing, or the caller may not know of it.
+    NotFound = "not_found", 404, "Not found";
+    /// The path exists, the method does not.
+    MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed here";
+    /// The `op_id` is in the log already with another body.
+    OpIdConflict = "op_id_conflict", 409, "The op_id was used for another op";
+    /// `if_revision` is not the head.
+    RevisionConflict = "revision_conflict", 409, "The drawing has moved on";
+    /// The unit lies below the undo horizon.
+    UnitClosed = "unit_closed", 409, "The undo unit is closed";
+    /// The `drawing_id` is or was another drawing.
+    DrawingIdTaken = "drawing_id_taken", 409, "The drawing_id is taken";
+    /// The change would leave a drawing without an owner.
+    LastOwner = "last_owner", 409, "A drawing needs an owner";
+    /// The position belongs to another epoch.
+    EpochChanged = "epoch_changed", 410, "The epoch has changed";
+    /// The position is ahead of the head.
+    RevisionAhead = "revision_ahead", 410, "The position is ahead of the log";
+    /// The body, the op, or the number of ops is over its limit.
+    TooLarge = "too_large", 413, "Too large";
+    /// The content type of the body is not understood.
+    UnsupportedMediaType = "unsupported_media_type", 415, "Unsupported media type";
+    /// At least one op is invalid; nothing was committed.
+    InvalidOp = "invalid_op", 422, "An op is invalid";
+    /// A field has the right type and an unacceptable value.
+    InvalidField = "invalid_field", 422, "A field is invalid";
+    /// An op names a unit that is not in the log.
+    UnknownUnit = "unknown_unit", 422, "The undo unit is unknown";
+    /// The caller writes faster than allowed.
+    RateLimited = "rate_limited", 429, "Too many writes";
+    /// The server failed; the request may or may not have taken effect.
+    Internal = "internal", 500, "Internal error";
+    /// Too much is waiting to be written.
+    Overloaded = "overloaded", 503, "The server is overloaded";
+    /// The store does not answer.
+    StoreUnavailable = "store_unavailable", 503, "The store is unavailable";
+    /// The issuer's keys cannot be read.
+    IdentityUnavailable = "identity_unavailable", 503, "Tokens cannot be verified at present";
+    /// The request was not answered within its time.
+    Timeout = "timeout", 503, "The request took too long";
+    /// The server is stopping.
+    Draining = "draining", 503, "The server is stopping";
+    /// An op was sent over the socket.
+    WriteOverRest = "write_over_rest", 400, "Ops are committed with POST";
+    /// The socket follows as many drawings as it may.
+    TooManySubscriptions = "too_many_subscriptions", 429, "Too many subscriptions";
+}
+
+impl ErrorCode {
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub fn retryable(self) -> bool {
+        matches!(self.status(), 429 | 500 | 503) && self != Self::TooManySubscriptions
+    }
+}
+
+/// A failed request, with all that its problem body will say.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}: {detail}", code.as_str())]
+pub struct Error {
+    /// Decides the status and what the client does.
+    pub code: ErrorCode,
+    /// What happened this time, for a person; never a payload, never a token.
+    pub detail: Cow<'static, str>,
+    /// The parts of the request at fault.
+    pub faults: Vec<Fault>,
+    /// How long to wait before a retry.
+    pub retry_after: Option<Duration>,
+    /// The epoch and head of the log, where they help the client to go on.
+    pub head: Option<(Epoch, Revision)>,
+}
+
+impl Error {
+    /// An error with its explanation.
+    pub fn new(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        let retry_after = (code.status() == 503).then_some(limits::RETRY_AFTER);
+        Self { code, detail: detail.into(), faults: Vec::new(), retry_after, head: None }
+    }
+
+    /// The answer for what does not exist or may not be known of.
+    #[must_use]
+    pub fn not_found(what: &'static str) -> Self {
+        Self::new(ErrorCode::NotFound, format!("{what} does not exist, or you have no role on it"))
+    }
+
+    /// A field of the request body with an unacceptable value.
+    pub fn field(pointer: &str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self::new(ErrorCode::InvalidField, detail.clone()).with_fault(Fault::new(pointer, detail))
+    }
+
+    /// Names the part of the request at fault.
+    #[must_use]
+    pub fn with_fault(mut self, fault: Fault) -> Self {
+        self.faults.push(fault);
+        self
+    }
+
+    /// Says how long to wait before a retry.
+    #[must_use]
+    pub fn with_retry_after(mut self, pause: Duration) -> Self {
+        self.retry_after = Some(pause);
+        self
+    }
+
+    /// Tells the client where the log stands.
+    #[must_use]
+    pub fn with_head(mut self, epoch: Epoch, revision: Revision) -> Self {
+        self.head = Some((epoch, revision));
+        self
+    }
+}
+
+/// The result of everything a request may fail at.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,399 @@
+//! Drawings, members, links and reads: the SQL that both back ends understand alike.
+//!
+//! Owns every statement that is not part of appending. A macro, because sqlx's types differ by
+//! database while the statements do not: each back end expands it once.
+
+/// Expands to `impl Store` for a back end with two pools, `read` and `write`, which may be the same,
+/// and three methods of its own: `begin_write`, `append_batch` and `read_heads`.
+macro_rules! impl_store {
+    ($backend:ty) => {
+        #[async_trait]
+        impl Store for $backend {
+        async fn append(&self, batch: &[AppendRequest], now_ms: i64) -> Result<Appended, StoreError> {
+            self.append_batch(batch, now_ms).await
+        }
+
+        async fn heads(&self, drawings: &[DrawingId]) -> Result<Heads, StoreError> {
+            self.read_heads(drawings).await
+        }
+
+        async fn read(&self, range: &ReadRange) -> Result<Option<LogPage>, StoreError> {
+            let rows = sqlx::query_as::<_, (Uuid, i64, Option<i64>, Option<String>, Option<i64>, Option<String>)>(
+                "SELECT m.epoch, h.revision, p.revision, p.actor, p.ts, p.body
+                   FROM heads h CROSS JOIN meta m
+                   LEFT JOIN (SELECT revision, actor, ts, body,
+                                     sum(octet_length(body)) OVER (ORDER BY revision) - octet_length(body) AS bytes_before
+                                FROM (SELECT revision, actor, ts, body FROM ops
+                                       WHERE drawing_id = $1 AND revision > $2 AND revision <= $3
+                                       ORDER BY revision LIMIT $4) AS o) AS p
+                     ON p.bytes_before < $5
+                  WHERE h.drawing_id = $1
+                  ORDER BY p.revision",
+            )
+            .bind(range.drawing_id.0)
+            .bind(revision_to_sql(range.after))
+            .bind(range.until.map_or(i64::MAX, revision_to_sql))
+            .bind(i64::from(range.limit))
+            .bind(i64::try_from(range.max_bytes).unwrap_or(i64::MAX))
+            .fetch_all(&self.read)
+            .await?;
+            let Some((epoch, head, ..)) = rows.first() else { return Ok(None) };
+            let (epoch, head) = (Epoch(*epoch), revision_from_sql(*head)?);
+            let mut ops = Vec::with_capacity(rows.len());
+            for row in rows {
+                if let (_, _, Some(revision), Some(actor), Some(ts), Some(body)) = row {
+                    ops.push(StoredOp { revision: revision_from_sql(revision)?, actor, ts, body });
+                }
+            }
+            Ok(Some(LogPage { epoch, head, ops }))
+        }
+
+        async fn meta(&self) -> Result<Meta, StoreError> {
+            let (epoch, server_key) = sqlx::query_as::<_, (Uuid, Uuid)>("SELECT epoch, server_key FROM meta")
+                .fetch_one(&self.read)
+                .await?;
+            Ok(Meta { epoch: Epoch(epoch), server_key })
+        }
+
+        async fn new_epoch(&self) -> Result<Epoch, StoreError> {
+            let epoch = Uuid::new_v4();
+            sqlx::query("UPDATE meta SET epoch = $1").bind(epoch).execute(&self.write).await?;
+            Ok(Epoch(epoch))
+        }
+
+        async fn create_drawing(
+            &self,
+            id: DrawingId,
+            title: &str,
+            owner: &UserId,
+            now_ms: i64,
+        ) -> Result<CreateOutcome, StoreError> {
+            let mut tx = self.begin_write().await?;
+            let inserted = sqlx::query(
+                "INSERT INTO drawings (drawing_id, title, created_by, created_at, updated_at)
+                 VALUES ($1, $2, $3, $4, $4) ON CONFLICT DO NOTHING",
+            )
+            .bind(id.0)
+            .bind(title)
+            .bind(owner.as_str())
+            .bind(now_ms)
+            .execute(&mut *tx)
+            .await?;
+            if inserted.rows_affected() == 0 {
+                let (created_by, deleted_at) = sqlx::query_as::<_, (String, Option<i64>)>(
+                    "SELECT created_by, deleted_at FROM drawings WHERE drawing_id = $1",
+                )
+                .bind(id.0)
+                .fetch_one(&mut *tx)
+                .await?;
+                let is_same = created_by == owner.as_str() && deleted_at.is_none();
+                return Ok(if is_same { CreateOutcome::Exists } else { CreateOutcome::Taken });
+            }
+            sqlx::query("INSERT INTO heads (drawing_id) VALUES ($1)").bind(id.0).execute(&mut *tx).await?;
+            sqlx::query("INSERT INTO members (drawing_id, user_id, role) VALUES ($1, $2, 'owner')")
+                .bind(id.0)
+                .bind(owner.as_str())
+                .execute(&mut *tx)
+                .await?;
+            tx.commit().await?;
+            Ok(CreateOutcome::Created)
+        }
+
+        async fn drawing(&self, id: DrawingId, user: &UserId) -> Result<Option<Drawing>, StoreError> {
+            let row = sqlx::query_as::<_, DrawingRow>(
+                "SELECT d.drawing_id, d.title, d.created_by, d.created_at, d.updated_at, x.epoch, h.revision, m.role
+                   FROM members m
+                   JOIN drawings d ON d.drawing_id = m.drawing_id
+                   JOIN heads h ON h.drawing_id = m.drawing_id
+                   CROSS JOIN meta x
+                  WHERE m.drawing_id = $1 AND m.user_id = $2",
+            )
+            .bind(id.0)
+            .bind(user.as_str())
+            .fetch_optional(&self.read)
+            .await?;
+            row.map(Drawing::try_from).transpose()
+        }
+
+        async fn drawings(
+            &self,
+            user: &UserId,
+            cursor: Option<DrawingCursor>,
+            limit: u32,
+        ) -> Result<Vec<Drawing>, StoreError> {
+            let after = cursor.unwrap_or(DrawingCursor { created_at: i64::MAX, drawing_id: DrawingId(Uuid::max()) });
+            let rows = sqlx::query_as::<_, DrawingRow>(
+                "SELECT d.drawing_id, d.title, d.created_by, d.created_at, d.updated_at, x.epoch, h.revision, m.role
+                   FROM members m
+                   JOIN drawings d ON d.drawing_id = m.drawing_id
+                   JOIN heads h ON h.drawing_id = m.drawing_id
+                   CROSS JOIN meta x
+                  WHERE m.user_id = $1 AND (d.created_at, d.drawing_id) < ($2, $3)
+                  ORDER BY d.created_at DESC, d.drawing_id DESC
+                  LIMIT $4",
+            )
+            .bind(user.as_str())
+            .bind(after.created_at)
+            .bind(after.drawing_id.0)
+            .bind(i64::from(limit))
+            .fetch_all(&self.read)
+            .await?;
+            rows.into_iter().map(Drawing::try_from).collect()
+        }
+
+        async fn rename_drawing(&self, id: DrawingId, title: &str, now_ms: i64) -> Result<bool, StoreError> {
+            let done = sqlx::query(
+                "UPDATE drawings SET title = $2, updated_at = $3 WHERE drawing_id = $1 AND deleted_at IS NULL",
+            )
+            .bind(id.0)
+            .bind(title)
+            .bind(now_ms)
+            .execute(&self.write)
+            .await?;
+            Ok(done.rows_affected() > 0)
+        }
+
+        async fn delete_drawing(&self, id: DrawingId, now_ms: i64) -> Result<bool, StoreError> {
+            let mut tx = self.begin_write().await?;
+            let done = sqlx::query(
+                "UPDATE drawings SET deleted_at = $2, title = '' WHERE drawing_id = $1 AND deleted_at IS NULL",
+            )
+            .bind(id.0)
+            .bind(now_ms)
+            .execute(&mut *tx)
+            .await?;
+            if done.rows_affected() == 0 {
+                return Ok(false);
+            }
+            for statement in [
+                "DELETE FROM heads WHERE drawing_id = $1",
+                "DELETE FROM members WHERE drawing_id = $1",
+                "DELETE FROM links WHERE drawing_id = $1",
+                "DELETE FROM fog WHERE drawing_id = $1",
+            ] {
+                sqlx::query(statement).bind(id.0).execute(&mut *tx).await?;
+            }
+            tx.commit().await?;
+            Ok(true)
+        }
+
+        async fn purge_deleted(&self, limit: u32) -> Result<u64, StoreError> {
+            let done = sqlx::query(
+                "DELETE FROM ops WHERE (drawing_id, revision) IN (
+                     SELECT o.drawing_id, o.revision FROM drawings d JOIN ops o ON o.drawing_id = d.drawing_id
+                      WHERE d.deleted_at IS NOT NULL LIMIT $1)",
+            )
+            .bind(i64::from(limit))
+            .execute(&self.write)
+            .await?;
+            Ok(done.rows_affected())
+        }
+
+        async fn role(&self, id: DrawingId, user: &UserId) -> Result<Option<Role>, StoreError> {
+            let role = sqlx::query_scalar::<_, String>(
+                "SELECT role FROM members WHERE drawing_id = $1 AND user_id = $2",
+            )
+            .bind(id.0)
+            .bind(user.as_str())
+            .fetch_optional(&self.read)
+            .await?;
+            role.as_deref().map(role_from_sql).transpose()
+        }
+
+        async fn members(&self, id: DrawingId) -> Result<Vec<Member>, StoreError> {
+            let rows = sqlx::query_as::<_, (String, String)>(
+                "SELECT user_id, role FROM members WHERE drawing_id = $1 ORDER BY user_id",
+            )
+            .bind(id.0)
+            .fetch_all(&self.read)
+            .await?;
+            rows.into_iter()
+                .map(|(user, role)| Ok(Member { user_id: user_from_sql(&user)?, role: role_from_sql(&role)? }))
+                .collect()
+        }
+
+        async fn set_member(
+            &self,
+            id: DrawingId,
+            user: &UserId,
+            role: Option<Role>,
+            now_ms: i64,
+        ) -> Result<MemberOutcome, StoreError> {
+            let mut tx = self.begin_write().await?;
+            // Changes to the members of one drawing wait for each other at its row.
+            let locked = sqlx::query(
+                "UPDATE drawings SET updated_at = $2 WHERE drawing_id = $1 AND deleted_at IS NULL",
+            )
+            .bind(id.0)
+            .bind(now_ms)
+            .execute(&mut *tx)
+            .await?;
+            if locked.rows_affected() == 0 {
+                return Ok(MemberOutcome::NotFound);
+            }
+            let done = match role {
+                Some(role) => sqlx::query(
+                    "INSERT INTO members (drawing_id, user_id, role) VALUES ($1, $2, $3)
+                     ON CONFLICT (drawing_id, user_id) DO UPDATE SET role = excluded.role",
+                )
+                .bind(id.0)
+                .bind(user.as_str())
+                .bind(role.as_str()),
+                None => sqlx::query("DELETE FROM members WHERE drawing_id = $1 AND user_id = $2")
+                    .bind(id.0)
+                    .bind(user.as_str()),
+            }
+            .execute(&mut *tx)
+            .await?;
+            if done.rows_affected() == 0 {
+                return Ok(MemberOutcome::NotFound);
+            }
+            let owners = sqlx::query_scalar::<_, i64>(
+                "SELECT count(*) FROM members WHERE drawing_id = $1 AND role = 'owner'",
+            )
+            .bind(id.0)
+            .fetch_one(&mut *tx)
+            .await?;
+            if owners == 0 {
+                return Ok(MemberOutcome::LastOwner);
+            }
+            tx.commit().await?;
+            Ok(MemberOutcome::Changed)
+        }
+
+        async fn create_link(&self, link: &Link, token_hash: &str) -> Result<(), StoreError> {
+            sqlx::query(
+                "INSERT INTO links (link_id, token_hash, drawing_id, role, created_by, created_at, expires_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            )
+            .bind(link.link_id)
+            .bind(token_hash)
+            .bind(link.drawing_id.0)
+            .bind(link.role.as_str())
+            .bind(link.created_by.as_str())
+            .bind(link.created_at)
+            .bind(link.expires_at)
+            .execute(&self.write)
+            .await?;
+            Ok(())
+        }
+
+        async fn links(&self, id: DrawingId) -> Result<Vec<Link>, StoreError> {
+            let rows = sqlx::query_as::<_, (Uuid, String, String, i64, Option<i64>)>(
+                "SELECT link_id, role, created_by, created_at, expires_at
+                   FROM links WHERE drawing_id = $1 ORDER BY created_at, link_id",
+            )
+            .bind(id.0)
+            .fetch_all(&self.read)
+            .await?;
+            rows.into_iter()
+                .map(|(link_id, role, created_by, created_at, expires_at)| {
+                    let (role, created_by) = (role_from_sql(&role)?, user_from_sql(&created_by)?);
+                    Ok(Link { link_id, drawing_id: id, role, created_by, created_at, expires_at })
+                })
+                .collect()
+        }
+
+        async fn delete_link(&self, id: DrawingId, link_id: Uuid) -> Result<bool, StoreError> {
+            let done = sqlx::query("DELETE FROM links WHERE drawing_id = $1 AND link_id = $2")
+                .bind(id.0)
+                .bind(link_id)
+                .execute(&self.write)
+                .await?;
+            Ok(done.rows_affected() > 0)
+        }
+
+        async fn join_link(
+            &self,
+            token_hash: &str,
+            user: &UserId,
+            now_ms: i64,
+        ) -> Result<Option<(DrawingId, Role)>, StoreError> {
+            let mut tx = self.begin_write().await?;
+            let found = sqlx::query_as::<_, (Uuid, String)>(
+                "SELECT drawing_id, role FROM links
+                  WHERE token_hash = $1 AND (expires_at IS NULL OR expires_at > $2)",
+            )
+            .bind(token_hash)
+            .bind(now_ms)
+            .fetch_optional(&mut *tx)
+            .await?;
+            let Some((drawing_id, offered)) = found else { return Ok(None) };
+            let offered = role_from_sql(&offered)?;
+            // The same lock as in `set_member`; a drawing deleted meanwhile has no row to lock.
+            let locked = sqlx::query(
+                "UPDATE drawings SET updated_at = $2 WHERE drawing_id = $1 AND deleted_at IS NULL",
+            )
+            .bind(drawing_id)
+            .bind(now_ms)
+            .execute(&mut *tx)
+            .await?;
+            if locked.rows_affected() == 0 {
+                return Ok(None);
+            }
+            let present = sqlx::query_scalar::<_, String>(
+                "SELECT role FROM members WHERE drawing_id = $1 AND user_id = $2",
+            )
+            .bind(drawing_id)
+            .bind(user.as_str())
+            .fetch_optional(&mut *tx)
+            .await?;
+            let role = match present.as_deref().map(role_from_sql).transpose()? {
+                Some(present) => present.max(offered),
+                None => offered,
+            };
+            sqlx::query(
+                "INSERT INTO members (drawing_id, user_id, role) VALUES ($1, $2, $3)
+                 ON CONFLICT (drawing_id, user_id) DO UPDATE SET role = excluded.role",
+            )
+            .bind(drawing_id)
+            .bind(user.as_str())
+            .bind(role.as_str())
+            .execute(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            Ok(Some((DrawingId(drawing_id), role)))
+        }
+
+        async fn close(&self) {
+            self.read.close().await;
+            self.write.close().await;
+        }
+        }
+    };
+}
+pub(super) use impl_store;
+
+use uuid::Uuid;
+
+use super::{Drawing, StoreError, revision_from_sql};
+use crate::model::{DrawingId, Epoch, Role, UserId};
+
+/// A drawing as both databases return it.
+pub(super) type DrawingRow = (Uuid, String, String, i64, i64, Uuid, i64, String);
+
+impl TryFrom<DrawingRow> for Drawing {
+    type Error = StoreError;
+
+    fn try_from(row: DrawingRow) -> Result<Self, StoreError> {
+        let (drawing_id, title, created_by, created_at, updated_at, epoch, head, role) = row;
+        Ok(Self {
+            drawing_id: DrawingId(drawing_id),
+            title,
+            created_by: user_from_sql(&created_by)?,
+            created_at,
+            updated_at,
+            epoch: Epoch(epoch),
+            head: revision_from_sql(head)?,
+            role: role_from_sql(&role)?,
+        })
+    }
+}
+
+pub(super) fn role_from_sql(text: &str) -> Result<Role, StoreError> {
+    text.parse().map_err(|_| StoreError::Corrupt("role"))
+}
+
+pub(super) fn user_from_sql(text: &str) -> Result<UserId, StoreError> {
+    text.parse().map_err(|_| StoreError::Corrupt("user id"))
+}

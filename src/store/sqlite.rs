@@ -1,0 +1,252 @@
+//! The store on an SQLite file: write-ahead log, `synchronous=FULL`, one writer.
+//!
+//! There is one connection that writes and a few that read. A batch is one `BEGIN IMMEDIATE`
+//! transaction of a handful of statements, whatever it holds.
+
+use std::{path::Path, str::FromStr};
+
+use async_trait::async_trait;
+use sqlx::{
+    Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use uuid::Uuid;
+
+use super::{
+    AppendRequest, Appended, CreateOutcome, Drawing, DrawingCursor, Heads, Link, LogPage, Member,
+    MemberOutcome, Meta, PoolOptions, ReadRange, Store, StoreError, StoredOp,
+    directory::{DrawingRow, impl_store, role_from_sql, user_from_sql},
+    resolve::{Insert, Known, Resolution, resolve},
+    revision_from_sql, revision_to_sql,
+};
+use crate::{
+    limits,
+    model::{DrawingId, Epoch, Role, UserId},
+};
+
+/// Rows inserted by one statement, largest first: a batch is cut into these, so that each
+/// statement is prepared once.
+const INSERT_ROWS: [usize; 4] = [64, 16, 4, 1];
+
+/// The store on an SQLite file.
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    read: SqlitePool,
+    /// One connection: SQLite has one writer, and it should wait here rather than in the file.
+    write: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens the file of a `sqlite:` URL, creating it and its folder where they are missing, and
+    /// brings the schema up to date under a lock of the file system.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or a migration fails.
+    pub async fn connect(url: &str, options: PoolOptions) -> Result<Self, StoreError> {
+        let connect = SqliteConnectOptions::from_str(url)?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(limits::STATEMENT_TIMEOUT);
+        let file = connect.get_filename().to_owned();
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
+        }
+        let pool = |max| {
+            SqlitePoolOptions::new()
+                .max_connections(max)
+                .acquire_timeout(limits::STORE_ACQUIRE_TIMEOUT)
+                .test_before_acquire(false)
+                .connect_lazy_with(connect.clone())
+        };
+        let store = Self { read: pool(options.max_connections.max(1)), write: pool(1) };
+        store.migrate(&file).await?;
+        Ok(store)
+    }
+
+    async fn migrate(&self, file: &Path) -> Result<(), StoreError> {
+        let mut lock_name = file.as_os_str().to_owned();
+        lock_name.push(".migrate");
+        let lock = tokio::task::spawn_blocking(move || {
+            let lock = std::fs::File::create(lock_name)?;
+            lock.lock()?;
+            Ok(lock)
+        });
+        let lock = lock.await.map_err(|_| sqlx::Error::WorkerCrashed)?.map_err(sqlx::Error::Io)?;
+        let outcome = sqlx::migrate!("migrations/sqlite").run(&self.write).await;
+        drop(lock);
+        outcome.map_err(|error| StoreError::Failed(sqlx::Error::Migrate(Box::new(error))))
+    }
+
+    async fn begin_write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    async fn append_batch(&self, batch: &[AppendRequest], now_ms: i64) -> Result<Appended, StoreError> {
+        let mut tx = self.begin_write().await?;
+        let (epoch, known) = look_up(&mut tx, batch).await?;
+        let resolution = resolve(batch, known);
+        if !resolution.inserts.is_empty() {
+            write(&mut tx, batch, &resolution, now_ms).await?;
+        }
+        tx.commit().await?;
+        Ok(Appended { epoch, outcomes: resolution.outcomes })
+    }
+
+    async fn read_heads(&self, drawings: &[DrawingId]) -> Result<Heads, StoreError> {
+        let ids = json_ids(drawings.iter().map(|id| id.0));
+        let rows = sqlx::query_as::<_, (Uuid, Option<Uuid>, Option<i64>)>(
+            "SELECT m.epoch, h.drawing_id, h.revision FROM meta m
+               LEFT JOIN heads h ON h.drawing_id IN (SELECT unhex(value) FROM json_each($1))",
+        )
+        .bind(ids)
+        .fetch_all(&self.read)
+        .await?;
+        Heads::from_rows(rows)
+    }
+}
+
+impl_store!(SqliteStore);
+
+/// UUIDs as a JSON array of hexadecimal strings: SQLite's stand-in for an array parameter.
+fn json_ids(ids: impl Iterator<Item = Uuid>) -> String {
+    let mut json = String::from("[");
+    for id in ids {
+        if json.len() > 1 {
+            json.push(',');
+        }
+        json.push('"');
+        json.push_str(id.simple().encode_lower(&mut Uuid::encode_buffer()));
+        json.push('"');
+    }
+    json.push(']');
+    json
+}
+
+/// Looks up everything that `resolve` wants to know; the transaction is the lock.
+async fn look_up(
+    tx: &mut Transaction<'static, Sqlite>,
+    batch: &[AppendRequest],
+) -> Result<(Epoch, Known), StoreError> {
+    let mut ids: Vec<DrawingId> = batch.iter().map(|r| r.drawing_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let rows = sqlx::query_as::<_, (Uuid, Option<Uuid>, Option<i64>, Option<bool>)>(
+        "SELECT m.epoch, h.drawing_id, h.revision, h.has_fog FROM meta m
+           LEFT JOIN heads h ON h.drawing_id IN (SELECT unhex(value) FROM json_each($1))",
+    )
+    .bind(json_ids(ids.iter().map(|id| id.0)))
+    .fetch_all(&mut **tx)
+    .await?;
+    let epoch = rows.first().map(|row| Epoch(row.0)).ok_or(StoreError::Corrupt("meta table"))?;
+    let mut known = Known::default();
+    let mut foggy = Vec::new();
+    for row in rows {
+        if let (_, Some(id), Some(revision), Some(has_fog)) = row {
+            known.heads.insert(DrawingId(id), revision_from_sql(revision)?);
+            if has_fog {
+                foggy.push(id);
+            }
+        }
+    }
+    let mut wanted = String::from("[");
+    for request in batch {
+        for op in &request.ops {
+            let id = |id: Uuid| id.simple().to_string();
+            for op_id in [Some(op.op_id), (op.unit != op.op_id).then_some(op.unit)].into_iter().flatten() {
+                let comma = if wanted.len() > 1 { "," } else { "" };
+                wanted.push_str(&format!("{comma}[\"{}\",\"{}\"]", id(request.drawing_id.0), id(op_id.0)));
+            }
+        }
+    }
+    wanted.push(']');
+    let rows = sqlx::query_as::<_, (Uuid, Uuid, i64, Uuid, String, String)>(
+        "SELECT o.drawing_id, o.op_id, o.revision, o.unit, o.actor, o.body
+           FROM json_each($1) AS w
+           CROSS JOIN ops o ON o.drawing_id = unhex(w.value ->> 0) AND o.op_id = unhex(w.value ->> 1)",
+    )
+    .bind(wanted)
+    .fetch_all(&mut **tx)
+    .await?;
+    for row in rows {
+        known.add_op(row)?;
+    }
+    if !foggy.is_empty() {
+        let rows = sqlx::query_as::<_, (Uuid, String)>(
+            "SELECT drawing_id, object_id FROM fog WHERE drawing_id IN (SELECT unhex(value) FROM json_each($1))",
+        )
+        .bind(json_ids(foggy.into_iter()))
+        .fetch_all(&mut **tx)
+        .await?;
+        for row in rows {
+            known.add_fog(row)?;
+        }
+    }
+    Ok((epoch, known))
+}
+
+async fn write(
+    tx: &mut Transaction<'static, Sqlite>,
+    batch: &[AppendRequest],
+    resolution: &Resolution,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let mut rest = resolution.inserts.as_slice();
+    for size in INSERT_ROWS {
+        while rest.len() >= size {
+            let (chunk, tail) = rest.split_at(size);
+            insert_rows(tx, batch, chunk, now_ms).await?;
+            rest = tail;
+        }
+    }
+    let mut heads = String::from("[");
+    for (id, head) in &resolution.heads {
+        let comma = if heads.len() > 1 { "," } else { "" };
+        heads.push_str(&format!("{comma}[\"{}\",{head}]", id.0.simple()));
+    }
+    heads.push(']');
+    sqlx::query(
+        "UPDATE heads SET revision = n.value ->> 1 FROM json_each($1) AS n WHERE drawing_id = unhex(n.value ->> 0)",
+    )
+    .bind(heads)
+    .execute(&mut **tx)
+    .await?;
+    for (drawing_id, object) in &resolution.fog {
+        sqlx::query("INSERT INTO fog (drawing_id, object_id) VALUES ($1, $2)")
+            .bind(drawing_id.0)
+            .bind(object.as_str())
+            .execute(&mut **tx)
+            .await?;
+        sqlx::query("UPDATE heads SET has_fog = 1 WHERE drawing_id = $1")
+            .bind(drawing_id.0)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Inserts as many rows as one of `INSERT_ROWS` says.
+async fn insert_rows(
+    tx: &mut Transaction<'static, Sqlite>,
+    batch: &[AppendRequest],
+    inserts: &[Insert],
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let mut builder = sqlx::QueryBuilder::<Sqlite>::new(
+        "INSERT INTO ops (drawing_id, revision, op_id, unit, actor, ts, body) ",
+    );
+    builder.push_values(inserts, |mut row, insert| {
+        let request = &batch[insert.request];
+        let op = &request.ops[insert.op];
+        row.push_bind(request.drawing_id.0)
+            .push_bind(revision_to_sql(insert.revision))
+            .push_bind(op.op_id.0)
+            .push_bind(op.unit.0)
+            .push_bind(request.actor.as_str())
+            .push_bind(now_ms)
+            .push_bind(&*op.body);
+    });
+    builder.build().persistent(true).execute(&mut **tx).await?;
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Logs and metrics: how the process is watched.
+//!
+//! Owns the names of all metrics and the format of logs. Modules count through [`Metrics`], whose
+//! handles are made once, so that counting on the hot path is one atomic addition.
+
+use std::sync::OnceLock;
+
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
+};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Sends logs to standard output; `filter` has the syntax of `RUST_LOG`.
+pub fn init_logs(format: LogFormat, filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+    // A second call, as by tests in one process, changes nothing.
+    let _ = match format {
+        LogFormat::Pretty => {
+            let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+            builder.with_ansi(is_terminal).try_init()
+        }
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+}
+
+macro_rules! metrics {
+    ($($kind:ident $field:ident = $name:literal, $unit:ident, $doc:literal;)+) => {
+        /// Handles of every metric without labels; the names stand in `/metrics`.
+        #[allow(missing_docs, reason = "each field is described by its metric, below")]
+        pub struct Metrics { $(pub $field: metrics!(@type $kind),)+ }
+
+        impl Metrics {
+            /// Handles into the recorder of the process, which is installed if it is not yet.
+            #[must_use]
+            pub fn new() -> Self {
+                prometheus();
+                $(metrics!(@describe $kind)($name, Unit::$unit, $doc);)+
+                describe_counter!("revcast_resets_total", Unit::Count, "Readers told to go to REST, by reason.");
+                describe_counter!("revcast_socket_closes_total", Unit::Count, "Sockets closed, by code.");
+                describe_counter!("revcast_http_responses_total", Unit::Count, "Responses, by status.");
+                Self { $($field: metrics!(@make $kind $name),)+ }
+            }
+        }
+    };
+    (@type counter) => { Counter };
+    (@type gauge) => { Gauge };
+    (@type histogram) => { Histogram };
+    (@describe counter) => { (|name: &'static str, unit, doc: &'static str| describe_counter!(name, unit, doc)) };
+    (@describe gauge) => { (|name: &'static str, unit, doc: &'static str| describe_gauge!(name, unit, doc)) };
+    (@describe histogram) => { (|name: &'static str, unit, doc: &'static str| describe_histogram!(name, unit, doc)) };
+    (@make counter $name:literal) => { metrics::counter!($name) };
+    (@make gauge $name:literal) => { metrics::gauge!($name) };
+    (@make histogram $name:literal) => { metrics::histogram!($name) };
+}
+
+metrics! {
+    counter commits = "revcast_commits_total", Count, "Requests whose ops were committed.";
+    counter refusals = "revcast_refusals_total", Count, "Requests that the log refused.";
+    counter ops = "revcast_ops_total", Count, "Ops committed.";
+    counter duplicates = "revcast_duplicates_total", Count, "Ops that were in the log already.";
+    counter overloads = "revcast_overloads_total", Count, "Requests refused because the commit queue was full.";
+    counter rate_limited = "revcast_rate_limited_total", Count, "Requests refused because their user writes too fast.";
+    histogram batch_requests = "revcast_batch_requests", Count, "Requests in one batch.";
+    histogram batch_ops = "revcast_batch_ops", Count, "Ops in one batch.";
+    gauge queue_depth = "revcast_commit_queue_depth", Count, "Requests waiting to be written.";
+    histogram commit_seconds = "revcast_commit_seconds", Seconds, "From the queue to the outcome, one request.";
+    counter publish_failures = "revcast_publish_failures_total", Count, "Bus messages that were lost on the way out.";
+    counter repairs = "revcast_repairs_total", Count, "Reads of the store that gave a room ops the bus had not.";
+    gauge rooms = "revcast_rooms", Count, "Drawings followed by this node.";
+    gauge connections = "revcast_connections", Count, "Open sockets.";
+    counter frames = "revcast_frames_total", Count, "Frames sent to sockets.";
+    counter panics = "revcast_panics_total", Count, "Requests that ended in a panic.";
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+/// Counts a reader that was told to go to REST.
+pub fn count_reset(reason: &'static str) {
+    counter!("revcast_resets_total", "reason" => reason).increment(1);
+}
+
+/// Counts a socket that was closed.
+pub fn count_close(code: u16) {
+    counter!("revcast_socket_closes_total", "code" => code.to_string()).increment(1);
+}
+
+/// The text of `/metrics`.
+#[must_use]
+pub fn render_metrics() -> String {
+    prometheus().render()
+}
+
+/// Folds what the histograms gathered; to be called every few seconds, or they grow.
+pub fn tidy_metrics() {
+    prometheus().run_upkeep();
+}
+
+fn prometheus() -> &'static PrometheusHandle {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    HANDLE.get_or_init(|| {
+        let seconds = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0];
+        let counts = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0];
+        let builder = PrometheusBuilder::new();
+        let builder = builder
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)
+            .and_then(|b| b.set_buckets_for_metric(Matcher::Prefix("revcast_batch".to_owned()), &counts))
+            .unwrap_or_else(|_| PrometheusBuilder::new());
+        let recorder = builder.build_recorder();
+        let handle = recorder.handle();
+        // Another recorder can only be there if the host program installed one of its own.
+        if metrics::set_global_recorder(recorder).is_err() {
+            tracing::warn!("another metrics recorder is installed; /metrics stays empty");
+        }
+        handle
+    })
+}
