@@ -10,7 +10,7 @@ use std::{
     collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::Instant,
 };
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -18,6 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::{Bus, OpsMessage},
+    clock::now_ms,
     limits,
     model::{CommittedOp, DrawingId, Epoch, Revision},
     store::{AppendOutcome, AppendRequest, Appended, OpOutcome, Refusal, Store, StoreError},
@@ -260,13 +261,6 @@ fn into_result(epoch: Epoch, outcome: AppendOutcome) -> Result<Committed, Commit
         AppendOutcome::Accepted { head, ops } => Ok(Committed { epoch, head, ops }),
         AppendOutcome::Refused(refusal) => Err(CommitError::Refused(epoch, refusal)),
     }
-}
-
-/// The server's clock, in milliseconds since 1970.
-#[must_use]
-pub fn now_ms() -> i64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "sizes of batches are far below 2^52")]

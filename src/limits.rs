@@ -52,7 +52,7 @@ pub const MAX_DRAWINGS_PAGE: u32 = 100;
 /// Farthest behind the head that a subscription is filled up over the socket, in ops.
 pub const RESUME_LIMIT: u64 = 1_000;
 /// Responses larger than this are compressed, in bytes.
-pub const COMPRESS_ABOVE_BYTES: u16 = 1_024;
+pub const COMPRESS_ABOVE_BYTES: u64 = 1_024;
 
 // --- Undo horizon -------------------------------------------------------------------------------
 
@@ -168,6 +168,8 @@ pub const LISTEN_BACKLOG: u32 = 4_096;
 pub const MAX_CONNECTIONS: usize = 50_000;
 /// Time for a client to send the head of a request.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a browser may remember the answer to a CORS preflight.
+pub const CORS_MAX_AGE: Duration = Duration::from_secs(3600);
 /// Time to answer one request, a long-poll's `wait` aside.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for one statement in the store.
@@ -184,7 +186,11 @@ pub const READY_TIMEOUT: Duration = Duration::from_secs(2);
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Longest graceful stop; what is still open then is dropped.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
-/// How often the worker removes the ops of deleted drawings, and tidies the rate limiters.
+/// How often the worker looks for ops of deleted drawings.
 pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
+/// How often rate limiters and metrics forget what is over.
+pub const TIDY_INTERVAL: Duration = Duration::from_secs(5);
+/// Pause after a connection could not be accepted.
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// Ops of deleted drawings removed in one statement.
 pub const PURGE_OPS: u32 = 5_000;

@@ -72,7 +72,8 @@ impl Jwks {
         let jwks = Self { keys, wanted: wanted.clone() };
         tasks.spawn(async move {
             loop {
-                let next = read_again(&client, &url, &sender.borrow().clone()).await;
+                let last = sender.borrow().clone();
+                let next = read_again(&client, &url, &last).await;
                 sender.send_replace(Arc::new(next));
                 tokio::select! {
                     () = shutdown.cancelled() => return,

@@ -109,6 +109,12 @@ impl<'a> Op<'a> {
         matches!(&self.change, Change::ObjectCreate { kind, .. } if kind == "fog")
     }
 
+    /// Whether the op undoes or redoes its unit rather than joining it.
+    #[must_use]
+    pub fn is_undo_redo(&self) -> bool {
+        matches!(self.change, Change::Undo | Change::Redo)
+    }
+
     /// The objects that the op names.
     #[must_use]
     pub fn touches(&self) -> &[ObjectId] {
@@ -127,7 +133,7 @@ impl<'a> Op<'a> {
 /// Every field an op may have. One flat struct, so that an op is parsed in one pass whatever the
 /// place of its `type`; unknown and repeated fields are refused by serde.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an op, which is an object")]
 struct Fields<'a> {
     op_id: OpId,
     #[serde(borrow, rename = "type")]

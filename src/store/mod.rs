@@ -14,7 +14,7 @@ use std::{collections::HashMap, fmt, time::Duration};
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::model::{DrawingId, Epoch, ObjectId, OpId, Revision, Role, UserId};
+use crate::model::{CommittedOp, DrawingId, Epoch, ObjectId, OpId, Revision, Role, UserId};
 
 pub use postgres::PostgresStore;
 pub use sqlite::SqliteStore;
@@ -292,6 +292,17 @@ pub struct StoredOp {
     pub ts: i64,
     /// The client's JSON, compact.
     pub body: String,
+}
+
+impl StoredOp {
+    /// The op in the form in which readers get it.
+    ///
+    /// # Errors
+    /// When the row is damaged.
+    pub fn commit(&self) -> Result<CommittedOp, StoreError> {
+        let actor = self.actor.parse().map_err(|_| StoreError::Corrupt("actor"))?;
+        Ok(CommittedOp::new(self.revision, &actor, self.ts, &self.body))
+    }
 }
 
 /// The heads of some drawings at one moment.

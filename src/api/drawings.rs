@@ -1,0 +1,280 @@
+//! `/v1/drawings`: create, list, read, rename, delete.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use super::{
+    Api,
+    extract::{Caller, JsonBody, OptionalJson, Params, PathId},
+    problem::Problem,
+};
+use crate::{
+    bus::ControlMessage,
+    clock::now_ms,
+    error::{Error, ErrorCode},
+    limits,
+    model::{DrawingId, Epoch, Revision, Role, UserId},
+    store::{CreateOutcome, Drawing, DrawingCursor},
+};
+
+pub(super) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(create_drawing, list_drawings)).routes(routes!(
+        get_drawing,
+        update_drawing,
+        delete_drawing
+    ))
+}
+
+/// A drawing to create.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CreateDrawing {
+    /// Made by the client, so that a repeated request finds the drawing it made; by the server otherwise.
+    #[serde(default)]
+    #[schema(value_type = Option<Uuid>)]
+    drawing_id: Option<DrawingId>,
+    /// At most 200 characters.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    title: Option<String>,
+}
+
+/// A new title.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct UpdateDrawing {
+    /// At most 200 characters.
+    #[schema(max_length = 200)]
+    title: String,
+}
+
+/// The metadata of a drawing.
+#[derive(Debug, Serialize, ToSchema)]
+struct DrawingView {
+    #[schema(value_type = Uuid)]
+    drawing_id: DrawingId,
+    title: String,
+    #[schema(value_type = String)]
+    created_by: UserId,
+    /// In milliseconds since 1970.
+    created_at: i64,
+    /// When the title or the members last changed, in milliseconds since 1970.
+    updated_at: i64,
+    #[schema(value_type = Uuid)]
+    epoch: Epoch,
+    /// The head of its log.
+    #[schema(value_type = u64)]
+    latest_revision: Revision,
+    /// The revision of its newest snapshot, if it has one.
+    #[schema(value_type = Option<u64>)]
+    snapshot_revision: Option<Revision>,
+    /// The caller's role.
+    role: Role,
+}
+
+impl From<Drawing> for DrawingView {
+    fn from(drawing: Drawing) -> Self {
+        Self {
+            drawing_id: drawing.drawing_id,
+            title: drawing.title,
+            created_by: drawing.created_by,
+            created_at: drawing.created_at,
+            updated_at: drawing.updated_at,
+            epoch: drawing.epoch,
+            latest_revision: drawing.head,
+            snapshot_revision: None,
+            role: drawing.role,
+        }
+    }
+}
+
+/// A page of drawings.
+#[derive(Debug, Serialize, ToSchema)]
+struct DrawingList {
+    drawings: Vec<DrawingView>,
+    /// The `cursor` of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct ListParams {
+    /// Most drawings in the page; 100 at most and by default.
+    #[serde(default)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    #[serde(default)]
+    cursor: Option<String>,
+}
+
+/// Create a drawing.
+///
+/// The caller becomes its owner. With a `drawing_id` of the client's making the request may be
+/// repeated: the second time it answers `200` with the drawing that is there.
+#[utoipa::path(
+    post, path = "/v1/drawings", tag = "drawings", request_body = CreateDrawing,
+    responses(
+        (status = 201, body = DrawingView),
+        (status = 200, body = DrawingView, description = "The caller created it before"),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "`drawing_id_taken`"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "`invalid_field`"),
+    )
+)]
+async fn create_drawing(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    OptionalJson(body): OptionalJson<CreateDrawing>,
+) -> Result<Response, Error> {
+    let user = identity.user_id;
+    api.limits.take_request(&user)?;
+    let title = checked_title(body.title.unwrap_or_default())?;
+    let id = body.drawing_id.unwrap_or_else(|| DrawingId(Uuid::now_v7()));
+    let status = match api.store.create_drawing(id, &title, &user, now_ms()).await? {
+        CreateOutcome::Created => StatusCode::CREATED,
+        CreateOutcome::Exists => StatusCode::OK,
+        CreateOutcome::Taken => {
+            return Err(Error::new(
+                ErrorCode::DrawingIdTaken,
+                "this drawing_id belongs or belonged to another drawing",
+            ));
+        }
+    };
+    let drawing = api.store.drawing(id, &user).await?.ok_or_else(|| Error::not_found("the drawing"))?;
+    let mut response = (status, Json(DrawingView::from(drawing))).into_response();
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/drawings/{id}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// List my drawings, newest first.
+#[utoipa::path(
+    get, path = "/v1/drawings", tag = "drawings", params(ListParams),
+    responses(
+        (status = 200, body = DrawingList),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn list_drawings(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    Params(params): Params<ListParams>,
+) -> Result<Json<DrawingList>, Error> {
+    let limit = params.limit.unwrap_or(limits::MAX_DRAWINGS_PAGE).min(limits::MAX_DRAWINGS_PAGE);
+    if limit == 0 {
+        return Err(Error::new(ErrorCode::InvalidRequest, "limit must be at least 1"));
+    }
+    let cursor = params.cursor.as_deref().map(parse_cursor).transpose()?;
+    // One more than asked for tells whether there is a next page.
+    let mut drawings = api.store.drawings(&identity.user_id, cursor, limit + 1).await?;
+    let has_more = drawings.len() > limit as usize;
+    drawings.truncate(limit as usize);
+    let next_cursor =
+        drawings.last().filter(|_| has_more).map(|d| format!("{}_{}", d.created_at, d.drawing_id));
+    Ok(Json(DrawingList { drawings: drawings.into_iter().map(DrawingView::from).collect(), next_cursor }))
+}
+
+fn parse_cursor(text: &str) -> Result<DrawingCursor, Error> {
+    let parts =
+        text.split_once('_').and_then(|(created_at, id)| Some((created_at.parse().ok()?, id.parse().ok()?)));
+    let invalid = || Error::new(ErrorCode::InvalidRequest, "cursor must be a next_cursor of this list");
+    let (created_at, drawing_id) = parts.ok_or_else(invalid)?;
+    Ok(DrawingCursor { created_at, drawing_id })
+}
+
+/// Read the metadata of a drawing.
+#[utoipa::path(
+    get, path = "/v1/drawings/{drawing_id}", tag = "drawings", params(("drawing_id" = Uuid, Path)),
+    responses(
+        (status = 200, body = DrawingView),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn get_drawing(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathId(id): PathId<DrawingId>,
+) -> Result<Json<DrawingView>, Error> {
+    let drawing = api.store.drawing(id, &identity.user_id).await?;
+    drawing.map(|drawing| Json(drawing.into())).ok_or_else(|| Error::not_found("the drawing"))
+}
+
+/// Rename a drawing; owners only.
+#[utoipa::path(
+    patch, path = "/v1/drawings/{drawing_id}", tag = "drawings", params(("drawing_id" = Uuid, Path)),
+    request_body = UpdateDrawing,
+    responses(
+        (status = 200, body = DrawingView),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "`invalid_field`"),
+    )
+)]
+async fn update_drawing(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathId(id): PathId<DrawingId>,
+    JsonBody(body): JsonBody<UpdateDrawing>,
+) -> Result<Json<DrawingView>, Error> {
+    api.limits.take_request(&identity.user_id)?;
+    api.access.require_manager(id, &identity.user_id).await?;
+    let title = checked_title(body.title)?;
+    api.store.rename_drawing(id, &title, now_ms()).await?;
+    let drawing = api.store.drawing(id, &identity.user_id).await?;
+    drawing.map(|drawing| Json(drawing.into())).ok_or_else(|| Error::not_found("the drawing"))
+}
+
+/// Delete a drawing for good; owners only.
+///
+/// Its readers are told `role: null`; its id is never given again.
+#[utoipa::path(
+    delete, path = "/v1/drawings/{drawing_id}", tag = "drawings", params(("drawing_id" = Uuid, Path)),
+    responses(
+        (status = 204),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn delete_drawing(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathId(id): PathId<DrawingId>,
+) -> Result<StatusCode, Error> {
+    api.limits.take_request(&identity.user_id)?;
+    api.access.require_manager(id, &identity.user_id).await?;
+    if !api.store.delete_drawing(id, now_ms()).await? {
+        return Err(Error::not_found("the drawing"));
+    }
+    api.tell(ControlMessage::Deleted { drawing_id: id });
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn checked_title(title: String) -> Result<String, Error> {
+    if title.chars().count() > limits::MAX_TITLE_CHARS {
+        return Err(Error::field(
+            "/title",
+            format!("must be at most {} characters", limits::MAX_TITLE_CHARS),
+        ));
+    }
+    // Postgres stores no NUL, and no title needs a control character.
+    if title.chars().any(char::is_control) {
+        return Err(Error::field("/title", "must not contain control characters"));
+    }
+    Ok(title)
+}

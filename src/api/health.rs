@@ -1,0 +1,69 @@
+//! `/healthz`, `/readyz`, `/metrics`: for orchestrators and dashboards; no token.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::Api;
+use crate::{limits, telemetry};
+
+pub(super) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(read_metrics))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Health {
+    #[schema(example = "ok")]
+    status: &'static str,
+}
+
+/// Whether the node can do its work.
+#[derive(Debug, Serialize, ToSchema)]
+struct Readiness {
+    /// `ready`; `degraded` without the bus, when ops reach other nodes at the heartbeat only;
+    /// `unavailable` without the store; `draining` while stopping.
+    #[schema(example = "ready")]
+    status: &'static str,
+    /// Whether the store answers.
+    store: bool,
+    /// Whether the bus is connected.
+    bus: bool,
+}
+
+/// Whether the process lives.
+#[utoipa::path(get, path = "/healthz", tag = "operations", security(()), responses((status = 200, body = Health)))]
+async fn healthz() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+/// Whether requests should be sent here.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operations", security(()),
+    responses((status = 200, body = Readiness, description = "`ready` or `degraded`"), (status = 503, body = Readiness))
+)]
+async fn readyz(State(api): State<Api>) -> Response {
+    let store = matches!(tokio::time::timeout(limits::READY_TIMEOUT, api.store.meta()).await, Ok(Ok(_)));
+    let bus = api.bus.is_connected();
+    let (code, status) = match (api.shutdown.is_cancelled(), store, bus) {
+        (true, _, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+        (_, false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        (_, _, false) => (StatusCode::OK, "degraded"),
+        _ => (StatusCode::OK, "ready"),
+    };
+    (code, Json(Readiness { status, store, bus })).into_response()
+}
+
+/// Metrics in the text format of Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operations", security(()),
+    responses((status = 200, body = String, content_type = "text/plain"))
+)]
+async fn read_metrics() -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], telemetry::render_metrics()).into_response()
+}

@@ -1,0 +1,97 @@
+//! Tickets for sockets, and tokens for development.
+
+use std::time::Duration;
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use super::{
+    Api,
+    extract::{Caller, OptionalJson},
+    problem::Problem,
+};
+use crate::{error::Error, limits, model::UserId};
+
+pub(super) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(create_ticket)).routes(routes!(create_dev_token))
+}
+
+/// Opens a socket once.
+#[derive(Debug, Serialize, ToSchema)]
+struct Ticket {
+    ticket: String,
+    /// In milliseconds since 1970.
+    expires_at: u64,
+}
+
+/// A guest to make a token for.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CreateDevToken {
+    /// The user id; a new guest by default.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    sub: Option<UserId>,
+    /// The name to show to others.
+    #[serde(default)]
+    name: Option<String>,
+    /// How long the token lasts, in seconds; a day at most and by default.
+    #[serde(default)]
+    ttl: Option<u64>,
+}
+
+/// A token for development.
+#[derive(Debug, Serialize, ToSchema)]
+struct DevToken {
+    token: String,
+    #[schema(value_type = String)]
+    sub: UserId,
+    name: Option<String>,
+    /// In milliseconds since 1970.
+    expires_at: u64,
+}
+
+/// Make a ticket for `/v1/ws`, which cannot carry a header in a browser; it lasts 60 s.
+#[utoipa::path(
+    post, path = "/v1/tickets", tag = "identity",
+    responses(
+        (status = 200, body = Ticket),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn create_ticket(State(api): State<Api>, Caller(identity): Caller) -> Result<Json<Ticket>, Error> {
+    let (ticket, expires_at) = api.authenticator.issue_ticket(&identity)?;
+    Ok(Json(Ticket { ticket, expires_at: expires_at * 1_000 }))
+}
+
+/// Make a guest token; only with `--dev`, and without a token.
+#[utoipa::path(
+    post, path = "/v1/dev/tokens", tag = "identity", request_body = CreateDevToken, security(()),
+    responses(
+        (status = 200, body = DevToken),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "The server runs without `--dev`"),
+    )
+)]
+async fn create_dev_token(
+    State(api): State<Api>,
+    OptionalJson(body): OptionalJson<CreateDevToken>,
+) -> Result<Json<DevToken>, Error> {
+    let sub = match body.sub {
+        Some(sub) => sub,
+        None => format!("guest-{}", Uuid::now_v7().simple())
+            .parse()
+            .map_err(|error| Error::field("/sub", format!("{error}")))?,
+    };
+    if body.name.as_ref().is_some_and(|name| name.chars().count() > limits::MAX_USER_NAME_CHARS) {
+        return Err(Error::field(
+            "/name",
+            format!("must be at most {} characters", limits::MAX_USER_NAME_CHARS),
+        ));
+    }
+    let ttl = body.ttl.map_or(limits::DEV_TOKEN_TTL, Duration::from_secs).min(limits::DEV_TOKEN_TTL);
+    let (token, expires_at) = api.authenticator.issue_dev_token(&sub, body.name.as_deref(), ttl)?;
+    Ok(Json(DevToken { token, sub, name: body.name, expires_at: expires_at * 1_000 }))
+}

@@ -1,0 +1,188 @@
+//! Share links: a secret that makes its bearer a member.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use super::{
+    Api,
+    extract::{Caller, JsonBody, PathId, PathIds},
+    problem::Problem,
+};
+use crate::{
+    bus::ControlMessage,
+    clock::now_ms,
+    error::Error,
+    model::{DrawingId, Role},
+    store::Link,
+};
+
+pub(super) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(create_link, list_links))
+        .routes(routes!(delete_link))
+        .routes(routes!(join_link))
+}
+
+/// A link to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CreateLink {
+    /// What whoever joins may do: `editor` or `viewer`.
+    role: Role,
+    /// When the link stops working, in milliseconds since 1970; never, if absent.
+    #[serde(default)]
+    expires_at: Option<i64>,
+}
+
+/// A share link.
+#[derive(Debug, Serialize, ToSchema)]
+struct LinkView {
+    /// Names the link to owners; opens nothing.
+    link_id: Uuid,
+    role: Role,
+    /// In milliseconds since 1970.
+    created_at: i64,
+    /// In milliseconds since 1970.
+    expires_at: Option<i64>,
+    /// What the link holds. Shown once: the server keeps only its hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+/// The links of a drawing.
+#[derive(Debug, Serialize, ToSchema)]
+struct LinkList {
+    links: Vec<LinkView>,
+}
+
+/// What joining gave.
+#[derive(Debug, Serialize, ToSchema)]
+struct JoinedView {
+    #[schema(value_type = Uuid)]
+    drawing_id: DrawingId,
+    /// The caller's role now: that of the link, or a higher one they had.
+    role: Role,
+}
+
+impl LinkView {
+    fn new(link: Link, token: Option<String>) -> Self {
+        let Link { link_id, role, created_at, expires_at, .. } = link;
+        Self { link_id, role, created_at, expires_at, token }
+    }
+}
+
+/// Make a share link; owners only.
+#[utoipa::path(
+    post, path = "/v1/drawings/{drawing_id}/links", tag = "links", params(("drawing_id" = Uuid, Path)),
+    request_body = CreateLink,
+    responses(
+        (status = 201, body = LinkView),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "`invalid_field`"),
+    )
+)]
+async fn create_link(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathId(drawing_id): PathId<DrawingId>,
+    JsonBody(body): JsonBody<CreateLink>,
+) -> Result<(StatusCode, Json<LinkView>), Error> {
+    api.limits.take_request(&identity.user_id)?;
+    api.access.require_manager(drawing_id, &identity.user_id).await?;
+    let created_at = now_ms();
+    if body.role == Role::Owner {
+        return Err(Error::field("/role", "a link gives editor or viewer; owners are named one by one"));
+    }
+    if body.expires_at.is_some_and(|end| end <= created_at) {
+        return Err(Error::field("/expires_at", "must lie in the future, in milliseconds since 1970"));
+    }
+    let link = Link {
+        link_id: Uuid::now_v7(),
+        drawing_id,
+        role: body.role,
+        created_by: identity.user_id,
+        created_at,
+        expires_at: body.expires_at,
+    };
+    // Two random UUIDs: 244 bits that nobody guesses.
+    let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    api.store.create_link(&link, &hash(&token)).await?;
+    Ok((StatusCode::CREATED, Json(LinkView::new(link, Some(token)))))
+}
+
+/// List the share links of a drawing; owners only.
+#[utoipa::path(
+    get, path = "/v1/drawings/{drawing_id}/links", tag = "links", params(("drawing_id" = Uuid, Path)),
+    responses(
+        (status = 200, body = LinkList),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn list_links(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathId(drawing_id): PathId<DrawingId>,
+) -> Result<Json<LinkList>, Error> {
+    api.access.require_manager(drawing_id, &identity.user_id).await?;
+    let links = api.store.links(drawing_id).await?;
+    Ok(Json(LinkList { links: links.into_iter().map(|link| LinkView::new(link, None)).collect() }))
+}
+
+/// Remove a share link; owners only. Whoever joined through it stays a member.
+#[utoipa::path(
+    delete, path = "/v1/drawings/{drawing_id}/links/{link_id}", tag = "links",
+    params(("drawing_id" = Uuid, Path), ("link_id" = Uuid, Path)),
+    responses(
+        (status = 204),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn delete_link(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathIds(drawing_id, link_id): PathIds<DrawingId, Uuid>,
+) -> Result<StatusCode, Error> {
+    api.limits.take_request(&identity.user_id)?;
+    api.access.require_manager(drawing_id, &identity.user_id).await?;
+    match api.store.delete_link(drawing_id, link_id).await? {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Error::not_found("the link")),
+    }
+}
+
+/// Join a drawing through a share link.
+#[utoipa::path(
+    post, path = "/v1/links/{token}/join", tag = "links", params(("token" = String, Path)),
+    responses(
+        (status = 200, body = JoinedView),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "Unknown, removed or expired"),
+    )
+)]
+async fn join_link(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathId(token): PathId<String>,
+) -> Result<Json<JoinedView>, Error> {
+    api.limits.take_request(&identity.user_id)?;
+    let joined = api.store.join_link(&hash(&token), &identity.user_id, now_ms()).await?;
+    let (drawing_id, role) = joined.ok_or_else(|| Error::not_found("the link"))?;
+    api.tell(ControlMessage::Role { drawing_id, user_id: identity.user_id, role: Some(role) });
+    Ok(Json(JoinedView { drawing_id, role }))
+}
+
+/// What the store knows a token by: whoever reads the store cannot join with it.
+fn hash(token: &str) -> String {
+    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}

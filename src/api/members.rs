@@ -1,0 +1,140 @@
+//! `/v1/drawings/{drawing_id}/members`: who may do what.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    Api,
+    extract::{Caller, JsonBody, PathId, PathIds},
+    problem::Problem,
+};
+use crate::{
+    bus::ControlMessage,
+    clock::now_ms,
+    error::{Error, ErrorCode},
+    model::{DrawingId, Role, UserId},
+    store::{Member, MemberOutcome},
+};
+
+pub(super) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(list_members)).routes(routes!(put_member, delete_member))
+}
+
+/// A user and their role.
+#[derive(Debug, Serialize, ToSchema)]
+struct MemberView {
+    #[schema(value_type = String)]
+    user_id: UserId,
+    role: Role,
+}
+
+impl From<Member> for MemberView {
+    fn from(Member { user_id, role }: Member) -> Self {
+        Self { user_id, role }
+    }
+}
+
+/// The members of a drawing.
+#[derive(Debug, Serialize, ToSchema)]
+struct MemberList {
+    /// By user id.
+    members: Vec<MemberView>,
+}
+
+/// A role to give.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PutMember {
+    role: Role,
+}
+
+/// List the members of a drawing.
+#[utoipa::path(
+    get, path = "/v1/drawings/{drawing_id}/members", tag = "members", params(("drawing_id" = uuid::Uuid, Path)),
+    responses(
+        (status = 200, body = MemberList),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn list_members(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathId(id): PathId<DrawingId>,
+) -> Result<Json<MemberList>, Error> {
+    api.access.require_member(id, &identity.user_id).await?;
+    let members = api.store.members(id).await?;
+    Ok(Json(MemberList { members: members.into_iter().map(MemberView::from).collect() }))
+}
+
+/// Give a user a role; owners only.
+#[utoipa::path(
+    put, path = "/v1/drawings/{drawing_id}/members/{user_id}", tag = "members",
+    params(("drawing_id" = uuid::Uuid, Path), ("user_id" = String, Path)), request_body = PutMember,
+    responses(
+        (status = 200, body = MemberView),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "`last_owner`"),
+    )
+)]
+async fn put_member(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathIds(drawing_id, user_id): PathIds<DrawingId, UserId>,
+    JsonBody(body): JsonBody<PutMember>,
+) -> Result<Json<MemberView>, Error> {
+    api.limits.take_request(&identity.user_id)?;
+    api.access.require_manager(drawing_id, &identity.user_id).await?;
+    set_member(&api, drawing_id, &user_id, Some(body.role)).await?;
+    Ok(Json(MemberView { user_id, role: body.role }))
+}
+
+/// Take a user's role away; owners only, but anyone may leave.
+#[utoipa::path(
+    delete, path = "/v1/drawings/{drawing_id}/members/{user_id}", tag = "members",
+    params(("drawing_id" = uuid::Uuid, Path), ("user_id" = String, Path)),
+    responses(
+        (status = 204),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "`last_owner`"),
+    )
+)]
+async fn delete_member(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathIds(drawing_id, user_id): PathIds<DrawingId, UserId>,
+) -> Result<StatusCode, Error> {
+    api.limits.take_request(&identity.user_id)?;
+    if identity.user_id == user_id {
+        api.access.require_member(drawing_id, &user_id).await?;
+    } else {
+        api.access.require_manager(drawing_id, &identity.user_id).await?;
+    }
+    set_member(&api, drawing_id, &user_id, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn set_member(
+    api: &Api,
+    drawing_id: DrawingId,
+    user_id: &UserId,
+    role: Option<Role>,
+) -> Result<(), Error> {
+    match api.store.set_member(drawing_id, user_id, role, now_ms()).await? {
+        MemberOutcome::Changed => {
+            api.tell(ControlMessage::Role { drawing_id, user_id: user_id.clone(), role });
+            Ok(())
+        }
+        MemberOutcome::NotFound => Err(Error::not_found("the member")),
+        MemberOutcome::LastOwner => {
+            Err(Error::new(ErrorCode::LastOwner, "make somebody else an owner first"))
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The HTTP interface: one file a resource, each with its `router()`.
+//!
+//! Owns requests and responses: it parses, authenticates, authorizes and limits, makes one call,
+//! and answers. It writes only through `commit` and the store.
+
+pub mod docs;
+mod drawings;
+pub mod extract;
+mod health;
+mod identity;
+mod layers;
+mod links;
+mod members;
+mod op_schema;
+mod ops_commit;
+mod ops_page;
+mod ops_read;
+pub mod problem;
+mod rate;
+
+use std::sync::Arc;
+
+use axum::{Router, extract::FromRef};
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{
+    access::Access,
+    bus::{Bus, ControlMessage},
+    commit::Committer,
+    identity::Authenticator,
+    room::Rooms,
+    store::Store,
+};
+
+pub use layers::{CorsOrigins, with_layers};
+pub use rate::WriteLimits;
+
+/// What handlers work with. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// Tells other nodes of changed roles.
+    pub bus: Arc<dyn Bus>,
+    /// The way into the log.
+    pub committer: Committer,
+    /// What long-polls wait in.
+    pub rooms: Rooms,
+    /// Roles.
+    pub access: Access,
+    /// Identities.
+    pub authenticator: Arc<Authenticator>,
+    /// How fast users may write.
+    pub limits: Arc<WriteLimits>,
+    /// The OpenAPI document, as JSON.
+    pub document: Bytes,
+    /// Cancelled when the server stops.
+    pub shutdown: CancellationToken,
+}
+
+impl Api {
+    /// Makes a change of roles known: here at once, elsewhere through the bus.
+    fn tell(&self, message: ControlMessage) {
+        self.access.apply(&message);
+        self.bus.publish_control(message);
+    }
+}
+
+impl FromRef<Api> for Arc<Authenticator> {
+    fn from_ref(api: &Api) -> Self {
+        api.authenticator.clone()
+    }
+}
+
+/// The paths every node has, whatever its roles: health, metrics and documentation.
+pub fn common_router() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(docs::Description::openapi()).merge(health::router()).merge(docs::router())
+}
+
+/// The paths of a node with the role `api`.
+pub fn router() -> OpenApiRouter<Api> {
+    let short = OpenApiRouter::new()
+        .merge(drawings::router())
+        .merge(members::router())
+        .merge(links::router())
+        .merge(identity::router())
+        .merge(ops_commit::router());
+    layers::with_timeout(short).merge(ops_read::router())
+}
+
+/// Adds answers for paths and methods that do not exist.
+pub fn with_fallbacks(router: Router<Api>) -> Router<Api> {
+    router.fallback(problem::unknown_path).method_not_allowed_fallback(problem::unknown_method)
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,272 @@
+//! `POST /v1/drawings/{drawing_id}/ops`: commit.
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    Api,
+    extract::{Caller, JsonBytes, PathId, json_error},
+    op_schema::OpInput,
+    problem::Problem,
+};
+use crate::{
+    commit::{CommitError, Committed},
+    error::{Error, ErrorCode},
+    identity::Identity,
+    limits,
+    model::{DrawingId, Epoch, Fault, Op, OpId, Revision, Role, compact},
+    store::{AppendRequest, NewOp, OpOutcome, Refusal, StoreError},
+};
+
+pub(super) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(commit_ops))
+}
+
+/// Ops to commit, whole or not at all.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code, reason = "describes what `CommitBody` parses")]
+pub(super) struct CommitRequest {
+    /// 1 to 500 ops, in order.
+    #[schema(min_items = 1, max_items = 500)]
+    ops: Vec<OpInput>,
+    /// Commit only if the head is this revision; `409 revision_conflict` otherwise.
+    if_revision: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CommitBody<'a> {
+    #[serde(borrow)]
+    ops: Vec<&'a RawValue>,
+    #[serde(default)]
+    if_revision: Option<u64>,
+}
+
+/// The ops are durable, with these revisions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CommitResponse {
+    #[schema(value_type = uuid::Uuid)]
+    epoch: Epoch,
+    /// The head of the drawing when the ops were in.
+    #[schema(value_type = u64)]
+    latest_revision: Revision,
+    /// One an op, in the order of the request.
+    results: Vec<OpResult>,
+}
+
+/// Where one op stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OpResult {
+    #[schema(value_type = uuid::Uuid)]
+    op_id: OpId,
+    /// Its place in the log; the first one, if it was sent before.
+    #[schema(value_type = u64)]
+    revision: Revision,
+    /// Whether it was in the log before this request.
+    duplicate: bool,
+}
+
+/// Commit ops.
+///
+/// Answered only once the ops are durable. Each op has an id made by the client, so a request whose
+/// answer was lost may be sent again as it is: ops that are in the log already keep their first
+/// revision. A request commits whole or not at all.
+#[utoipa::path(
+    post, path = "/v1/drawings/{drawing_id}/ops", tag = "ops",
+    params(("drawing_id" = uuid::Uuid, Path)),
+    request_body = CommitRequest,
+    responses(
+        (status = 200, body = CommitResponse),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "`forbidden`, `unit_forbidden`"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "`op_id_conflict`, `revision_conflict`, `unit_closed`"),
+        (status = 413, body = Problem, content_type = "application/problem+json", description = "`too_large`"),
+        (status = 415, body = Problem, content_type = "application/problem+json", description = "`unsupported_media_type`"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "`invalid_op`, `unknown_unit`"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "`rate_limited`, with `Retry-After`"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, `timeout`, `draining`, with `Retry-After`"),
+    )
+)]
+async fn commit_ops(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathId(drawing_id): PathId<DrawingId>,
+    JsonBytes(body): JsonBytes,
+) -> Result<Json<CommitResponse>, Error> {
+    api.limits.take_request(&identity.user_id)?;
+    let request = parse(&api, &identity, drawing_id, &body).await?;
+    api.limits.take_ops(&identity.user_id, request.ops.len())?;
+    let op_ids: Vec<OpId> = request.ops.iter().map(|op| op.op_id).collect();
+    let committed = api.committer.commit(request).await?;
+    Ok(Json(CommitResponse::new(&op_ids, &committed)))
+}
+
+/// Parses and checks the request, as far as that goes without the log.
+async fn parse(
+    api: &Api,
+    identity: &Identity,
+    drawing_id: DrawingId,
+    body: &[u8],
+) -> Result<AppendRequest, Error> {
+    let text = std::str::from_utf8(body)
+        .map_err(|_| Error::new(ErrorCode::InvalidRequest, "the body is not valid UTF-8"))?;
+    let body: CommitBody<'_> = serde_json::from_str(text).map_err(|error| json_error(&error))?;
+    if body.ops.is_empty() {
+        return Err(Error::new(ErrorCode::InvalidRequest, "ops holds at least one op"));
+    }
+    if body.ops.len() > limits::MAX_OPS_PER_REQUEST {
+        let detail = format!("a request holds at most {} ops", limits::MAX_OPS_PER_REQUEST);
+        return Err(Error::new(ErrorCode::TooLarge, detail));
+    }
+    // Who may not know of the drawing learns nothing about the ops either.
+    api.access.require(drawing_id, &identity.user_id, may_write).await?;
+    let compacted = compact_all(&body.ops)?;
+    let ops = parse_all(&compacted)?;
+    let permits = |role: Role| permits_all(role, &ops);
+    let role = api.access.require(drawing_id, &identity.user_id, permits).await?;
+    let ops = ops.iter().zip(&compacted).map(|(op, body)| new_op(op, body)).collect();
+    let if_revision = body.if_revision.map(Revision);
+    Ok(AppendRequest { drawing_id, actor: identity.user_id.clone(), role, if_revision, ops })
+}
+
+fn may_write(role: Role) -> Result<(), Error> {
+    if role == Role::Viewer {
+        return Err(Error::new(ErrorCode::Forbidden, "a viewer may not write"));
+    }
+    Ok(())
+}
+
+fn compact_all(ops: &[&RawValue]) -> Result<Vec<Box<str>>, Error> {
+    let mut faults = Vec::new();
+    let mut compacted = Vec::with_capacity(ops.len());
+    for (index, op) in ops.iter().enumerate() {
+        match compact(op.get()) {
+            Ok(json) if json.len() > limits::MAX_OP_BYTES => {
+                let detail = format!("an op is at most {} bytes of compact JSON", limits::MAX_OP_BYTES);
+                let fault = Fault::new(format!("/ops/{index}"), detail.clone());
+                return Err(Error::new(ErrorCode::TooLarge, detail).with_fault(fault));
+            }
+            Ok(json) => compacted.push(json),
+            Err(rule) => faults.push(Fault::new(format!("/ops/{index}"), rule)),
+        }
+    }
+    refuse(faults).map(|()| compacted)
+}
+
+fn parse_all(compacted: &[Box<str>]) -> Result<Vec<Op<'_>>, Error> {
+    let mut faults = Vec::new();
+    let mut ops = Vec::with_capacity(compacted.len());
+    for (index, json) in compacted.iter().enumerate() {
+        match Op::parse(json) {
+            Ok(op) => ops.push(op),
+            Err(fault) => faults.push(fault.below(&format!("/ops/{index}"))),
+        }
+    }
+    refuse(faults).map(|()| ops)
+}
+
+/// Nothing is committed when one op is at fault; all of them are named, up to a limit.
+fn refuse(mut faults: Vec<Fault>) -> Result<(), Error> {
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let detail = match faults.as_slice() {
+        [only] => format!("the op is invalid: {}", only.detail),
+        many => format!("{} ops are invalid; the first one: {}", many.len(), many[0].detail),
+    };
+    faults.truncate(limits::MAX_REPORTED_FAULTS);
+    let mut error = Error::new(ErrorCode::InvalidOp, detail);
+    error.faults = faults;
+    Err(error)
+}
+
+fn permits_all(role: Role, ops: &[Op<'_>]) -> Result<(), Error> {
+    for (index, op) in ops.iter().enumerate() {
+        role.permits(op).map_err(|rule| {
+            Error::new(ErrorCode::Forbidden, rule).with_fault(Fault::new(format!("/ops/{index}/type"), rule))
+        })?;
+    }
+    Ok(())
+}
+
+fn new_op(op: &Op<'_>, body: &str) -> NewOp {
+    NewOp {
+        op_id: op.op_id,
+        unit: op.unit,
+        is_undo_redo: op.is_undo_redo(),
+        creates_fog: op.creates_fog(),
+        touches: op.touches().to_vec(),
+        body: body.into(),
+    }
+}
+
+impl CommitResponse {
+    fn new(op_ids: &[OpId], committed: &Committed) -> Self {
+        let results = op_ids
+            .iter()
+            .zip(&committed.ops)
+            .map(|(op_id, outcome)| OpResult {
+                op_id: *op_id,
+                revision: outcome.revision(),
+                duplicate: matches!(outcome, OpOutcome::Duplicate(_)),
+            })
+            .collect();
+        Self { epoch: committed.epoch, latest_revision: committed.head, results }
+    }
+}
+
+impl From<CommitError> for Error {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Overloaded => {
+                Self::new(ErrorCode::Overloaded, "too much is waiting to be written; try again")
+            }
+            CommitError::Draining => Self::new(ErrorCode::Draining, "the server is stopping; try again"),
+            CommitError::Refused(epoch, refusal) => refused(epoch, refusal),
+            // The writer has logged it.
+            CommitError::Store(error) => match &*error {
+                StoreError::Unavailable(_) => Self::new(
+                    ErrorCode::StoreUnavailable,
+                    "the store does not answer; send the request again as it is",
+                ),
+                _ => Self::new(ErrorCode::Internal, "the store failed"),
+            },
+        }
+    }
+}
+
+fn refused(epoch: Epoch, refusal: Refusal) -> Error {
+    let at = |code, detail: String, index: usize, field: &str| {
+        Error::new(code, detail.clone()).with_fault(Fault::new(format!("/ops/{index}{field}"), detail))
+    };
+    match refusal {
+        Refusal::NoDrawing => Error::not_found("the drawing"),
+        Refusal::RevisionConflict { head } => {
+            Error::new(ErrorCode::RevisionConflict, format!("the head is {head}")).with_head(epoch, head)
+        }
+        Refusal::OpIdConflict { index, revision } => {
+            let detail = format!("the op_id stands at revision {revision} with another body");
+            at(ErrorCode::OpIdConflict, detail, index, "/op_id")
+        }
+        Refusal::UnknownUnit { index } => at(
+            ErrorCode::UnknownUnit,
+            "the unit is not in the log, or begins no unit".to_owned(),
+            index,
+            "/unit",
+        ),
+        Refusal::UnitOfAnother { index } => {
+            at(ErrorCode::UnitForbidden, "the unit belongs to another actor".to_owned(), index, "/unit")
+        }
+        Refusal::UnitClosed { index } => {
+            at(ErrorCode::UnitClosed, "the unit is below the undo horizon".to_owned(), index, "/unit")
+        }
+        Refusal::FogForbidden { index } => {
+            at(ErrorCode::Forbidden, "only an owner may touch objects of kind fog".to_owned(), index, "")
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! A page of a log, and its three forms: JSON, NDJSON, MessagePack.
+
+use axum::{
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::op_schema::OpOutput;
+use crate::{
+    error::{Error, ErrorCode},
+    model::{CommittedOp, Epoch, Revision},
+    store::StoredOp,
+};
+
+const EPOCH: HeaderName = HeaderName::from_static("revcast-epoch");
+const FROM: HeaderName = HeaderName::from_static("revcast-from");
+const TO: HeaderName = HeaderName::from_static("revcast-to");
+const LATEST: HeaderName = HeaderName::from_static("revcast-latest-revision");
+const COMPLETE: HeaderName = HeaderName::from_static("revcast-complete");
+/// Headers that tell what NDJSON has no place for.
+pub(super) const POSITION_HEADERS: [HeaderName; 5] = [EPOCH, FROM, TO, LATEST, COMPLETE];
+
+/// Ops in order, and where the log stood when they were read.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub epoch: Epoch,
+    /// Exclusive start, as asked for.
+    pub after: Revision,
+    /// Revision of the last op; `after` when there are none.
+    pub to: Revision,
+    pub head: Revision,
+    /// Inclusive end, as asked for.
+    pub until: Option<Revision>,
+    pub ops: Vec<StoredOp>,
+}
+
+/// What a page says in JSON and MessagePack.
+#[derive(Debug, Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes what `Page::json` writes")]
+pub(super) struct OpsPage {
+    #[schema(value_type = uuid::Uuid)]
+    epoch: Epoch,
+    /// First revision of the page: `after` + 1.
+    from: u64,
+    /// Last revision of the page, and the `after` of the next one; `from` - 1 when the page is empty.
+    to: u64,
+    /// The head of the log when the page was read.
+    latest_revision: u64,
+    /// Whether the page reaches `until`, or else the head: there is nothing more to fetch now.
+    complete: bool,
+    ops: Vec<OpOutput>,
+}
+
+/// The form of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    Ndjson,
+    MessagePack,
+}
+
+impl Form {
+    /// The first form in `Accept` that we have; JSON for everything else.
+    pub(super) fn accepted(headers: &HeaderMap) -> Self {
+        let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let mut types =
+            accept.flat_map(|value| value.split(',')).map(|item| item.split(';').next().unwrap_or(item));
+        types
+            .find_map(|media_type| match media_type.trim() {
+                "application/json" => Some(Self::Json),
+                "application/x-ndjson" | "application/ndjson" => Some(Self::Ndjson),
+                "application/msgpack" | "application/vnd.msgpack" | "application/x-msgpack" => {
+                    Some(Self::MessagePack)
+                }
+                _ => None,
+            })
+            .unwrap_or(Self::Json)
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Ndjson => "application/x-ndjson",
+            Self::MessagePack => "application/msgpack",
+        }
+    }
+}
+
+impl Page {
+    fn is_complete(&self) -> bool {
+        self.to >= self.until.map_or(self.head, |until| until.min(self.head))
+    }
+
+    /// A closed page ends where it was asked to, and will never read otherwise in this epoch.
+    fn is_closed(&self) -> bool {
+        self.until.is_some_and(|until| until <= self.head && self.to == until)
+    }
+
+    fn etag(&self, form: Form) -> String {
+        let form = match form {
+            Form::Json => "json",
+            Form::Ndjson => "ndjson",
+            Form::MessagePack => "msgpack",
+        };
+        // Weak: the bytes differ by content encoding.
+        format!("W/\"{}/{}-{}.{form}\"", self.epoch, self.after, self.to)
+    }
+
+    /// The response, or `304` when the client has this closed page already.
+    pub(super) fn into_response(self, form: Form, request: &HeaderMap) -> Result<Response, Error> {
+        let mut headers = HeaderMap::new();
+        let is_closed = self.is_closed();
+        let cache = if is_closed { "private, max-age=31536000, immutable" } else { "no-store" };
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+        headers.insert(header::VARY, HeaderValue::from_static("accept, authorization"));
+        for (name, value) in self.position() {
+            headers.insert(name, value);
+        }
+        if is_closed {
+            let etag = self.etag(form);
+            let is_known = request.get_all(header::IF_NONE_MATCH).iter().any(|value| {
+                let names = value.to_str().unwrap_or_default();
+                names.split(',').any(|name| name.trim() == etag || name.trim() == "*")
+            });
+            headers.insert(header::ETAG, header_value(&etag));
+            if is_known {
+                return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+            }
+        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(form.content_type()));
+        let body = match form {
+            Form::Json => self.json(),
+            Form::Ndjson => self.ndjson(),
+            Form::MessagePack => self.message_pack()?,
+        };
+        Ok((headers, body).into_response())
+    }
+
+    fn position(&self) -> [(HeaderName, HeaderValue); 5] {
+        [
+            (EPOCH, header_value(&self.epoch.to_string())),
+            (FROM, HeaderValue::from(self.after.next().0)),
+            (TO, HeaderValue::from(self.to.0)),
+            (LATEST, HeaderValue::from(self.head.0)),
+            (COMPLETE, HeaderValue::from_static(if self.is_complete() { "true" } else { "false" })),
+        ]
+    }
+
+    /// The ops are spliced in as the bytes that came.
+    fn json(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.ops.iter().map(|op| op.body.len() + 96).sum::<usize>() + 256);
+        let (epoch, from, to, head) = (self.epoch, self.after.next(), self.to, self.head);
+        let complete = self.is_complete();
+        out.extend_from_slice(
+            format!(
+                "{{\"epoch\":\"{epoch}\",\"from\":{from},\"to\":{to},\"latest_revision\":{head},\"complete\":{complete},\"ops\":["
+            )
+            .as_bytes(),
+        );
+        self.write_ops(&mut out, b',');
+        if !self.ops.is_empty() {
+            out.pop();
+        }
+        out.extend_from_slice(b"]}");
+        out
+    }
+
+    fn ndjson(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.ops.iter().map(|op| op.body.len() + 96).sum::<usize>());
+        self.write_ops(&mut out, b'\n');
+        out
+    }
+
+    fn write_ops(&self, out: &mut Vec<u8>, end: u8) {
+        for op in &self.ops {
+            CommittedOp::write(out, op.revision, &op.actor, op.ts, &op.body);
+            out.push(end);
+        }
+    }
+
+    fn message_pack(&self) -> Result<Vec<u8>, Error> {
+        let damaged = |what: String| {
+            tracing::error!(what, "a page could not be encoded");
+            Error::new(ErrorCode::Internal, "the page could not be encoded")
+        };
+        let page: Value = serde_json::from_slice(&self.json()).map_err(|error| damaged(error.to_string()))?;
+        rmp_serde::to_vec_named(&page).map_err(|error| damaged(error.to_string()))
+    }
+}
+
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}

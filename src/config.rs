@@ -1,0 +1,227 @@
+//! The command line and its environment names.
+//!
+//! Owns parsing and the rules between flags. It connects nothing: `server` does.
+
+use std::time::Duration;
+
+use axum::http::HeaderValue;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{api::CorsOrigins, identity::Secret, limits, model::UserId, telemetry::LogFormat};
+
+/// REST commits the truth. The socket broadcasts the truth.
+#[derive(Debug, Parser)]
+#[command(name = "revcast", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server.
+    Serve(Box<ServeArgs>),
+    /// Print a bearer token signed with the configured secret.
+    Token(TokenArgs),
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Bring the schema of the database up to date, and end.
+    Migrate(StoreArgs),
+    /// Give the database a new epoch, after a backup was restored; prints it.
+    NewEpoch(StoreArgs),
+}
+
+/// A part of the server's work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NodeRole {
+    /// REST.
+    Api,
+    /// Sockets.
+    Gateway,
+    /// Work in the background.
+    Worker,
+}
+
+/// Where the truth is.
+#[derive(Clone, Args)]
+pub struct StoreArgs {
+    /// `sqlite://path` or `postgres://user:password@host/database`.
+    #[arg(
+        long,
+        env = "REVCAST_DATABASE_URL",
+        default_value = "sqlite://data/revcast.db",
+        hide_env_values = true
+    )]
+    pub database_url: String,
+    /// Connections to the database, at most.
+    #[arg(long, env = "REVCAST_DATABASE_CONNECTIONS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=1000))]
+    pub database_connections: u32,
+    /// How logs look.
+    #[arg(long, env = "REVCAST_LOG_FORMAT", value_enum, default_value = "pretty")]
+    pub log_format: LogFormat,
+    /// What is logged, in the syntax of RUST_LOG.
+    #[arg(long, env = "REVCAST_LOG", default_value = "info")]
+    pub log: String,
+}
+
+/// How tokens are verified.
+#[derive(Clone, Debug, Args)]
+pub struct IdentityArgs {
+    /// Secret for HS256 tokens, 32 bytes or more.
+    #[arg(long, env = "REVCAST_JWT_SECRET", hide_env_values = true)]
+    pub jwt_secret: Option<Secret>,
+    /// The `iss` that a token must have.
+    #[arg(long, env = "REVCAST_JWT_ISSUER")]
+    pub jwt_issuer: Option<String>,
+    /// The `aud` that a token must have.
+    #[arg(long, env = "REVCAST_JWT_AUDIENCE")]
+    pub jwt_audience: Option<String>,
+}
+
+/// Flags of `serve`.
+#[derive(Clone, Args)]
+pub struct ServeArgs {
+    /// Address to listen on; port 0 picks a free one.
+    #[arg(long, env = "REVCAST_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: String,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub store: StoreArgs,
+    /// Addresses of NATS, separated by commas; without it the bus is inside the process.
+    #[arg(long, env = "REVCAST_NATS_URL", hide_env_values = true)]
+    pub nats_url: Option<String>,
+    /// What this node does.
+    #[arg(
+        long,
+        env = "REVCAST_ROLES",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "api,gateway,worker"
+    )]
+    pub roles: Vec<NodeRole>,
+    /// Hand out guest tokens to anyone, and let any web page call. Never in production.
+    #[arg(long, env = "REVCAST_DEV")]
+    pub dev: bool,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub identity: IdentityArgs,
+    /// URL of the issuer's JWKS document, for RS256, ES256 and EdDSA tokens and their like.
+    #[arg(long, env = "REVCAST_JWKS_URL")]
+    pub jwks_url: Option<String>,
+    /// Web origins that may call, separated by commas, or `*`; any with `--dev`, none otherwise.
+    #[arg(long, env = "REVCAST_CORS_ORIGINS", value_delimiter = ',')]
+    pub cors_origins: Vec<String>,
+    /// How often the heads of live rooms are read, and readers told.
+    #[arg(long, env = "REVCAST_HEARTBEAT", default_value = "2s", value_parser = parse_period)]
+    pub heartbeat: Duration,
+    /// Batches that may be written at the same time.
+    #[arg(long, env = "REVCAST_WRITERS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub writers: u8,
+    /// Requests a user may write each second; 0 for any number.
+    #[arg(long, env = "REVCAST_WRITE_REQUESTS_PER_SECOND", default_value_t = limits::WRITE_REQUESTS_PER_SECOND)]
+    pub write_requests_per_second: u32,
+    /// Ops a user may write each second; 0 for any number.
+    #[arg(long, env = "REVCAST_WRITE_OPS_PER_SECOND", default_value_t = limits::WRITE_OPS_PER_SECOND)]
+    pub write_ops_per_second: u32,
+}
+
+/// Flags of `token`.
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    /// The user id.
+    #[arg(long)]
+    pub sub: UserId,
+    /// The name to show to others.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// How long the token lasts.
+    #[arg(long, default_value = "1h", value_parser = parse_period)]
+    pub ttl: Duration,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub identity: IdentityArgs,
+}
+
+/// Why the flags do not go together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Nobody could be let in.
+    #[error("no key is configured: give --jwt-secret or --jwks-url, or --dev for development")]
+    NoKey,
+    /// A bus inside one process beside a database for many.
+    #[error("an SQLite file has one server: --nats-url goes with a postgres:// database")]
+    NatsWithSqlite,
+    /// An origin that no header can hold.
+    #[error("an origin of --cors-origins is malformed")]
+    Origin,
+}
+
+impl ServeArgs {
+    /// Checks what clap cannot.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.identity.jwt_secret.is_none() && self.jwks_url.is_none() && !self.dev {
+            return Err(ConfigError::NoKey);
+        }
+        if self.nats_url.is_some() && self.store.is_sqlite() {
+            return Err(ConfigError::NatsWithSqlite);
+        }
+        self.cors().map(|_| ())
+    }
+
+    /// Which web pages may call.
+    ///
+    /// # Errors
+    /// When an origin is malformed.
+    pub fn cors(&self) -> Result<CorsOrigins, ConfigError> {
+        if self.cors_origins.iter().any(|origin| origin == "*") || (self.cors_origins.is_empty() && self.dev)
+        {
+            return Ok(CorsOrigins::Any);
+        }
+        if self.cors_origins.is_empty() {
+            return Ok(CorsOrigins::None);
+        }
+        let list = self.cors_origins.iter().map(|origin| HeaderValue::from_str(origin.trim_end_matches('/')));
+        list.collect::<Result<_, _>>().map(CorsOrigins::List).map_err(|_| ConfigError::Origin)
+    }
+}
+
+impl StoreArgs {
+    /// Whether the database is an SQLite file.
+    #[must_use]
+    pub fn is_sqlite(&self) -> bool {
+        self.database_url.starts_with("sqlite:")
+    }
+}
+
+/// A period as people write it: `500ms`, `2s`, `1h`.
+fn parse_period(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(period) if period >= Duration::from_millis(10) => Ok(period),
+        Ok(_) => Err("must be at least 10ms".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl std::fmt::Debug for StoreArgs {
+    /// The address may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreArgs").field("is_sqlite", &self.is_sqlite()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for ServeArgs {
+    /// Addresses may hold passwords.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServeArgs")
+            .field("listen", &self.listen)
+            .field("store", &self.store)
+            .field("roles", &self.roles)
+            .field("dev", &self.dev)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,280 @@
+//! Which rooms this node has; joining them, and their heartbeat.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    Frame, Reader, ResetReason,
+    task::{Attached, Command, Room},
+};
+use crate::{
+    bus::{Bus, ControlMessage},
+    limits,
+    model::{CommittedOp, DrawingId, Epoch, Revision},
+    store::{ReadRange, Store, StoreError},
+    telemetry::Metrics,
+};
+
+/// The rooms of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Rooms {
+    inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) bus: Arc<dyn Bus>,
+    pub(super) metrics: Arc<Metrics>,
+    tasks: TaskTracker,
+    pub(super) shutdown: CancellationToken,
+    /// The way into each room's task. Held for map operations only.
+    rooms: Mutex<HashMap<DrawingId, mpsc::Sender<Command>>>,
+}
+
+/// Where a reader stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The last revision it has; `None` to start from the head.
+    pub after: Option<Revision>,
+    /// The epoch of that revision, if it knows.
+    pub epoch: Option<Epoch>,
+}
+
+/// What became of a wish to join.
+#[derive(Debug)]
+pub enum Joined {
+    /// The reader follows the drawing.
+    Live {
+        /// The epoch of the log.
+        epoch: Epoch,
+        /// The reader has everything up to here.
+        revision: Revision,
+        /// What it lacks between there and its place in the room, in order.
+        backlog: Vec<Frame>,
+        /// Its place in the room.
+        reader: Reader,
+    },
+    /// The reader must go to REST first.
+    Reset {
+        /// Why.
+        reason: ResetReason,
+        /// The epoch of the log.
+        epoch: Epoch,
+        /// The head of the log.
+        revision: Revision,
+    },
+}
+
+/// Why a room could not be joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JoinError {
+    /// There is no such drawing.
+    #[error("the drawing does not exist")]
+    NoDrawing,
+    /// The store does not answer.
+    #[error("the store is unavailable")]
+    Unavailable,
+    /// The node is stopping.
+    #[error("the server is stopping")]
+    Draining,
+}
+
+impl Rooms {
+    /// A node without rooms; starts the heartbeat.
+    #[must_use]
+    pub fn start(
+        store: &Arc<dyn Store>,
+        bus: &Arc<dyn Bus>,
+        metrics: &Arc<Metrics>,
+        heartbeat: Duration,
+        tasks: &TaskTracker,
+        shutdown: &CancellationToken,
+    ) -> Self {
+        let inner = Arc::new(Inner {
+            store: store.clone(),
+            bus: bus.clone(),
+            metrics: metrics.clone(),
+            tasks: tasks.clone(),
+            shutdown: shutdown.clone(),
+            rooms: Mutex::default(),
+        });
+        tasks.spawn(beat(inner.clone(), heartbeat));
+        Self { inner }
+    }
+
+    /// Joins the room of a drawing, which is made if this node has none. `wake` fires whenever the
+    /// reader has something to read.
+    ///
+    /// # Errors
+    /// See [`JoinError`].
+    pub async fn join(
+        &self,
+        drawing: DrawingId,
+        position: Position,
+        wake: &Arc<Notify>,
+    ) -> Result<Joined, JoinError> {
+        loop {
+            if self.inner.shutdown.is_cancelled() {
+                return Err(JoinError::Draining);
+            }
+            let (reply, answer) = oneshot::channel();
+            let command = Command::Attach { position, wake: wake.clone(), reply };
+            let room = self.inner.room(drawing);
+            if room.send(command).await.is_err() {
+                // The room was just closing; the next one is new.
+                self.inner.forget(drawing, &room);
+                continue;
+            }
+            match answer.await {
+                Ok(Ok(Attached::Live { epoch, revision, until, reader })) => {
+                    let backlog = self.inner.backlog(&reader, drawing, revision, until).await?;
+                    return Ok(Joined::Live { epoch, revision, backlog, reader });
+                }
+                Ok(Ok(Attached::Reset { reason, epoch, revision })) => {
+                    return Ok(Joined::Reset { reason, epoch, revision });
+                }
+                Ok(Err(error)) => return Err(error),
+                Err(_) => (),
+            }
+        }
+    }
+
+    /// Passes a control message to the room it is about, if this node has it.
+    pub async fn apply(&self, message: ControlMessage) {
+        let room = self.inner.lock().get(&message.drawing_id()).cloned();
+        if let Some(room) = room {
+            // A room that is closing has no readers who would want to know.
+            let _ = room.send(Command::Control(message)).await;
+        }
+    }
+}
+
+impl Inner {
+    fn room(self: &Arc<Self>, drawing: DrawingId) -> mpsc::Sender<Command> {
+        let mut rooms = self.lock();
+        if let Some(room) = rooms.get(&drawing) {
+            return room.clone();
+        }
+        let (sender, commands) = mpsc::channel(limits::ROOM_COMMANDS);
+        rooms.insert(drawing, sender.clone());
+        self.tasks.spawn(Room::run(self.clone(), drawing, commands));
+        self.metrics.rooms.increment(1);
+        sender
+    }
+
+    /// Takes a room off the map, unless another one has its place by now.
+    fn forget(&self, drawing: DrawingId, room: &mpsc::Sender<Command>) {
+        let mut rooms = self.lock();
+        if rooms.get(&drawing).is_some_and(|present| present.same_channel(room)) {
+            rooms.remove(&drawing);
+        }
+    }
+
+    /// Ends a room for good, if `is_idle` still holds while nobody can join.
+    pub(super) fn close_if(&self, drawing: DrawingId, is_idle: impl FnOnce() -> bool) -> bool {
+        let mut rooms = self.lock();
+        let is_closing = is_idle();
+        if is_closing {
+            rooms.remove(&drawing);
+        }
+        is_closing
+    }
+
+    /// The ops in `(after, until]`, sealed: from the ring, or else from the store.
+    async fn backlog(
+        &self,
+        reader: &Reader,
+        drawing: DrawingId,
+        after: Revision,
+        until: Revision,
+    ) -> Result<Vec<Frame>, JoinError> {
+        let mut frames = Vec::new();
+        if let Some(ops) = reader.shared().ops_between(after, until) {
+            frames.extend(seal_all(drawing, &ops));
+            return Ok(frames);
+        }
+        let mut position = after;
+        while position < until {
+            let range = ReadRange {
+                drawing_id: drawing,
+                after: position,
+                until: Some(until),
+                limit: limits::MAX_PAGE_OPS,
+                max_bytes: limits::MAX_FRAME_BYTES,
+            };
+            let page = self.store.read(&range).await.map_err(|error| unavailable(&error))?;
+            let ops = page.ok_or(JoinError::NoDrawing)?.ops;
+            let ops = ops.into_iter().map(|op| op.commit()).collect::<Result<Vec<_>, _>>();
+            let ops = ops.map_err(|error| unavailable(&error))?;
+            // The log holds what the room delivered; if not, the reader is better off anew.
+            position = ops.last().ok_or(JoinError::Unavailable)?.revision;
+            frames.extend(seal_all(drawing, &ops));
+        }
+        Ok(frames)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<DrawingId, mpsc::Sender<Command>>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Logs why the store did not answer a room.
+pub(super) fn unavailable(error: &StoreError) -> JoinError {
+    tracing::warn!(%error, "a room could not read the store");
+    JoinError::Unavailable
+}
+
+/// Seals ops into frames of about `MAX_FRAME_BYTES`.
+pub(super) fn seal_all(drawing: DrawingId, ops: &[CommittedOp]) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (nth, op) in ops.iter().enumerate() {
+        bytes += op.json.len();
+        if bytes >= limits::MAX_FRAME_BYTES {
+            frames.extend(Frame::seal(drawing, &ops[start..=nth]));
+            (start, bytes) = (nth + 1, 0);
+        }
+    }
+    frames.extend(Frame::seal(drawing, &ops[start..]));
+    frames
+}
+
+/// Reads the heads of all rooms in one query at every beat, and tells each its own.
+async fn beat(inner: Arc<Inner>, period: Duration) {
+    let mut beats = tokio::time::interval(period);
+    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = inner.shutdown.cancelled() => return,
+            _ = beats.tick() => (),
+        }
+        let rooms: Vec<_> = inner.lock().iter().map(|(id, room)| (*id, room.clone())).collect();
+        inner.metrics.rooms.set(f64::from(u32::try_from(rooms.len()).unwrap_or(u32::MAX)));
+        if rooms.is_empty() {
+            continue;
+        }
+        let ids: Vec<_> = rooms.iter().map(|(id, _)| *id).collect();
+        match inner.store.heads(&ids).await {
+            Ok(heads) => {
+                for (id, room) in rooms {
+                    let head = heads.revisions.get(&id).copied();
+                    // A room with a full queue is busy and gets the next beat.
+                    let _ = room.try_send(Command::Heartbeat { epoch: heads.epoch, head });
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the heads could not be read"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Rooms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rooms").field("count", &self.inner.lock().len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,327 @@
+//! Puts the parts together, serves connections, and stops gracefully.
+//!
+//! The only place that picks concrete back ends.
+
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use axum::{Router, extract::Request};
+use futures_util::StreamExt;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
+
+use crate::{
+    access::Access,
+    api::{self, Api, WriteLimits},
+    bus::{Bus, Delivery, LocalBus, NatsBus, NatsOptions},
+    commit::Committer,
+    config::{NodeRole, ServeArgs, StoreArgs},
+    gateway::{self, Gateway},
+    identity::{Authenticator, IdentityOptions, Jwks},
+    limits,
+    model::UserId,
+    room::Rooms,
+    store::{PoolOptions, PostgresStore, SqliteStore, Store},
+    telemetry::{self, Metrics},
+};
+
+/// A server whose parts are connected, and which does not serve yet.
+#[derive(Debug)]
+pub struct Server {
+    router: Router,
+    authenticator: Arc<Authenticator>,
+    store: SharedStore,
+    bus: SharedBus,
+    /// Everything that must end before the process does.
+    tasks: TaskTracker,
+    /// Stops what takes in new work: connections, rooms, sockets.
+    shutdown: CancellationToken,
+    /// Stops the writers, once no request can reach them any more.
+    writers_stop: CancellationToken,
+}
+
+struct SharedStore(Arc<dyn Store>);
+struct SharedBus(Arc<dyn Bus>);
+
+impl std::fmt::Debug for SharedStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
+impl std::fmt::Debug for SharedBus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Bus")
+    }
+}
+
+/// Connects to the database and brings its schema up to date.
+///
+/// # Errors
+/// When the database cannot be reached or migrated.
+pub async fn open_store(args: &StoreArgs) -> anyhow::Result<Arc<dyn Store>> {
+    let options = PoolOptions {
+        max_connections: args.database_connections,
+        start_timeout: limits::STORE_START_TIMEOUT,
+    };
+    Ok(if args.is_sqlite() {
+        let store = SqliteStore::connect(&args.database_url, options).await;
+        Arc::new(store.context("opening the SQLite database")?)
+    } else {
+        let store = PostgresStore::connect(&args.database_url, options).await;
+        Arc::new(store.context("connecting to the Postgres database")?)
+    })
+}
+
+/// The OpenAPI document, whatever the roles of a node.
+#[must_use]
+pub fn openapi_document() -> utoipa::openapi::OpenApi {
+    let mut document = api::common_router().merge(api::router()).to_openapi();
+    document.merge(gateway::router().to_openapi());
+    document
+}
+
+/// Listens on `address`; port 0 picks a free one.
+///
+/// # Errors
+/// When the address is malformed or taken.
+pub async fn listen(address: &str) -> anyhow::Result<TcpListener> {
+    let address: SocketAddr = tokio::net::lookup_host(address)
+        .await
+        .with_context(|| format!("resolving {address}"))?
+        .next()
+        .with_context(|| format!("{address} has no address"))?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address).with_context(|| format!("listening on {address}"))?;
+    Ok(socket.listen(limits::LISTEN_BACKLOG)?)
+}
+
+impl Server {
+    /// Connects to the back ends and starts what runs in the background.
+    ///
+    /// # Errors
+    /// When the configuration or a back end does not do.
+    pub async fn start(args: &ServeArgs) -> anyhow::Result<Self> {
+        args.check()?;
+        let (tasks, shutdown, writers_stop) =
+            (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+        let metrics = Arc::new(Metrics::new());
+        let store = open_store(&args.store).await?;
+        let bus: Arc<dyn Bus> = match &args.nats_url {
+            Some(url) => {
+                let options = NatsOptions { url: url.clone() };
+                Arc::new(NatsBus::connect(&options, metrics.clone()).await.context("connecting to NATS")?)
+            }
+            None => Arc::new(LocalBus::new()),
+        };
+        let meta = store.meta().await.context("reading the database")?;
+        let jwks =
+            args.jwks_url.clone().map(|url| Jwks::follow(url, &tasks, shutdown.clone())).transpose()?;
+        let identity = IdentityOptions {
+            secret: args.identity.jwt_secret.clone(),
+            jwks,
+            issuer: args.identity.jwt_issuer.clone(),
+            audience: args.identity.jwt_audience.clone(),
+            dev: args.dev,
+        };
+        let authenticator = Arc::new(Authenticator::new(identity, meta.server_key));
+        let access = Access::new(store.clone());
+        let committer = Committer::start(&store, &bus, &metrics, args.writers.into(), &tasks, &writers_stop);
+        let rooms = Rooms::start(&store, &bus, &metrics, args.heartbeat, &tasks, &shutdown);
+        let write_limits = Arc::new(WriteLimits::new(
+            args.write_requests_per_second,
+            args.write_ops_per_second,
+            metrics.clone(),
+        ));
+        tasks.spawn(follow_control(bus.clone(), access.clone(), rooms.clone(), shutdown.clone()));
+        tasks.spawn(keep_house(write_limits.clone(), shutdown.clone()));
+        if args.roles.contains(&NodeRole::Worker) {
+            tasks.spawn(purge_deleted(store.clone(), shutdown.clone()));
+        }
+        let api = Api {
+            store: store.clone(),
+            bus: bus.clone(),
+            committer,
+            rooms: rooms.clone(),
+            access: access.clone(),
+            authenticator: authenticator.clone(),
+            limits: write_limits,
+            document: openapi_document().to_pretty_json()?.into(),
+            shutdown: shutdown.clone(),
+        };
+        let gateway = Gateway {
+            rooms,
+            access,
+            authenticator: authenticator.clone(),
+            store: store.clone(),
+            metrics,
+            heartbeat: args.heartbeat,
+            tasks: tasks.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let router = api::with_layers(routes(&args.roles, api, gateway), &args.cors()?);
+        let (store, bus) = (SharedStore(store), SharedBus(bus));
+        Ok(Self { router, authenticator, store, bus, tasks, shutdown, writers_stop })
+    }
+
+    /// A token for `user`, from a server with `--dev`.
+    ///
+    /// # Errors
+    /// Without `--dev`.
+    pub fn dev_token(&self, user: &UserId) -> Result<String, crate::error::Error> {
+        self.authenticator.issue_dev_token(user, None, limits::DEV_TOKEN_TTL).map(|(token, _)| token)
+    }
+
+    /// Serves connections until `stop` completes, then stops: no new connections, what is queued is
+    /// committed, readers are asked to come back elsewhere.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let connections = TaskTracker::new();
+        let places = Arc::new(Semaphore::new(limits::MAX_CONNECTIONS));
+        tokio::pin!(stop);
+        loop {
+            let place = tokio::select! {
+                () = &mut stop => break,
+                place = places.clone().acquire_owned() => place?,
+            };
+            let stream = tokio::select! {
+                () = &mut stop => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => stream,
+                    Err(error) => {
+                        // Out of descriptors, or the client was quicker to leave: others may do better.
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(limits::ACCEPT_RETRY).await;
+                        continue;
+                    }
+                },
+            };
+            // Small frames must not wait for each other.
+            let _ = stream.set_nodelay(true);
+            let (router, shutdown) = (self.router.clone(), self.shutdown.clone());
+            connections.spawn(async move {
+                serve_connection(stream, router, shutdown).await;
+                drop(place);
+            });
+        }
+        drop(listener);
+        self.drain(&connections).await;
+        Ok(())
+    }
+
+    async fn drain(self, connections: &TaskTracker) {
+        tracing::info!("stopping");
+        self.shutdown.cancel();
+        connections.close();
+        self.tasks.close();
+        let all = async {
+            // First the requests, which may still commit; then the writers, then the rest.
+            connections.wait().await;
+            self.writers_stop.cancel();
+            self.tasks.wait().await;
+            self.bus.0.flush().await;
+            self.store.0.close().await;
+        };
+        if tokio::time::timeout(limits::DRAIN_TIMEOUT, all).await.is_err() {
+            tracing::warn!("stopped before everything had ended");
+        } else {
+            tracing::info!("stopped");
+        }
+    }
+}
+
+fn routes(roles: &[NodeRole], api: Api, gateway: Gateway) -> Router {
+    let mut router = api::common_router();
+    if roles.contains(&NodeRole::Api) {
+        router = router.merge(api::router());
+    }
+    let (router, _) = router.split_for_parts();
+    let mut router = api::with_fallbacks(router).with_state(api);
+    if roles.contains(&NodeRole::Gateway) {
+        let (sockets, _) = gateway::router().split_for_parts();
+        router = router.merge(sockets.with_state(gateway));
+    }
+    router
+}
+
+/// Serves one connection; it ends after the request at hand when the server stops.
+async fn serve_connection(stream: tokio::net::TcpStream, router: Router, shutdown: CancellationToken) {
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        router.clone().oneshot(request.map(axum::body::Body::new) as Request)
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HEADER_READ_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::pin!(connection);
+    tokio::select! {
+        // A client that breaks off is its own business.
+        outcome = &mut connection => drop(outcome),
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            drop(connection.await);
+        }
+    }
+}
+
+/// Brings news of roles to the cache and to the rooms of this node.
+async fn follow_control(bus: Arc<dyn Bus>, access: Access, rooms: Rooms, shutdown: CancellationToken) {
+    let mut news = bus.subscribe_control().await;
+    loop {
+        let delivery = tokio::select! {
+            () = shutdown.cancelled() => return,
+            delivery = news.next() => delivery,
+        };
+        match delivery {
+            Some(Delivery::Message(message)) => {
+                access.apply(&message);
+                rooms.apply(message).await;
+            }
+            Some(Delivery::Lagged) => tracing::warn!("news of roles was lost; caches expire within a second"),
+            None => return,
+        }
+    }
+}
+
+/// Removes the ops of deleted drawings, a little at a time.
+async fn purge_deleted(store: Arc<dyn Store>, shutdown: CancellationToken) {
+    loop {
+        let removed = store.purge_deleted(limits::PURGE_OPS).await;
+        let pause = match removed {
+            Ok(removed) if removed >= u64::from(limits::PURGE_OPS) => Duration::from_millis(100),
+            Ok(_) => limits::HOUSEKEEPING_INTERVAL,
+            Err(error) => {
+                tracing::warn!(%error, "deleted drawings could not be purged");
+                limits::HOUSEKEEPING_INTERVAL
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(pause) => (),
+        }
+    }
+}
+
+/// Keeps what grows with use small.
+async fn keep_house(write_limits: Arc<WriteLimits>, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(limits::TIDY_INTERVAL);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = ticks.tick() => {
+                write_limits.tidy();
+                telemetry::tidy_metrics();
+            }
+        }
+    }
+}
