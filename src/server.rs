@@ -145,7 +145,7 @@ impl Server {
         if args.roles.contains(&NodeRole::Worker) {
             tasks.spawn(purge_deleted(store.clone(), shutdown.clone()));
         }
-        let api = Api {
+        let api = Api::new(api::Parts {
             store: store.clone(),
             bus: bus.clone(),
             committer,
@@ -155,7 +155,7 @@ impl Server {
             limits: write_limits,
             document: openapi_document().to_pretty_json()?.into(),
             shutdown: shutdown.clone(),
-        };
+        });
         let gateway = Gateway {
             rooms,
             access,

@@ -34,7 +34,8 @@ CREATE TABLE ops (
     ts         INTEGER NOT NULL,
     body       TEXT NOT NULL,
     CONSTRAINT ops_pkey PRIMARY KEY (drawing_id, revision),
-    CONSTRAINT ops_op_id_key UNIQUE (drawing_id, op_id)
+    -- The op_id first: ids made at one time lie together, so that a batch over many drawings touches few pages.
+    CONSTRAINT ops_op_id_key UNIQUE (op_id, drawing_id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE fog (

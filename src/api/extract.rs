@@ -122,6 +122,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
         let JsonBytes(bytes) = JsonBytes::from_request(request, state).await?;
+        require_object(&bytes)?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| json_error(&error))
     }
 }
@@ -144,6 +145,14 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
                 Err(Error::new(ErrorCode::UnsupportedMediaType, "the content type must be application/json"))
             }
         }
+    }
+}
+
+/// Refuses what is no object: serde would take an array as the fields of a struct in their order.
+pub(super) fn require_object(body: &[u8]) -> Result<(), Error> {
+    match body.trim_ascii_start().first() {
+        Some(b'{') | None => Ok(()),
+        Some(_) => Err(Error::new(ErrorCode::InvalidRequest, "the body must be a JSON object")),
     }
 }
 

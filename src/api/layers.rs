@@ -1,14 +1,15 @@
 //! What every request passes through: ids, panics, CORS, compression, timeouts, counting.
 
-use std::time::Instant;
+use std::{sync::LazyLock, time::Instant};
 
 use axum::{
     Router,
     extract::{DefaultBodyLimit, MatchedPath, Request},
-    http::{HeaderName, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
+use metrics::Counter;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::{
@@ -16,9 +17,9 @@ use tower_http::{
         predicate::{NotForContentType, SizeAbove},
     },
     cors::{AllowOrigin, CorsLayer},
-    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
 };
 use utoipa_axum::router::OpenApiRouter;
+use uuid::Uuid;
 
 use super::{Api, ops_page, problem};
 use crate::{
@@ -44,16 +45,15 @@ pub enum CorsOrigins {
 /// Puts the layers around all routes.
 pub fn with_layers(router: Router, origins: &CorsOrigins) -> Router {
     let compression = CompressionLayer::new().gzip(true).compress_when(
-        SizeAbove::new(limits::COMPRESS_ABOVE_BYTES).and(NotForContentType::const_new("text/event-stream")),
+        // `SizeAbove` takes in its own size.
+        SizeAbove::new(limits::COMPRESS_ABOVE_BYTES + 1)
+            .and(NotForContentType::const_new("text/event-stream")),
     );
     let router = router
         .layer(compression)
         .layer(CatchPanicLayer::custom(problem::from_panic))
         .layer(DefaultBodyLimit::max(limits::MAX_BODY_BYTES))
-        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
-        .layer(middleware::from_fn(observe))
-        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
-        .layer(middleware::from_fn(drop_odd_request_id));
+        .layer(middleware::from_fn(observe));
     match cors(origins) {
         Some(cors) => router.layer(cors),
         None => router,
@@ -84,44 +84,52 @@ fn cors(origins: &CorsOrigins) -> Option<CorsLayer> {
     Some(layer)
 }
 
-/// A request id goes into logs and back to the client: only a plain, short one is taken over.
-async fn drop_odd_request_id(mut request: Request, next: Next) -> Response {
-    let is_odd = |id: &HeaderValue| {
-        id.is_empty() || id.len() > MAX_REQUEST_ID_BYTES || !id.as_bytes().iter().all(u8::is_ascii_graphic)
-    };
-    if request.headers().get(REQUEST_ID).is_some_and(is_odd) {
-        request.headers_mut().remove(REQUEST_ID);
-    }
-    next.run(request).await
-}
-
-/// Counts responses by status and writes the access log, at level debug.
-async fn observe(request: Request, next: Next) -> Response {
+/// Gives the request an id, counts the response by status, and writes the access log at level debug.
+async fn observe(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let id = request_id(request.headers());
+    // Only handlers and logs read it; the client's own header may have been an odd one.
+    request.headers_mut().insert(REQUEST_ID, id.clone());
     let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| {
         let path = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
-        let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or("-").to_owned();
-        (request.method().clone(), path, id)
+        (request.method().clone(), path)
     });
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
     count_response(response.status().as_u16());
-    if let Some((method, path, request_id)) = logged {
+    if let Some((method, path)) = logged {
         let status = response.status().as_u16();
         let ms = started.elapsed().as_secs_f64() * 1_000.0;
+        let request_id = id.to_str().unwrap_or_default();
         tracing::debug!(%method, path, status, ms, request_id, "answered");
     }
+    response.headers_mut().insert(REQUEST_ID, id);
     response
 }
 
-fn count_response(status: u16) {
-    let class = match status {
-        100..200 => "1xx",
-        200..300 => "2xx",
-        300..400 => "3xx",
-        400..500 => "4xx",
-        _ => "5xx",
+/// The client's id of the request if it is plain and short, a new one otherwise: it goes into logs
+/// and back to the client.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let is_plain = |id: &&HeaderValue| {
+        (1..=MAX_REQUEST_ID_BYTES).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
     };
-    metrics::counter!("revcast_http_responses_total", "class" => class).increment(1);
+    match headers.get(REQUEST_ID).filter(is_plain) {
+        Some(id) => id.clone(),
+        None => {
+            let mut buffer = Uuid::encode_buffer();
+            let id = Uuid::now_v7().hyphenated().encode_lower(&mut buffer);
+            HeaderValue::from_str(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
+        }
+    }
+}
+
+/// The counters are looked up once: this runs for every request.
+fn count_response(status: u16) {
+    static CLASSES: LazyLock<[Counter; 5]> = LazyLock::new(|| {
+        ["1xx", "2xx", "3xx", "4xx", "5xx"]
+            .map(|class| metrics::counter!("revcast_http_responses_total", "class" => class))
+    });
+    let class = usize::from(status / 100).clamp(1, 5) - 1;
+    CLASSES[class].increment(1);
 }
 
 /// Ends requests that take longer than `REQUEST_TIMEOUT`.

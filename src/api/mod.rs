@@ -18,7 +18,7 @@ mod ops_read;
 pub mod problem;
 mod rate;
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use axum::{Router, extract::FromRef};
 use bytes::Bytes;
@@ -38,9 +38,12 @@ use crate::{
 pub use layers::{CorsOrigins, with_layers};
 pub use rate::WriteLimits;
 
-/// What handlers work with. Cheap to clone.
+/// What handlers work with. Cloned several times a request, so it is one pointer.
 #[derive(Clone)]
-pub struct Api {
+pub struct Api(Arc<Parts>);
+
+/// The parts that requests are served with.
+pub struct Parts {
     /// The truth.
     pub store: Arc<dyn Store>,
     /// Tells other nodes of changed roles.
@@ -61,7 +64,20 @@ pub struct Api {
     pub shutdown: CancellationToken,
 }
 
+impl Deref for Api {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
 impl Api {
+    /// Shares the parts among requests.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
     /// Makes a change of roles known: here at once, elsewhere through the bus.
     fn tell(&self, message: ControlMessage) {
         self.access.apply(&message);
@@ -97,6 +113,12 @@ pub fn with_fallbacks(router: Router<Api>) -> Router<Api> {
 }
 
 impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Api").finish_non_exhaustive()
     }

@@ -8,7 +8,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
-    extract::{Caller, JsonBytes, PathId, json_error},
+    extract::{Caller, JsonBytes, PathId, json_error, require_object},
     op_schema::OpInput,
     problem::Problem,
 };
@@ -113,6 +113,7 @@ async fn parse(
     drawing_id: DrawingId,
     body: &[u8],
 ) -> Result<AppendRequest, Error> {
+    require_object(body)?;
     let text = std::str::from_utf8(body)
         .map_err(|_| Error::new(ErrorCode::InvalidRequest, "the body is not valid UTF-8"))?;
     let body: CommitBody<'_> = serde_json::from_str(text).map_err(|error| json_error(&error))?;

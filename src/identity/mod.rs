@@ -13,7 +13,7 @@ use std::{
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use quick_cache::sync::Cache;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use crate::{
@@ -69,6 +69,7 @@ struct Claims {
     sub: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
+    #[serde(deserialize_with = "numeric_date")]
     exp: u64,
     /// In tickets: when the identity ends that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,7 +132,7 @@ impl Authenticator {
     /// `unauthenticated`, or `identity_unavailable` when the issuer's keys cannot be read.
     pub async fn verify(&self, token: &str) -> Result<Identity, Error> {
         if let Some(identity) = self.verified.get(token) {
-            if identity.expires_at + limits::CLOCK_LEEWAY.as_secs() > now_seconds() {
+            if identity.expires_at.saturating_add(limits::CLOCK_LEEWAY.as_secs()) > now_seconds() {
                 return Ok(identity);
             }
             self.verified.remove(token);
@@ -275,6 +276,16 @@ fn decode(token: &str, key: &DecodingKey, rules: &Validation) -> Result<Claims, 
             _ => "the token's signature does not fit",
         })
     })
+}
+
+/// Seconds since 1970, which may have a fraction (RFC 7519 §2).
+fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the fraction is dropped, and what u64 does not hold ends at its limits"
+    )]
+    f64::deserialize(deserializer).map(|seconds| seconds as u64)
 }
 
 fn into_identity(claims: Claims) -> Result<Identity, Error> {

@@ -98,6 +98,10 @@ impl<'a> Op<'a> {
     /// # Errors
     /// The first broken rule, with a pointer relative to the op.
     pub fn parse(json: &'a str) -> Result<Self, Fault> {
+        // serde would take an array as the fields in their order, and readers would get broken JSON.
+        if !json.starts_with('{') {
+            return Err(Fault::new("", "must be an object"));
+        }
         let fields: Fields<'a> =
             serde_json::from_str(json).map_err(|error| Fault::new("", without_position(&error)))?;
         fields.into_op()

@@ -1,14 +1,14 @@
 //! Roles on a drawing, and what each allows (ops.md §2).
 
-use std::str::FromStr;
+use std::{borrow::Cow, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use utoipa::ToSchema;
 
 use super::{Change, Op};
 
 /// What a user may do with one drawing; ordered from least to most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Reads and is present.
@@ -76,6 +76,13 @@ impl FromStr for Role {
             "owner" => Ok(Self::Owner),
             _ => Err(UnknownRole),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Role {
+    /// From its name alone; derived, `{"viewer": null}` would do as well.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

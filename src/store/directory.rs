@@ -17,36 +17,39 @@ macro_rules! impl_store {
             self.read_heads(drawings).await
         }
 
-        async fn read(&self, range: &ReadRange) -> Result<Option<LogPage>, StoreError> {
-            let rows = sqlx::query_as::<_, (Uuid, i64, Option<i64>, Option<String>, Option<i64>, Option<String>)>(
-                "SELECT m.epoch, h.revision, p.revision, p.actor, p.ts, p.body
-                   FROM heads h CROSS JOIN meta m
-                   LEFT JOIN (SELECT revision, actor, ts, body,
-                                     sum(octet_length(body)) OVER (ORDER BY revision) - octet_length(body) AS bytes_before
-                                FROM (SELECT revision, actor, ts, body FROM ops
-                                       WHERE drawing_id = $1 AND revision > $2 AND revision <= $3
-                                       ORDER BY revision LIMIT $4) AS o) AS p
-                     ON p.bytes_before < $5
-                  WHERE h.drawing_id = $1
-                  ORDER BY p.revision",
-            )
-            .bind(range.drawing_id.0)
-            .bind(revision_to_sql(range.after))
-            .bind(range.until.map_or(i64::MAX, revision_to_sql))
-            .bind(i64::from(range.limit))
-            .bind(i64::try_from(range.max_bytes).unwrap_or(i64::MAX))
-            .fetch_all(&self.read)
-            .await?;
-            let Some((epoch, head, ..)) = rows.first() else { return Ok(None) };
-            let (epoch, head) = (Epoch(*epoch), revision_from_sql(*head)?);
-            let mut ops = Vec::with_capacity(rows.len());
-            for row in rows {
-                if let (_, _, Some(revision), Some(actor), Some(ts), Some(body)) = row {
-                    ops.push(StoredOp { revision: revision_from_sql(revision)?, actor, ts, body });
+            async fn read(&self, range: &ReadRange) -> Result<Option<LogPage>, StoreError> {
+                let mut rows = sqlx::query_as::<_, (Uuid, i64, Option<i64>, Option<String>, Option<i64>, Option<String>)>(
+                    "SELECT m.epoch, h.revision, o.revision, o.actor, o.ts, o.body
+                       FROM heads h CROSS JOIN meta m
+                       LEFT JOIN (SELECT revision, actor, ts, body FROM ops
+                                   WHERE drawing_id = $1 AND revision > $2 AND revision <= $3
+                                   ORDER BY revision LIMIT $4) AS o ON true
+                      WHERE h.drawing_id = $1
+                      ORDER BY o.revision",
+                )
+                .bind(range.drawing_id.0)
+                .bind(revision_to_sql(range.after))
+                .bind(range.until.map_or(i64::MAX, revision_to_sql))
+                .bind(i64::from(range.limit))
+                .fetch(&self.read);
+                let mut page: Option<LogPage> = None;
+                let mut bytes = 0;
+                while let Some((epoch, head, revision, actor, ts, body)) = rows.try_next().await? {
+                    let page = match &mut page {
+                        Some(page) => page,
+                        None => page.insert(LogPage { epoch: Epoch(epoch), head: revision_from_sql(head)?, ops: Vec::new() }),
+                    };
+                    if let (Some(revision), Some(actor), Some(ts), Some(body)) = (revision, actor, ts, body) {
+                        bytes += body.len();
+                        page.ops.push(StoredOp { revision: revision_from_sql(revision)?, actor, ts, body });
+                    }
+                    // The rows beyond are never held here: the connection passes over them.
+                    if bytes >= range.max_bytes {
+                        break;
+                    }
                 }
+                Ok(page)
             }
-            Ok(Some(LogPage { epoch, head, ops }))
-        }
 
         async fn meta(&self) -> Result<Meta, StoreError> {
             let (epoch, server_key) = sqlx::query_as::<_, (Uuid, Uuid)>("SELECT epoch, server_key FROM meta")

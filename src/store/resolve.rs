@@ -179,3 +179,362 @@ fn check_unit(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use OpOutcome::{Committed, Duplicate};
+
+    use super::*;
+    use crate::{limits, model::Role};
+
+    const DRAWING: DrawingId = DrawingId(Uuid::from_u128(1));
+
+    fn user(name: &str) -> UserId {
+        name.parse().unwrap()
+    }
+
+    fn id(n: u128) -> OpId {
+        OpId(Uuid::from_u128(n))
+    }
+
+    /// Op `n`, which begins a unit.
+    fn op(n: u128) -> NewOp {
+        let body = format!(r#"{{"op":{n}}}"#).into();
+        NewOp {
+            op_id: id(n),
+            unit: id(n),
+            is_undo_redo: false,
+            creates_fog: false,
+            touches: Vec::new(),
+            body,
+        }
+    }
+
+    fn joining(unit: u128, n: u128) -> NewOp {
+        NewOp { unit: id(unit), ..op(n) }
+    }
+
+    fn undoing(unit: u128, n: u128) -> NewOp {
+        NewOp { is_undo_redo: true, ..joining(unit, n) }
+    }
+
+    fn touching(object: &str, n: u128) -> NewOp {
+        NewOp { touches: vec![object.parse().unwrap()], ..op(n) }
+    }
+
+    fn fog(object: &str, n: u128) -> NewOp {
+        NewOp { creates_fog: true, ..touching(object, n) }
+    }
+
+    /// A request of bob, who is an editor.
+    fn request(ops: &[NewOp]) -> AppendRequest {
+        AppendRequest {
+            drawing_id: DRAWING,
+            actor: user("bob"),
+            role: Role::Editor,
+            if_revision: None,
+            ops: ops.to_vec(),
+        }
+    }
+
+    fn by_owner(ops: &[NewOp]) -> AppendRequest {
+        AppendRequest { actor: user("alice"), role: Role::Owner, ..request(ops) }
+    }
+
+    fn only_at(head: u64, ops: &[NewOp]) -> AppendRequest {
+        AppendRequest { if_revision: Some(Revision(head)), ..request(ops) }
+    }
+
+    /// A log with this head, of which these ops are known: number, revision, unit, actor.
+    fn log(head: u64, ops: &[(u128, u64, u128, &str)]) -> Known {
+        let mut known = Known::default();
+        known.heads.insert(DRAWING, Revision(head));
+        for (n, revision, unit, actor) in ops {
+            let body = op(*n).body;
+            let op = KnownOp { revision: Revision(*revision), unit: id(*unit), actor: user(actor), body };
+            known.ops.insert((DRAWING, id(*n)), op);
+        }
+        known
+    }
+
+    fn outcomes(batch: &[AppendRequest], known: Known) -> Vec<AppendOutcome> {
+        resolve(batch, known).outcomes
+    }
+
+    /// The outcome of a batch of one request.
+    fn outcome(request: AppendRequest, known: Known) -> AppendOutcome {
+        outcomes(&[request], known).remove(0)
+    }
+
+    fn accepted(head: u64, ops: &[OpOutcome]) -> AppendOutcome {
+        AppendOutcome::Accepted { head: Revision(head), ops: ops.to_vec() }
+    }
+
+    fn refused(refusal: Refusal) -> AppendOutcome {
+        AppendOutcome::Refused(refusal)
+    }
+
+    fn committed(revision: u64) -> OpOutcome {
+        Committed(Revision(revision))
+    }
+
+    fn duplicate(revision: u64) -> OpOutcome {
+        Duplicate(Revision(revision))
+    }
+
+    #[test]
+    fn ops_are_numbered_from_the_head_across_the_requests_of_a_batch() {
+        let resolution = resolve(&[request(&[op(1), op(2)]), by_owner(&[op(3)])], log(7, &[]));
+        assert_eq!(
+            resolution.outcomes,
+            [accepted(10, &[committed(8), committed(9)]), accepted(10, &[committed(10)])]
+        );
+        let insert = |request, op, revision| Insert { request, op, revision: Revision(revision) };
+        assert_eq!(resolution.inserts, [insert(0, 0, 8), insert(0, 1, 9), insert(1, 0, 10)]);
+        assert_eq!(resolution.heads, BTreeMap::from([(DRAWING, Revision(10))]));
+        assert!(resolution.fog.is_empty());
+    }
+
+    #[test]
+    fn a_drawing_without_a_head_refuses_and_others_go_on() {
+        let elsewhere = AppendRequest { drawing_id: DrawingId(Uuid::from_u128(2)), ..request(&[op(1)]) };
+        let resolution = resolve(&[elsewhere, request(&[op(1)])], log(0, &[]));
+        assert_eq!(resolution.outcomes, [refused(Refusal::NoDrawing), accepted(1, &[committed(1)])]);
+        assert_eq!(resolution.inserts.len(), 1);
+    }
+
+    #[test]
+    fn an_op_of_the_log_is_a_duplicate_and_nothing_is_written_for_it() {
+        let resolution = resolve(&[request(&[op(1)])], log(9, &[(1, 4, 1, "bob")]));
+        assert_eq!(resolution.outcomes, [accepted(9, &[duplicate(4)])]);
+        assert!(resolution.inserts.is_empty() && resolution.heads.is_empty());
+    }
+
+    #[test]
+    fn a_retry_is_known_by_its_value_and_not_by_its_spelling() {
+        let spelled = |body: &str| NewOp { body: body.into(), ..op(1) };
+        let mut known = log(1, &[(1, 1, 1, "bob")]);
+        known.ops.get_mut(&(DRAWING, id(1))).unwrap().body = r#"{"a":1,"b":[2]}"#.into();
+        let attempt = |body| {
+            let mut again = Known::default();
+            again.heads.clone_from(&known.heads);
+            again.ops.clone_from(&known.ops);
+            outcome(request(&[spelled(body)]), again)
+        };
+        assert_eq!(attempt(r#"{"b":[2.0],"a":1e0}"#), accepted(1, &[duplicate(1)]));
+        let conflict = Refusal::OpIdConflict { index: 0, revision: Revision(1) };
+        assert_eq!(attempt(r#"{"a":1,"b":[3]}"#), refused(conflict));
+    }
+
+    #[test]
+    fn an_op_repeated_within_one_request_stands_once() {
+        let resolution = resolve(&[request(&[op(1), op(2), op(1)])], log(0, &[]));
+        assert_eq!(resolution.outcomes, [accepted(2, &[committed(1), committed(2), duplicate(1)])]);
+        assert_eq!(resolution.inserts.len(), 2);
+    }
+
+    #[test]
+    fn an_op_repeated_across_the_requests_of_a_batch_stands_once() {
+        let resolution = resolve(&[request(&[op(1)]), request(&[op(1), op(2)])], log(0, &[]));
+        let expected = [accepted(2, &[committed(1)]), accepted(2, &[duplicate(1), committed(2)])];
+        assert_eq!(resolution.outcomes, expected);
+        assert_eq!(resolution.inserts.len(), 2);
+    }
+
+    #[test]
+    fn another_body_under_the_same_id_is_a_conflict_wherever_the_first_one_stands() {
+        let other = NewOp { body: r#"{"op":"other"}"#.into(), ..op(1) };
+        let conflict =
+            |index, revision| refused(Refusal::OpIdConflict { index, revision: Revision(revision) });
+        assert_eq!(outcome(request(&[op(2), other.clone()]), log(5, &[(1, 3, 1, "bob")])), conflict(1, 3));
+        assert_eq!(outcome(request(&[op(1), other.clone()]), log(5, &[])), conflict(1, 6));
+        let batch = [request(&[op(1)]), request(&[other])];
+        assert_eq!(outcomes(&batch, log(5, &[])), [accepted(6, &[committed(6)]), conflict(0, 6)]);
+    }
+
+    #[test]
+    fn a_refused_request_leaves_nothing_behind_for_its_neighbours() {
+        let bad = request(&[op(1), joining(99, 2)]);
+        let resolution = resolve(&[request(&[op(3)]), bad, request(&[op(1)])], log(0, &[]));
+        assert_eq!(
+            resolution.outcomes,
+            [
+                accepted(2, &[committed(1)]),
+                refused(Refusal::UnknownUnit { index: 1 }),
+                // Op 1 is new here: the refused request did not commit it.
+                accepted(2, &[committed(2)]),
+            ]
+        );
+        let requests: Vec<_> = resolution.inserts.iter().map(|insert| insert.request).collect();
+        assert_eq!(requests, [0, 2]);
+    }
+
+    #[test]
+    fn a_refused_request_creates_no_fog() {
+        let bad = by_owner(&[fog("f", 1), joining(99, 2)]);
+        let resolution = resolve(&[bad, request(&[touching("f", 3)])], log(0, &[]));
+        assert_eq!(resolution.outcomes[1], accepted(1, &[committed(1)]));
+        assert!(resolution.fog.is_empty());
+    }
+
+    #[test]
+    fn if_revision_is_compared_with_the_head_before_the_request() {
+        let at = |head| outcome(only_at(head, &[op(1), op(2)]), log(5, &[]));
+        assert_eq!(at(5), accepted(7, &[committed(6), committed(7)]));
+        assert_eq!(at(4), refused(Refusal::RevisionConflict { head: Revision(5) }));
+        assert_eq!(at(6), refused(Refusal::RevisionConflict { head: Revision(5) }));
+    }
+
+    #[test]
+    fn of_two_with_the_same_if_revision_in_one_batch_the_first_wins() {
+        let batch = [only_at(5, &[op(1)]), only_at(5, &[op(2)]), only_at(6, &[op(3)])];
+        let conflict = refused(Refusal::RevisionConflict { head: Revision(6) });
+        let expected = [accepted(7, &[committed(6)]), conflict, accepted(7, &[committed(7)])];
+        assert_eq!(outcomes(&batch, log(5, &[])), expected);
+    }
+
+    #[test]
+    fn a_retry_is_whole_whatever_its_if_revision_but_a_new_op_beside_it_is_not() {
+        let known = || log(9, &[(1, 6, 1, "bob")]);
+        assert_eq!(outcome(only_at(5, &[op(1)]), known()), accepted(9, &[duplicate(6)]));
+        let conflict = Refusal::RevisionConflict { head: Revision(9) };
+        assert_eq!(outcome(only_at(5, &[op(1), op(2)]), known()), refused(conflict));
+    }
+
+    #[test]
+    fn a_unit_is_known_from_the_log_the_batch_or_the_request() {
+        let batch =
+            [request(&[joining(1, 2), op(3), joining(3, 4)]), request(&[joining(3, 5), undoing(1, 6)])];
+        let expected = [
+            accepted(6, &[committed(2), committed(3), committed(4)]),
+            accepted(6, &[committed(5), committed(6)]),
+        ];
+        assert_eq!(outcomes(&batch, log(1, &[(1, 1, 1, "bob")])), expected);
+    }
+
+    #[test]
+    fn a_unit_that_is_not_there_or_no_unit_is_unknown() {
+        let unknown = |index| refused(Refusal::UnknownUnit { index });
+        // Op 2 joined unit 1, so it is no unit itself.
+        let known = || log(2, &[(1, 1, 1, "bob"), (2, 2, 1, "bob")]);
+        for named in [2, 99] {
+            assert_eq!(outcome(request(&[joining(named, 5)]), known()), unknown(0), "{named}");
+            assert_eq!(outcome(by_owner(&[undoing(named, 5)]), known()), unknown(0), "{named}");
+        }
+        // Neither is an undo, even of itself, nor an op that comes only later.
+        assert_eq!(outcome(request(&[undoing(5, 5)]), known()), unknown(0));
+        assert_eq!(outcome(request(&[undoing(1, 5), undoing(5, 6)]), known()), unknown(1));
+        assert_eq!(outcome(request(&[joining(6, 5), op(6)]), known()), unknown(0));
+    }
+
+    #[test]
+    fn a_unit_of_another_drawing_is_unknown() {
+        let mut known = log(1, &[]);
+        known.heads.insert(DrawingId(Uuid::from_u128(2)), Revision(1));
+        let elsewhere = KnownOp { revision: Revision(1), unit: id(1), actor: user("bob"), body: op(1).body };
+        known.ops.insert((DrawingId(Uuid::from_u128(2)), id(1)), elsewhere);
+        assert_eq!(outcome(request(&[joining(1, 2)]), known), refused(Refusal::UnknownUnit { index: 0 }));
+    }
+
+    #[test]
+    fn only_an_owner_undoes_units_of_others_and_nobody_joins_them() {
+        let known = || log(2, &[(1, 1, 1, "alice"), (2, 2, 2, "bob")]);
+        let of_another = refused(Refusal::UnitOfAnother { index: 0 });
+        assert_eq!(outcome(request(&[undoing(1, 5)]), known()), of_another);
+        assert_eq!(outcome(request(&[joining(1, 5)]), known()), of_another);
+        assert_eq!(outcome(by_owner(&[joining(2, 5)]), known()), of_another);
+        assert_eq!(outcome(by_owner(&[undoing(2, 5)]), known()), accepted(3, &[committed(3)]));
+        assert_eq!(outcome(request(&[undoing(2, 5)]), known()), accepted(3, &[committed(3)]));
+    }
+
+    #[test]
+    fn a_unit_is_closed_exactly_at_the_floor() {
+        let step = limits::UNDO_HORIZON_STEP;
+        let closed = refused(Refusal::UnitClosed { index: 0 });
+        let at = |head, revision| {
+            let known = || log(head, &[(1, revision, 1, "bob")]);
+            let outcomes = [joining(1, 5), undoing(1, 5)].map(|op| outcome(request(&[op]), known()));
+            assert_eq!(outcomes[0], outcomes[1]);
+            let [outcome, _] = outcomes;
+            outcome
+        };
+        // With a head of 2 × 1,024 the floor is 1,024; one before it, it is 0.
+        assert_eq!(at(2 * step, step), closed);
+        assert_eq!(at(2 * step, step + 1), accepted(2 * step + 1, &[committed(2 * step + 1)]));
+        assert_eq!(at(2 * step - 1, 1), accepted(2 * step, &[committed(2 * step)]));
+        assert_eq!(at(2 * step, 1), closed);
+    }
+
+    #[test]
+    fn the_floor_moves_within_a_batch_and_within_a_request() {
+        let step = limits::UNDO_HORIZON_STEP;
+        let known = || log(2 * step - 1, &[(1, 1, 1, "bob")]);
+        let first = |head| accepted(head, &[committed(2 * step)]);
+        let batch = [request(&[joining(1, 5)]), request(&[joining(1, 6)])];
+        assert_eq!(outcomes(&batch, known()), [first(2 * step), refused(Refusal::UnitClosed { index: 0 })]);
+        assert_eq!(
+            outcome(request(&[joining(1, 5), undoing(1, 6)]), known()),
+            refused(Refusal::UnitClosed { index: 1 })
+        );
+    }
+
+    #[test]
+    fn a_retry_of_an_op_whose_unit_is_closed_is_still_a_duplicate() {
+        let head = 5 * limits::UNDO_HORIZON_STEP;
+        let known = log(head, &[(1, 1, 1, "bob"), (2, 2, 1, "bob")]);
+        assert_eq!(outcome(request(&[joining(1, 2)]), known), accepted(head, &[duplicate(2)]));
+    }
+
+    #[test]
+    fn fog_is_for_owners_from_the_batch_that_creates_it() {
+        let forbidden = |index| refused(Refusal::FogForbidden { index });
+        let mut known = log(0, &[]);
+        known.fog.insert((DRAWING, "old".parse().unwrap()));
+        let batch = [
+            request(&[touching("new", 1)]),
+            by_owner(&[fog("new", 2), touching("old", 3)]),
+            request(&[op(4), touching("new", 5)]),
+            request(&[touching("old", 6)]),
+            request(&[touching("other", 7)]),
+        ];
+        let resolution = resolve(&batch, known);
+        assert_eq!(
+            resolution.outcomes,
+            [
+                accepted(4, &[committed(1)]),
+                accepted(4, &[committed(2), committed(3)]),
+                forbidden(1),
+                forbidden(0),
+                accepted(4, &[committed(4)]),
+            ]
+        );
+        assert_eq!(resolution.fog, [(DRAWING, "new".parse().unwrap())]);
+    }
+
+    #[test]
+    fn any_of_the_objects_of_an_op_may_be_the_fog() {
+        let mut known = log(0, &[]);
+        known.fog.insert((DRAWING, "b".parse().unwrap()));
+        let touches = ["a", "b"].map(|object| object.parse().unwrap()).to_vec();
+        let both = NewOp { touches, ..op(1) };
+        assert_eq!(outcome(request(&[both]), known), refused(Refusal::FogForbidden { index: 0 }));
+    }
+
+    #[test]
+    fn fog_that_is_created_twice_is_written_once() {
+        let mut known = log(0, &[]);
+        known.fog.insert((DRAWING, "old".parse().unwrap()));
+        let batch = [by_owner(&[fog("new", 1), fog("old", 2)]), by_owner(&[fog("new", 3)])];
+        assert_eq!(resolve(&batch, known).fog, [(DRAWING, "new".parse().unwrap())]);
+    }
+
+    #[test]
+    fn fog_of_one_drawing_is_nothing_in_another() {
+        let elsewhere = DrawingId(Uuid::from_u128(2));
+        let mut known = log(0, &[]);
+        known.heads.insert(elsewhere, Revision(0));
+        known.fog.insert((DRAWING, "f".parse().unwrap()));
+        let there = AppendRequest { drawing_id: elsewhere, ..request(&[touching("f", 1)]) };
+        assert_eq!(outcome(there, known), accepted(1, &[committed(1)]));
+    }
+}

@@ -6,6 +6,7 @@
 use std::{path::Path, str::FromStr};
 
 use async_trait::async_trait;
+use futures_util::TryStreamExt;
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -28,6 +29,12 @@ use crate::{
 /// statement is prepared once.
 const INSERT_ROWS: [usize; 4] = [64, 16, 4, 1];
 
+/// Memory for pages in each connection: 32 MiB, which SQLite counts as negative KiB.
+const CACHE_KIB: &str = "-32768";
+/// Pages in the write-ahead log at which it is folded into the file: 40 MB, since a batch over many
+/// drawings touches many pages.
+const CHECKPOINT_PAGES: &str = "10000";
+
 /// The store on an SQLite file.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
@@ -48,6 +55,8 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            .pragma("cache_size", CACHE_KIB)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
             .busy_timeout(limits::STATEMENT_TIMEOUT);
         let file = connect.get_filename().to_owned();
         if let Some(folder) = file.parent() {
@@ -98,7 +107,7 @@ impl SqliteStore {
         let ids = json_ids(drawings.iter().map(|id| id.0));
         let rows = sqlx::query_as::<_, (Uuid, Option<Uuid>, Option<i64>)>(
             "SELECT m.epoch, h.drawing_id, h.revision FROM meta m
-               LEFT JOIN heads h ON h.drawing_id IN (SELECT unhex(value) FROM json_each($1))",
+               LEFT JOIN json_each($1) AS j LEFT JOIN heads h ON h.drawing_id = unhex(j.value)",
         )
         .bind(ids)
         .fetch_all(&self.read)
@@ -134,7 +143,7 @@ async fn look_up(
     ids.dedup();
     let rows = sqlx::query_as::<_, (Uuid, Option<Uuid>, Option<i64>, Option<bool>)>(
         "SELECT m.epoch, h.drawing_id, h.revision, h.has_fog FROM meta m
-           LEFT JOIN heads h ON h.drawing_id IN (SELECT unhex(value) FROM json_each($1))",
+           LEFT JOIN json_each($1) AS j LEFT JOIN heads h ON h.drawing_id = unhex(j.value)",
     )
     .bind(json_ids(ids.iter().map(|id| id.0)))
     .fetch_all(&mut **tx)
@@ -206,8 +215,11 @@ async fn write(
         heads.push_str(&format!("{comma}[\"{}\",{head}]", id.0.simple()));
     }
     heads.push(']');
+    // An upsert rather than an UPDATE … FROM, which would go through all heads: those that are named exist.
     sqlx::query(
-        "UPDATE heads SET revision = n.value ->> 1 FROM json_each($1) AS n WHERE drawing_id = unhex(n.value ->> 0)",
+        "INSERT INTO heads (drawing_id, revision)
+         SELECT unhex(n.value ->> 0), n.value ->> 1 FROM json_each($1) AS n WHERE true
+             ON CONFLICT (drawing_id) DO UPDATE SET revision = excluded.revision",
     )
     .bind(heads)
     .execute(&mut **tx)
@@ -226,7 +238,8 @@ async fn write(
     Ok(())
 }
 
-/// Inserts as many rows as one of `INSERT_ROWS` says.
+/// Inserts as many rows as one of `INSERT_ROWS` says. OR FAIL spares SQLite the journal with which it
+/// would undo half a statement: a failure undoes the transaction.
 async fn insert_rows(
     tx: &mut Transaction<'static, Sqlite>,
     batch: &[AppendRequest],
@@ -234,7 +247,7 @@ async fn insert_rows(
     now_ms: i64,
 ) -> Result<(), StoreError> {
     let mut builder = sqlx::QueryBuilder::<Sqlite>::new(
-        "INSERT INTO ops (drawing_id, revision, op_id, unit, actor, ts, body) ",
+        "INSERT OR FAIL INTO ops (drawing_id, revision, op_id, unit, actor, ts, body) ",
     );
     builder.push_values(inserts, |mut row, insert| {
         let request = &batch[insert.request];

@@ -1,0 +1,471 @@
+//! What every carrier of the bus keeps: plain functions, run on each of them; and outages of NATS.
+
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
+use loadtest::{proxy::Proxy, services::Nats};
+use revcast::{
+    bus::{Bus, ControlMessage, Delivery, LocalBus, NatsBus, NatsOptions, OpsMessage, Subscription},
+    limits,
+    model::{CommittedOp, DrawingId, Epoch, Revision, Role},
+    telemetry::Metrics,
+};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::support::{eventually, nats_port, nats_url};
+
+/// Makes one test a rule and carrier. A rule gets the bus of a node that publishes and that of one
+/// that subscribes; inside one process they are the same.
+macro_rules! contract {
+    ($($rule:ident),+ $(,)?) => {
+        mod local {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $rule() {
+                let bus = super::LocalBus::new();
+                super::$rule(&bus, &bus).await;
+            })+
+        }
+        mod nats {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $rule() {
+                let url = super::nats_url();
+                let (publisher, subscriber) = (super::connect(&url).await, super::connect(&url).await);
+                super::$rule(&publisher, &subscriber).await;
+            })+
+        }
+        mod nats_on_one_node {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $rule() {
+                let bus = super::connect(&super::nats_url()).await;
+                super::$rule(&bus, &bus).await;
+            })+
+        }
+    };
+}
+
+contract! {
+    what_is_published_once_a_subscription_stands_arrives,
+    a_message_arrives_as_it_was_sent,
+    a_range_too_large_for_one_message_arrives_as_its_revisions,
+    every_subscription_gets_every_message,
+    control_messages_of_all_drawings_arrive,
+    messages_of_one_publisher_arrive_in_order,
+    nothing_arrives_for_other_drawings,
+    a_burst_as_large_as_a_batch_is_published_whole,
+    a_dropped_subscription_does_not_disturb_the_others,
+    a_slow_subscriber_is_bounded_and_sees_that_it_missed_something,
+    a_carrier_that_carries_is_connected,
+}
+
+async fn connect(url: &str) -> NatsBus {
+    let options = NatsOptions { url: url.to_owned() };
+    NatsBus::connect(&options, Arc::new(Metrics::new())).await.unwrap()
+}
+
+fn new_drawing() -> DrawingId {
+    DrawingId(Uuid::now_v7())
+}
+
+fn op(revision: u64, json: impl Into<Bytes>) -> CommittedOp {
+    CommittedOp { revision: Revision(revision), json: json.into() }
+}
+
+/// The commit of one small op.
+fn commit(drawing: DrawingId, revision: u64) -> OpsMessage {
+    OpsMessage::new(drawing, Epoch(Uuid::nil()), vec![op(revision, "{}")]).unwrap()
+}
+
+/// The next thing a subscription yields; panics when it does not come.
+async fn next<T>(subscription: &mut Subscription<T>) -> Delivery<T> {
+    let delivery = timeout(Duration::from_secs(10), subscription.next()).await;
+    delivery.expect("a delivery in time").expect("the subscription goes on")
+}
+
+async fn next_message<T>(subscription: &mut Subscription<T>) -> T {
+    match next(subscription).await {
+        Delivery::Message(message) => message,
+        Delivery::Lagged => panic!("the subscriber was not slow"),
+    }
+}
+
+/// What a subscription yields without waiting for more.
+fn waiting<T>(subscription: &mut Subscription<T>) -> Vec<Delivery<T>> {
+    // Tokio makes a task pause after some number of messages; that is not the end of them.
+    std::iter::from_fn(|| tokio::task::unconstrained(subscription.next()).now_or_never().flatten()).collect()
+}
+
+// --- Rules of every carrier -------------------------------------------------------------------------
+
+async fn what_is_published_once_a_subscription_stands_arrives(publisher: &dyn Bus, subscriber: &dyn Bus) {
+    // Often, since a race is lost only now and then.
+    for revision in 1..=50 {
+        let drawing = new_drawing();
+        let mut subscription = subscriber.subscribe_ops(drawing).await;
+        publisher.publish_ops(commit(drawing, revision));
+        assert_eq!(next_message(&mut subscription).await, commit(drawing, revision));
+    }
+}
+
+async fn a_message_arrives_as_it_was_sent(publisher: &dyn Bus, subscriber: &dyn Bus) {
+    let drawing = new_drawing();
+    let mut subscription = subscriber.subscribe_ops(drawing).await;
+    let ops = vec![op(7, "{\"a\":\"ä😀\"}"), op(8, ""), op(9, vec![b'x'; 10_000])];
+    let sent = OpsMessage::new(drawing, Epoch(Uuid::now_v7()), ops).unwrap();
+    publisher.publish_ops(sent.clone());
+    assert_eq!(next_message(&mut subscription).await, sent);
+}
+
+async fn a_range_too_large_for_one_message_arrives_as_its_revisions(
+    publisher: &dyn Bus,
+    subscriber: &dyn Bus,
+) {
+    let drawing = new_drawing();
+    let mut subscription = subscriber.subscribe_ops(drawing).await;
+    let ops = (1..=500).map(|revision| op(revision, vec![b'x'; limits::MAX_OP_BYTES])).collect();
+    publisher.publish_ops(OpsMessage::new(drawing, Epoch(Uuid::nil()), ops).unwrap());
+    let received = next_message(&mut subscription).await;
+    assert_eq!((received.first, received.last), (Revision(1), Revision(500)));
+    assert!(received.ops.is_empty());
+    // The largest that is sent whole is carried whole.
+    let fitting = limits::MAX_BUS_MESSAGE_BYTES - 64;
+    let whole = OpsMessage::new(drawing, Epoch(Uuid::nil()), vec![op(501, vec![b'x'; fitting])]).unwrap();
+    assert_eq!(whole.ops.len(), 1);
+    publisher.publish_ops(whole.clone());
+    assert_eq!(next_message(&mut subscription).await, whole);
+}
+
+async fn every_subscription_gets_every_message(publisher: &dyn Bus, subscriber: &dyn Bus) {
+    let drawing = new_drawing();
+    let mut subscriptions = [
+        subscriber.subscribe_ops(drawing).await,
+        subscriber.subscribe_ops(drawing).await,
+        publisher.subscribe_ops(drawing).await,
+    ];
+    for revision in 1..=3 {
+        publisher.publish_ops(commit(drawing, revision));
+    }
+    for subscription in &mut subscriptions {
+        for revision in 1..=3 {
+            assert_eq!(next_message(subscription).await, commit(drawing, revision));
+        }
+    }
+}
+
+async fn control_messages_of_all_drawings_arrive(publisher: &dyn Bus, subscriber: &dyn Bus) {
+    let mut subscription = subscriber.subscribe_control().await;
+    let (one, other) = (new_drawing(), new_drawing());
+    let role = |drawing_id, name: &str, role| ControlMessage::Role {
+        drawing_id,
+        user_id: name.parse().unwrap(),
+        role,
+    };
+    let sent = [
+        role(one, "alice", Some(Role::Viewer)),
+        role(other, "ä 😀 \"quoted\"", None),
+        ControlMessage::Deleted { drawing_id: one },
+        role(other, "bob", Some(Role::Owner)),
+    ];
+    for message in &sent {
+        publisher.publish_control(message.clone());
+    }
+    // Other tests may speak of their drawings at the same time.
+    let mut received = Vec::new();
+    while received.len() < sent.len() {
+        let message = next_message(&mut subscription).await;
+        if [one, other].contains(&message.drawing_id()) {
+            received.push(message);
+        }
+    }
+    assert_eq!(received, sent);
+}
+
+async fn messages_of_one_publisher_arrive_in_order(publisher: &dyn Bus, subscriber: &dyn Bus) {
+    let drawing = new_drawing();
+    let mut subscription = subscriber.subscribe_ops(drawing).await;
+    for revision in 1..=1_000 {
+        publisher.publish_ops(commit(drawing, revision));
+        // As a committer does, which is never faster than the store.
+        if revision % 50 == 0 {
+            assert_eq!(next_message(&mut subscription).await.first, Revision(revision - 49));
+            for expected in revision - 48..=revision {
+                assert_eq!(next_message(&mut subscription).await.first, Revision(expected));
+            }
+        }
+    }
+}
+
+async fn nothing_arrives_for_other_drawings(publisher: &dyn Bus, subscriber: &dyn Bus) {
+    let (one, other) = (new_drawing(), new_drawing());
+    let mut of_one = subscriber.subscribe_ops(one).await;
+    let mut of_other = subscriber.subscribe_ops(other).await;
+    publisher.publish_ops(commit(one, 1));
+    publisher.publish_ops(commit(new_drawing(), 2));
+    publisher.publish_control(ControlMessage::Deleted { drawing_id: one });
+    publisher.publish_ops(commit(other, 3));
+    publisher.publish_ops(commit(one, 4));
+    assert_eq!(next_message(&mut of_other).await, commit(other, 3));
+    assert_eq!(next_message(&mut of_one).await, commit(one, 1));
+    assert_eq!(next_message(&mut of_one).await, commit(one, 4));
+    assert!(waiting(&mut of_one).is_empty() && waiting(&mut of_other).is_empty());
+}
+
+async fn a_burst_as_large_as_a_batch_is_published_whole(publisher: &dyn Bus, subscriber: &dyn Bus) {
+    let burst: Vec<_> = (0..limits::MAX_BATCH_REQUESTS).map(|_| new_drawing()).collect();
+    let mut subscription = subscriber.subscribe_control().await;
+    // One message a drawing, and no pause between them.
+    for drawing_id in &burst {
+        publisher.publish_control(ControlMessage::Deleted { drawing_id: *drawing_id });
+    }
+    let mut missing: BTreeSet<_> = burst.into_iter().collect();
+    while let Ok(delivery) = timeout(Duration::from_secs(5), subscription.next()).await {
+        if let Some(Delivery::Message(message)) = delivery {
+            missing.remove(&message.drawing_id());
+        }
+        if missing.is_empty() {
+            return;
+        }
+    }
+    panic!("{} of {} messages were lost", missing.len(), limits::MAX_BATCH_REQUESTS);
+}
+
+async fn a_dropped_subscription_does_not_disturb_the_others(publisher: &dyn Bus, subscriber: &dyn Bus) {
+    let drawing = new_drawing();
+    let first = subscriber.subscribe_ops(drawing).await;
+    let mut second = subscriber.subscribe_ops(drawing).await;
+    drop(first);
+    publisher.publish_ops(commit(drawing, 1));
+    assert_eq!(next_message(&mut second).await, commit(drawing, 1));
+    drop(second);
+    publisher.publish_ops(commit(drawing, 2));
+    // A later subscription begins with what is published after it.
+    publisher.flush().await;
+    let mut third = subscriber.subscribe_ops(drawing).await;
+    publisher.publish_ops(commit(drawing, 3));
+    assert_eq!(next_message(&mut third).await, commit(drawing, 3));
+}
+
+async fn a_slow_subscriber_is_bounded_and_sees_that_it_missed_something(
+    publisher: &dyn Bus,
+    subscriber: &dyn Bus,
+) {
+    let drawing = new_drawing();
+    let mut slow = subscriber.subscribe_ops(drawing).await;
+    let mut quick = subscriber.subscribe_ops(drawing).await;
+    let count = 2 * limits::SUBSCRIPTION_MESSAGES as u64;
+    for revision in 1..=count {
+        publisher.publish_ops(commit(drawing, revision));
+        // The other subscription follows: it shows that nothing is lost on the way.
+        assert_eq!(next_message(&mut quick).await.first, Revision(revision));
+    }
+    let held = waiting(&mut slow);
+    assert!(held.len() <= limits::SUBSCRIPTION_MESSAGES + 1, "{} deliveries were held", held.len());
+    // It goes on afterwards.
+    publisher.publish_ops(commit(drawing, count + 1));
+    let fresh = next(&mut slow).await;
+    let (mut position, mut has_seen_loss) = (0, false);
+    for delivery in held.into_iter().chain([fresh]) {
+        match delivery {
+            Delivery::Lagged => has_seen_loss = true,
+            Delivery::Message(message) => {
+                assert!(message.first.0 > position, "still in order");
+                has_seen_loss |= message.first.0 > position + 1;
+                position = message.first.0;
+            }
+        }
+    }
+    assert!(has_seen_loss, "what was dropped shows");
+    assert_eq!(position, count + 1, "what is new arrives");
+}
+
+async fn a_carrier_that_carries_is_connected(publisher: &dyn Bus, subscriber: &dyn Bus) {
+    assert!(publisher.is_connected() && subscriber.is_connected());
+    timeout(Duration::from_secs(5), publisher.flush()).await.expect("flushing ends");
+}
+
+// --- Inside one process -----------------------------------------------------------------------------
+
+#[tokio::test]
+async fn the_local_bus_keeps_nothing_for_subscribers_that_left() {
+    let bus = LocalBus::new();
+    let drawing = new_drawing();
+    let token = Arc::new([b'x'; 10]);
+    let publish = |revision| {
+        let json = Bytes::from_owner(Shared(token.clone()));
+        let message = OpsMessage::new(drawing, Epoch(Uuid::nil()), vec![op(revision, json)]).unwrap();
+        bus.publish_ops(message);
+    };
+    let (one, other) = (bus.subscribe_ops(drawing).await, bus.subscribe_ops(drawing).await);
+    publish(1);
+    assert_eq!(Arc::strong_count(&token), 2, "it is held for those who follow");
+    drop(one);
+    publish(2);
+    assert_eq!(Arc::strong_count(&token), 3);
+    drop(other);
+    publish(3);
+    assert_eq!(Arc::strong_count(&token), 1);
+}
+
+/// Bytes that show who still holds them.
+struct Shared(Arc<[u8; 10]>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &*self.0
+    }
+}
+
+// --- Outages of NATS --------------------------------------------------------------------------------
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_the_last_subscription_ends_it_at_the_server() {
+    let bus = connect(&nats_url()).await;
+    let observer = async_nats::connect(nats_url()).await.unwrap();
+    let drawing = new_drawing();
+    let subscription = bus.subscribe_ops(drawing).await;
+    // The server answers a request at once when nobody listens to its subject.
+    let is_followed = || {
+        let (observer, subject) = (observer.clone(), format!("revcast.{drawing}.ops"));
+        async move {
+            let answer = timeout(Duration::from_millis(200), observer.request(subject, Bytes::new())).await;
+            answer.is_err()
+        }
+    };
+    assert!(is_followed().await);
+    drop(subscription);
+    eventually("the server forgets the subscription", || {
+        let is_followed = is_followed();
+        async move { (!is_followed.await).then_some(()) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_message_is_passed_over() {
+    let bus = connect(&nats_url()).await;
+    let other = async_nats::connect(nats_url()).await.unwrap();
+    let drawing = new_drawing();
+    let mut ops = bus.subscribe_ops(drawing).await;
+    let mut control = bus.subscribe_control().await;
+    for damage in ["", "{", "{\"type\":\"later\"}", "\u{1}short", "\u{63}of a version to come"] {
+        for subject in ["ops", "control"] {
+            other.publish(format!("revcast.{drawing}.{subject}"), damage.into()).await.unwrap();
+        }
+    }
+    other.flush().await.unwrap();
+    bus.publish_ops(commit(drawing, 1));
+    assert_eq!(next_message(&mut ops).await, commit(drawing, 1));
+    bus.publish_control(ControlMessage::Deleted { drawing_id: drawing });
+    while next_message(&mut control).await.drawing_id() != drawing {}
+}
+
+/// Waits until the bus says that it is connected, or that it is not.
+async fn until_connected(bus: &NatsBus, wanted: bool) {
+    let what = if wanted { "the bus is connected" } else { "the bus notices the cut" };
+    eventually(what, || async { (bus.is_connected() == wanted).then_some(()) }).await;
+}
+
+/// Publishes new messages until one arrives, and returns it.
+async fn until_carried(
+    bus: &NatsBus,
+    subscription: &mut Subscription<OpsMessage>,
+    drawing: DrawingId,
+    first: u64,
+) -> OpsMessage {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    for revision in first.. {
+        bus.publish_ops(commit(drawing, revision));
+        if let Ok(Some(Delivery::Message(message))) =
+            timeout(Duration::from_millis(50), subscription.next()).await
+        {
+            return message;
+        }
+        assert!(Instant::now() < deadline, "nothing arrived");
+    }
+    unreachable!("there are more revisions than that")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_bus_never_makes_a_publisher_wait_and_comes_back_with_its_subscriptions() {
+    let proxy = Proxy::start(nats_port()).await.unwrap();
+    let cut_off = connect(&format!("nats://127.0.0.1:{}", proxy.port)).await;
+    let other = connect(&nats_url()).await;
+    let (drawing, neighbour) = (new_drawing(), new_drawing());
+    let mut subscription = cut_off.subscribe_ops(drawing).await;
+    let mut control = cut_off.subscribe_control().await;
+    other.publish_ops(commit(drawing, 1));
+    assert_eq!(next_message(&mut subscription).await, commit(drawing, 1));
+
+    proxy.cut();
+    // At once, before the client has noticed, and far more than its queue holds.
+    let publish_many = |many: u64| {
+        let started = Instant::now();
+        for revision in 1..=many {
+            cut_off.publish_ops(commit(neighbour, revision));
+        }
+        assert!(started.elapsed() < Duration::from_secs(2), "publishing took {:?}", started.elapsed());
+    };
+    publish_many(3 * limits::PUBLISH_QUEUE_MESSAGES as u64);
+    until_connected(&cut_off, false).await;
+    publish_many(3 * limits::PUBLISH_QUEUE_MESSAGES as u64);
+    timeout(Duration::from_secs(1), cut_off.flush()).await.expect("flushing does not wait for the server");
+    let late = timeout(Duration::from_secs(2), cut_off.subscribe_ops(neighbour));
+    let mut late = late.await.expect("subscribing does not wait for the server");
+    assert!(waiting(&mut subscription).is_empty());
+
+    proxy.restore();
+    until_connected(&cut_off, true).await;
+    let received = until_carried(&other, &mut subscription, drawing, 2).await;
+    assert!(received.first.0 >= 2, "nothing is repeated");
+    until_carried(&other, &mut late, neighbour, 1_000_000).await;
+    // The way out works as well, for both kinds of messages.
+    let mut seen = other.subscribe_ops(neighbour).await;
+    until_carried(&cut_off, &mut seen, neighbour, 2_000_000).await;
+    other.publish_control(ControlMessage::Deleted { drawing_id: drawing });
+    while next_message(&mut control).await.drawing_id() != drawing {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bus_outlives_several_restarts_of_the_server() {
+    let mut nats = Nats::start().unwrap();
+    let bus = connect(&nats.url()).await;
+    let drawing = new_drawing();
+    let mut subscription = bus.subscribe_ops(drawing).await;
+    for round in 1..=3 {
+        nats.stop().unwrap();
+        until_connected(&bus, false).await;
+        nats.start_again().unwrap();
+        until_connected(&bus, true).await;
+        until_carried(&bus, &mut subscription, drawing, round * 1_000).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bus_may_start_before_its_server() {
+    let mut nats = Nats::start().unwrap();
+    nats.stop().unwrap();
+    let patience = limits::NATS_CONNECT_TIMEOUT * 3;
+    let bus = timeout(patience, connect(&nats.url())).await.expect("it goes on without a server");
+    assert!(!bus.is_connected());
+    let drawing = new_drawing();
+    let mut subscription = bus.subscribe_ops(drawing).await;
+    bus.publish_ops(commit(drawing, 1));
+    nats.start_again().unwrap();
+    until_connected(&bus, true).await;
+    until_carried(&bus, &mut subscription, drawing, 2).await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_an_error() {
+    for url in ["", "nats://", "not an address"] {
+        let options = NatsOptions { url: url.to_owned() };
+        let connected =
+            timeout(Duration::from_secs(10), NatsBus::connect(&options, Arc::new(Metrics::new())));
+        assert!(connected.await.expect("it ends").is_err(), "{url:?}");
+    }
+}

@@ -1,0 +1,187 @@
+//! The store: reading the log, heads, and the epoch.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use revcast::{
+    model::{DrawingId, Revision},
+    store::{LogPage, ReadRange, Store},
+};
+
+use crate::store_contract::{
+    NOW, append, append_one, by_alice, contract, log, new_drawing, new_drawing_id, op, ops, with_body,
+};
+
+contract! {
+    a_range_is_what_was_asked_for_and_no_more(store),
+    a_page_ends_at_its_bytes_but_holds_one_op_at_least(store),
+    many_short_pages_are_the_whole_log(store),
+    an_unknown_or_deleted_drawing_has_no_log(store),
+    heads_are_those_of_the_drawings_that_exist(store),
+    pages_and_heads_fit_together_while_others_write(one, other),
+    a_new_epoch_is_everywhere_at_once(one, other),
+    meta_is_the_same_on_every_node(one, other),
+}
+
+fn all(drawing_id: DrawingId) -> ReadRange {
+    ReadRange { drawing_id, after: Revision(0), until: None, limit: 1_000, max_bytes: 1 << 20 }
+}
+
+fn revisions(page: &LogPage) -> Vec<u64> {
+    page.ops.iter().map(|op| op.revision.0).collect()
+}
+
+async fn read(store: &dyn Store, range: ReadRange) -> LogPage {
+    store.read(&range).await.unwrap().expect("the drawing exists")
+}
+
+async fn a_range_is_what_was_asked_for_and_no_more(store: &dyn Store) {
+    let (drawing, neighbour) = (new_drawing(store).await, new_drawing(store).await);
+    let empty = read(store, all(drawing)).await;
+    assert_eq!((empty.head, revisions(&empty)), (Revision(0), vec![]));
+    append(store, &[by_alice(drawing, &ops(10)), by_alice(neighbour, &ops(3))]).await;
+    let beyond = u64::MAX;
+    let cases: [(u64, Option<u64>, u32, &[u64]); 11] = [
+        (0, None, 1_000, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
+        (7, None, 1_000, &[8, 9, 10]),
+        (0, Some(2), 1_000, &[1, 2]),
+        (4, Some(6), 1_000, &[5, 6]),
+        (4, Some(beyond), 1_000, &[5, 6, 7, 8, 9, 10]),
+        (4, None, 2, &[5, 6]),
+        (4, Some(5), 2, &[5]),
+        (4, Some(4), 1_000, &[]),
+        (6, Some(2), 1_000, &[]),
+        (10, None, 1_000, &[]),
+        (beyond, None, 1_000, &[]),
+    ];
+    for (after, until, limit, expected) in cases {
+        let range = ReadRange { after: Revision(after), until: until.map(Revision), limit, ..all(drawing) };
+        let page = read(store, range).await;
+        assert_eq!(revisions(&page), expected, "{range:?}");
+        assert_eq!(page.head, Revision(10), "{range:?}");
+    }
+}
+
+async fn a_page_ends_at_its_bytes_but_holds_one_op_at_least(store: &dyn Store) {
+    let drawing = new_drawing(store).await;
+    // Bodies of 100 bytes, though of fewer characters.
+    let body = format!(r#"{{"data":"{}"}}"#, "ä".repeat(44) + "x");
+    assert_eq!(body.len(), 100);
+    let sent: Vec<_> = (0..10).map(|_| with_body(&op(), &body)).collect();
+    append_one(store, by_alice(drawing, &sent)).await;
+    for (max_bytes, count) in [(0, 1), (1, 1), (100, 1), (101, 2), (300, 3), (301, 4), (10_000, 10)] {
+        let page = read(store, ReadRange { max_bytes, ..all(drawing) }).await;
+        assert_eq!(page.ops.len(), count, "{max_bytes} bytes");
+        assert_eq!(page.head, Revision(10));
+    }
+}
+
+async fn many_short_pages_are_the_whole_log(store: &dyn Store) {
+    let drawing = new_drawing(store).await;
+    append_one(store, by_alice(drawing, &ops(100))).await;
+    let (mut after, mut ops) = (Revision(0), Vec::new());
+    loop {
+        // Pages that end at once by their bytes and by their limit must leave the connection usable.
+        let page = read(store, ReadRange { after, limit: 7, max_bytes: 300, ..all(drawing) }).await;
+        let Some(last) = page.ops.last() else { break };
+        after = last.revision;
+        ops.extend(page.ops);
+    }
+    assert_eq!(ops, log(store, drawing).await);
+}
+
+async fn an_unknown_or_deleted_drawing_has_no_log(store: &dyn Store) {
+    assert!(store.read(&all(new_drawing_id())).await.unwrap().is_none());
+    let drawing = new_drawing(store).await;
+    append_one(store, by_alice(drawing, &[op()])).await;
+    assert!(store.delete_drawing(drawing, NOW).await.unwrap());
+    assert!(store.read(&all(drawing)).await.unwrap().is_none());
+}
+
+async fn heads_are_those_of_the_drawings_that_exist(store: &dyn Store) {
+    let (one, two, deleted) = (new_drawing(store).await, new_drawing(store).await, new_drawing(store).await);
+    append(store, &[by_alice(one, &ops(3)), by_alice(deleted, &ops(4))]).await;
+    assert!(store.delete_drawing(deleted, NOW).await.unwrap());
+    let epoch = store.meta().await.unwrap().epoch;
+    let heads = store.heads(&[two, new_drawing_id(), one, deleted, one]).await.unwrap();
+    assert_eq!(heads.epoch, epoch);
+    let expected = [(one, Revision(3)), (two, Revision(0))];
+    assert_eq!(heads.revisions, expected.into_iter().collect());
+    for none in [vec![], vec![new_drawing_id()]] {
+        let heads = store.heads(&none).await.unwrap();
+        assert_eq!((heads.epoch, heads.revisions.len()), (epoch, 0));
+    }
+    // As many as the heartbeat of a node with many rooms asks for.
+    let mut many: Vec<_> = (0..5_000).map(|_| new_drawing_id()).collect();
+    many[2_500] = one;
+    let heads = store.heads(&many).await.unwrap();
+    assert_eq!(heads.revisions, [(one, Revision(3))].into_iter().collect());
+}
+
+async fn pages_and_heads_fit_together_while_others_write(one: &dyn Store, other: &dyn Store) {
+    let (drawing, twin) = (new_drawing(one).await, new_drawing(one).await);
+    let is_done = AtomicBool::new(false);
+    let writer = async {
+        for _ in 0..50 {
+            // Both or neither: they are one transaction.
+            append(one, &[by_alice(drawing, &ops(3)), by_alice(twin, &ops(3))]).await;
+        }
+        is_done.store(true, Ordering::Relaxed);
+    };
+    let reader = async {
+        let mut last_head = 0;
+        while !is_done.load(Ordering::Relaxed) {
+            let page = read(other, all(drawing)).await;
+            assert_eq!(revisions(&page), (1..=page.head.0).collect::<Vec<_>>(), "every op up to the head");
+            assert!(page.head.0 % 3 == 0, "a request is there whole or not at all");
+            let heads = other.heads(&[drawing, twin]).await.unwrap().revisions;
+            assert_eq!(heads[&drawing], heads[&twin]);
+            assert!(page.head.0 >= last_head && heads[&drawing] >= page.head, "the log only grows");
+            last_head = heads[&drawing].0;
+        }
+    };
+    let both = async { tokio::join!(writer, reader) };
+    tokio::time::timeout(Duration::from_secs(60), both).await.expect("reading does not stop writing");
+    assert_eq!(log(other, drawing).await.len(), 150);
+}
+
+async fn a_new_epoch_is_everywhere_at_once(one: &dyn Store, other: &dyn Store) {
+    let drawing = new_drawing(one).await;
+    append_one(one, by_alice(drawing, &[op()])).await;
+    let before = one.meta().await.unwrap().epoch;
+    let epoch = one.new_epoch().await.unwrap();
+    assert_ne!(epoch, before);
+    for store in [one, other] {
+        assert_eq!(store.meta().await.unwrap().epoch, epoch);
+        assert_eq!(read(store, all(drawing)).await.epoch, epoch);
+        assert_eq!(store.heads(&[]).await.unwrap().epoch, epoch);
+        let user = crate::store_contract::user("alice");
+        assert_eq!(store.drawing(drawing, &user).await.unwrap().unwrap().epoch, epoch);
+        assert_eq!(store.drawings(&user, None, 10).await.unwrap()[0].epoch, epoch);
+        let retried = op();
+        // New ops, a retry of them, and a refusal.
+        for _ in 0..2 {
+            let appended = store.append(&[by_alice(drawing, std::slice::from_ref(&retried))], NOW).await;
+            assert_eq!(appended.unwrap().epoch, epoch);
+        }
+        let refused = store.append(&[by_alice(new_drawing_id(), &[op()])], NOW).await;
+        assert_eq!(refused.unwrap().epoch, epoch);
+    }
+    // Revisions go on where they were.
+    assert_eq!(log(one, drawing).await.len(), 3);
+    let again = join_all([one.new_epoch(), other.new_epoch()]).await;
+    let now = one.meta().await.unwrap().epoch;
+    assert!(again.into_iter().any(|epoch| epoch.unwrap() == now));
+}
+
+async fn meta_is_the_same_on_every_node(one: &dyn Store, other: &dyn Store) {
+    let (here, there) = (one.meta().await.unwrap(), other.meta().await.unwrap());
+    assert_eq!((here.epoch, here.server_key), (there.epoch, there.server_key));
+    for id in [here.epoch.0, here.server_key] {
+        assert_eq!(id.get_version(), Some(uuid::Version::Random), "{id}");
+    }
+    assert_ne!(here.epoch.0, here.server_key);
+}

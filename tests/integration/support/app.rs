@@ -1,0 +1,101 @@
+//! A server in this process.
+
+use clap::Parser;
+use loadtest::services::TempFolder;
+use revcast::{
+    config::{Cli, Command},
+    server::{Server, listen},
+};
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use super::{Client, nats_url, new_database};
+
+/// A running server; it stops when the handle goes.
+pub struct App {
+    /// `http://127.0.0.1:port`.
+    pub base: String,
+    /// The database it runs on, for a second server beside it.
+    pub database_url: String,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<JoinHandle<()>>,
+    _folder: Option<TempFolder>,
+}
+
+impl App {
+    /// On an SQLite file of its own, with the bus inside the process.
+    pub async fn sqlite() -> Self {
+        Self::sqlite_with(&[]).await
+    }
+
+    /// On an SQLite file of its own, with these flags besides `--dev`.
+    pub async fn sqlite_with(flags: &[&str]) -> Self {
+        Self::sqlite_without_dev(&[&["--dev"], flags].concat()).await
+    }
+
+    /// On an SQLite file of its own, with these flags alone.
+    pub async fn sqlite_without_dev(flags: &[&str]) -> Self {
+        let folder = TempFolder::new("sqlite").unwrap();
+        let url = format!("sqlite://{}/revcast.db", folder.path().display());
+        let mut app = Self::start_without_dev(&url, flags).await;
+        app._folder = Some(folder);
+        app
+    }
+
+    /// On a Postgres database of its own, with the bus inside the process.
+    pub async fn postgres() -> Self {
+        Self::start(&new_database(), &[]).await
+    }
+
+    /// On a Postgres database of its own and the shared NATS server.
+    pub async fn clustered() -> Self {
+        Self::start(&new_database(), &["--nats-url", &nats_url()]).await
+    }
+
+    /// Another node beside this one, on the same database and NATS server.
+    pub async fn second_node(&self) -> Self {
+        Self::start(&self.database_url, &["--nats-url", &nats_url()]).await
+    }
+
+    /// With these flags besides `--dev`. Write limits are off, unless the flags set them.
+    pub async fn start(database_url: &str, flags: &[&str]) -> Self {
+        Self::start_without_dev(database_url, &[&["--dev"], flags].concat()).await
+    }
+
+    /// With these flags alone, save for the write limits.
+    async fn start_without_dev(database_url: &str, flags: &[&str]) -> Self {
+        let mut line = vec!["revcast", "serve", "--database-url", database_url];
+        if !flags.iter().any(|flag| flag.starts_with("--write-")) {
+            line.extend(["--write-requests-per-second", "0", "--write-ops-per-second", "0"]);
+        }
+        line.extend(flags);
+        let Command::Serve(args) = Cli::try_parse_from(line).unwrap().command else { unreachable!() };
+        let server = Server::start(&args).await.unwrap();
+        let listener = listen("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let stopped = async { drop(stopped.await) };
+            server.run(listener, stopped).await.unwrap();
+        });
+        Self {
+            base,
+            database_url: database_url.to_owned(),
+            stop: Some(stop),
+            task: Some(task),
+            _folder: None,
+        }
+    }
+
+    /// A client with a token for `user`.
+    pub async fn client(&self, user: &str) -> Client {
+        Client::new(&self.base, user).await
+    }
+
+    /// Stops gracefully and waits until it has.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        if let Some(task) = self.task.take() {
+            task.await.unwrap();
+        }
+    }
+}
