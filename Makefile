@@ -15,7 +15,7 @@ help: ## List the targets
 
 .PHONY: run
 run: ## Run a server for development (LISTEN=127.0.0.1:8080)
-	cargo run --release -- serve --dev --listen $(LISTEN)
+	cargo run -- serve --dev --listen $(LISTEN)
 
 .PHONY: test
 test: setup ## Run all tests, on throwaway Postgres and NATS servers

@@ -102,7 +102,7 @@ pub struct ServeArgs {
     )]
     pub roles: Vec<NodeRole>,
     /// Hand out guest tokens to anyone, and let any web page call. Never in production.
-    #[arg(long, env = "REVCAST_DEV")]
+    #[arg(long, env = "REVCAST_DEV", value_parser = clap::builder::FalseyValueParser::new())]
     pub dev: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "documented at its type")]

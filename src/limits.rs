@@ -1,6 +1,6 @@
 //! Every size, count and timeout of the service, by name.
 //!
-//! Owns the figures of the contract (design.md §6) and the internal bounds behind them. It never
+//! Owns the figures that clients are told and the internal bounds behind them. It never
 //! reads configuration: what an operator may change lives in `config` and starts from these values.
 
 use std::time::Duration;
@@ -56,7 +56,7 @@ pub const COMPRESS_ABOVE_BYTES: u64 = 1_024;
 
 // --- Undo horizon -------------------------------------------------------------------------------
 
-/// Revisions in one step of the undo horizon (ops.md §3).
+/// Revisions in one step of the undo horizon.
 pub const UNDO_HORIZON_STEP: u64 = 1_024;
 
 // --- Writing ------------------------------------------------------------------------------------

@@ -245,12 +245,12 @@ fn routes(roles: &[NodeRole], api: Api, gateway: Gateway) -> Router {
         router = router.merge(api::router());
     }
     let (router, _) = router.split_for_parts();
-    let mut router = api::with_fallbacks(router).with_state(api);
+    let mut router = router.with_state(api);
     if roles.contains(&NodeRole::Gateway) {
         let (sockets, _) = gateway::router().split_for_parts();
         router = router.merge(sockets.with_state(gateway));
     }
-    router
+    api::with_fallbacks(router)
 }
 
 /// Serves one connection; it ends after the request at hand when the server stops.

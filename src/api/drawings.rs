@@ -261,7 +261,7 @@ async fn delete_drawing(
     if !api.store.delete_drawing(id, now_ms()).await? {
         return Err(Error::not_found("the drawing"));
     }
-    api.tell(ControlMessage::Deleted { drawing_id: id });
+    api.tell(ControlMessage::Deleted { drawing_id: id }).await;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -109,7 +109,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonBytes {
             let detail = "the content type must be application/json";
             return Err(Error::new(ErrorCode::UnsupportedMediaType, detail));
         }
-        Bytes::from_request(request, state).await.map(Self).map_err(body_error)
+        Bytes::from_request(request, state).await.map(Self).map_err(|rejection| body_error(&rejection))
     }
 }
 
@@ -139,7 +139,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
         if has_type {
             return JsonBody::from_request(request, state).await.map(|JsonBody(body)| Self(body));
         }
-        match Bytes::from_request(request, state).await.map_err(body_error)? {
+        match Bytes::from_request(request, state).await.map_err(|rejection| body_error(&rejection))? {
             bytes if bytes.is_empty() => Ok(Self(T::default())),
             _ => {
                 Err(Error::new(ErrorCode::UnsupportedMediaType, "the content type must be application/json"))
@@ -169,7 +169,7 @@ pub(super) fn json_error(error: &serde_json::Error) -> Error {
     }
 }
 
-fn body_error(rejection: BytesRejection) -> Error {
+fn body_error(rejection: &BytesRejection) -> Error {
     if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return Error::new(ErrorCode::TooLarge, "the body is larger than 1 MiB");
     }

@@ -19,7 +19,7 @@ pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(create_ticket)).routes(routes!(create_dev_token))
 }
 
-/// Opens a socket once.
+/// Opens sockets for a minute.
 #[derive(Debug, Serialize, ToSchema)]
 struct Ticket {
     ticket: String,

@@ -69,8 +69,8 @@ struct JoinedView {
 }
 
 impl LinkView {
-    fn new(link: Link, token: Option<String>) -> Self {
-        let Link { link_id, role, created_at, expires_at, .. } = link;
+    fn new(link: &Link, token: Option<String>) -> Self {
+        let Link { link_id, role, created_at, expires_at, .. } = *link;
         Self { link_id, role, created_at, expires_at, token }
     }
 }
@@ -114,7 +114,7 @@ async fn create_link(
     // Two random UUIDs: 244 bits that nobody guesses.
     let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
     api.store.create_link(&link, &hash(&token)).await?;
-    Ok((StatusCode::CREATED, Json(LinkView::new(link, Some(token)))))
+    Ok((StatusCode::CREATED, Json(LinkView::new(&link, Some(token)))))
 }
 
 /// List the share links of a drawing; owners only.
@@ -134,7 +134,7 @@ async fn list_links(
 ) -> Result<Json<LinkList>, Error> {
     api.access.require_manager(drawing_id, &identity.user_id).await?;
     let links = api.store.links(drawing_id).await?;
-    Ok(Json(LinkList { links: links.into_iter().map(|link| LinkView::new(link, None)).collect() }))
+    Ok(Json(LinkList { links: links.iter().map(|link| LinkView::new(link, None)).collect() }))
 }
 
 /// Remove a share link; owners only. Whoever joined through it stays a member.
@@ -178,7 +178,7 @@ async fn join_link(
     api.limits.take_request(&identity.user_id)?;
     let joined = api.store.join_link(&hash(&token), &identity.user_id, now_ms()).await?;
     let (drawing_id, role) = joined.ok_or_else(|| Error::not_found("the link"))?;
-    api.tell(ControlMessage::Role { drawing_id, user_id: identity.user_id, role: Some(role) });
+    api.tell(ControlMessage::Role { drawing_id, user_id: identity.user_id, role: Some(role) }).await;
     Ok(Json(JoinedView { drawing_id, role }))
 }
 

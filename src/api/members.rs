@@ -129,7 +129,7 @@ async fn set_member(
 ) -> Result<(), Error> {
     match api.store.set_member(drawing_id, user_id, role, now_ms()).await? {
         MemberOutcome::Changed => {
-            api.tell(ControlMessage::Role { drawing_id, user_id: user_id.clone(), role });
+            api.tell(ControlMessage::Role { drawing_id, user_id: user_id.clone(), role }).await;
             Ok(())
         }
         MemberOutcome::NotFound => Err(Error::not_found("the member")),

@@ -78,10 +78,11 @@ impl Api {
         Self(Arc::new(parts))
     }
 
-    /// Makes a change of roles known: here at once, elsewhere through the bus.
-    fn tell(&self, message: ControlMessage) {
+    /// Makes a change of roles known: here at once, even while the bus is cut, elsewhere through it.
+    async fn tell(&self, message: ControlMessage) {
         self.access.apply(&message);
-        self.bus.publish_control(message);
+        self.bus.publish_control(message.clone());
+        self.rooms.apply(message).await;
     }
 }
 
@@ -108,7 +109,7 @@ pub fn router() -> OpenApiRouter<Api> {
 }
 
 /// Adds answers for paths and methods that do not exist.
-pub fn with_fallbacks(router: Router<Api>) -> Router<Api> {
+pub fn with_fallbacks(router: Router) -> Router {
     router.fallback(problem::unknown_path).method_not_allowed_fallback(problem::unknown_method)
 }
 

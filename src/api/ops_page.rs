@@ -123,7 +123,9 @@ impl Page {
             let etag = self.etag(form);
             let is_known = request.get_all(header::IF_NONE_MATCH).iter().any(|value| {
                 let names = value.to_str().unwrap_or_default();
-                names.split(',').any(|name| name.trim() == etag || name.trim() == "*")
+                // Compared weakly (RFC 9110, 8.8.3.2): a proxy may have taken the W/ away.
+                let opaque = |name: &str| name.trim().trim_start_matches("W/").to_owned();
+                names.split(',').any(|name| opaque(name) == opaque(&etag) || name.trim() == "*")
             });
             headers.insert(header::ETAG, header_value(&etag));
             if is_known {

@@ -164,7 +164,7 @@ async fn wait_for_ops(
 /// Whether the room has told something that concerns a reader who has everything up to `after`.
 fn has_news(reader: &mut Reader, user: &UserId, after: Revision) -> bool {
     loop {
-        match reader.next() {
+        match reader.read() {
             Next::Empty => return false,
             Next::Item(Item::Ops(frame)) if frame.last > after => return true,
             Next::Item(Item::Role { user_id, .. }) if user_id == *user => return true,

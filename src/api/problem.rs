@@ -90,6 +90,7 @@ impl IntoResponse for Error {
 }
 
 /// The answer when a handler panicked; the panic is logged here, and nowhere else.
+#[allow(clippy::needless_pass_by_value, reason = "the layer hands over what was thrown")]
 pub(super) fn from_panic(panic: Box<dyn Any + Send + 'static>) -> Response<Body> {
     let message = panic
         .downcast_ref::<&str>()

@@ -9,11 +9,11 @@ use std::{
     },
 };
 
-use async_nats::{Client, Event, connection::State};
+use async_nats::{Client, ConnectErrorKind, Event, connection::State};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::unconstrained};
 use uuid::Uuid;
 
 use super::{Bus, ControlMessage, Delivery, OpsMessage, Subscription};
@@ -53,6 +53,11 @@ impl NatsBus {
         options: &NatsOptions,
         metrics: Arc<Metrics>,
     ) -> Result<Self, async_nats::ConnectError> {
+        let addresses = split_addresses(&options.url);
+        if addresses.is_empty() {
+            // The client would look for an address for ever, without a pause.
+            return Err(ConnectErrorKind::ServerParse.into());
+        }
         let client = async_nats::ConnectOptions::new()
             .name("revcast")
             .retry_on_initial_connect()
@@ -65,7 +70,7 @@ impl NatsBus {
             .client_capacity(limits::PUBLISH_QUEUE_MESSAGES)
             .subscription_capacity(limits::SUBSCRIPTION_MESSAGES)
             .event_callback(|event| async move { log_event(&event) })
-            .connect(split_addresses(&options.url))
+            .connect(addresses)
             .await?;
         let inbox = format!("_INBOX.revcast.{}", Uuid::new_v4().simple());
         let confirmations =
@@ -112,7 +117,8 @@ impl NatsBus {
     fn publish(&self, subject: String, payload: Bytes) {
         // Without a connection it would wait for the reconnect, and rooms read the store before that.
         let is_sent = self.is_connected()
-            && matches!(self.client.publish(subject, payload).now_or_never(), Some(Ok(())));
+            // Unconstrained: a task that has sent much since it last waited would be told to wait.
+            && matches!(unconstrained(self.client.publish(subject, payload)).now_or_never(), Some(Ok(())));
         if !is_sent {
             self.metrics.publish_failures.increment(1);
         }

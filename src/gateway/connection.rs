@@ -50,6 +50,8 @@ struct Subscription {
     attempt: u64,
     /// Absent while joining.
     reader: Option<Reader>,
+    /// The role that the client was told last.
+    role: Option<Role>,
 }
 
 enum JoinOutcome {
@@ -141,7 +143,7 @@ impl Connection {
 
     /// Handles one frame; false when the client has closed.
     async fn on_message(&mut self, message: Result<Message, axum::Error>) -> Ended<bool> {
-        let message = message.map_err(|error| close_code_of(error))?;
+        let message = message.map_err(close_code_of)?;
         self.heard_at = Instant::now();
         match message {
             Message::Text(text) => self.on_text(&text).await.map(|()| true),
@@ -155,9 +157,11 @@ impl Connection {
         if self.rate.check().is_err() {
             return Err(CloseCode::Rate);
         }
-        let message = match serde_json::from_str(text) {
-            Ok(message) => message,
-            Err(_) => {
+        // serde would read an array as the fields of a message in order.
+        let message = if text.trim_start().starts_with('{') { serde_json::from_str(text).ok() } else { None };
+        let message = match message {
+            Some(message) => message,
+            None => {
                 return self
                     .send_error(ErrorCode::InvalidRequest, "the message is not as documented", None)
                     .await;
@@ -171,7 +175,7 @@ impl Connection {
                 self.subscriptions.remove(&drawing_id);
                 Ok(())
             }
-            ClientMessage::Auth { ticket } => self.renew(&ticket).await,
+            ClientMessage::Auth { ticket } => self.renew(&ticket),
             ClientMessage::Ping { t } => self.send(&ServerMessage::Pong { t: &t }).await,
             ClientMessage::Op => {
                 let detail = "ops are committed with POST /v1/drawings/{drawing_id}/ops";
@@ -181,7 +185,7 @@ impl Connection {
         }
     }
 
-    async fn renew(&mut self, ticket: &str) -> Ended {
+    fn renew(&mut self, ticket: &str) -> Ended {
         match self.gateway.authenticator.verify_ticket(ticket) {
             // Another user would inherit subscriptions that are not theirs.
             Ok(identity) if identity.user_id == self.identity.user_id => {
@@ -194,14 +198,15 @@ impl Connection {
 
     async fn subscribe(&mut self, drawing: DrawingId, position: Position) -> Ended {
         let is_known = self.subscriptions.contains_key(&drawing);
-        if !is_known && self.subscriptions.len() >= limits::MAX_SUBSCRIPTIONS {
+        let is_full = !is_known && self.subscriptions.len() >= limits::MAX_SUBSCRIPTIONS;
+        if is_full || self.joins.len() >= limits::MAX_SUBSCRIPTIONS {
             let detail = "this socket follows as many drawings as it may";
             return self.send_error(ErrorCode::TooManySubscriptions, detail, Some(drawing)).await;
         }
         let attempt = self.next_attempt;
         self.next_attempt += 1;
         // A second subscription to the same drawing takes the place of the first.
-        self.subscriptions.insert(drawing, Subscription { attempt, reader: None });
+        self.subscriptions.insert(drawing, Subscription { attempt, reader: None, role: None });
         let (gateway, user, wake) = (self.gateway.clone(), self.identity.user_id.clone(), self.wake.clone());
         self.joins.push(Box::pin(async move {
             let unavailable =
@@ -242,7 +247,7 @@ impl Connection {
         };
         match outcome {
             JoinOutcome::Joined(Joined::Live { epoch, revision, backlog, reader }, role) => {
-                subscription.reader = Some(reader);
+                (subscription.reader, subscription.role) = (Some(reader), Some(role));
                 self.send(&ServerMessage::Subscribed { drawing_id, epoch, revision, role }).await?;
                 for frame in backlog {
                     self.send_frame(&frame).await?;
@@ -274,7 +279,7 @@ impl Connection {
                 }
                 let reader = self.subscriptions.get_mut(&drawing).and_then(|s| s.reader.as_mut());
                 let Some(reader) = reader else { break };
-                match reader.next() {
+                match reader.read() {
                     Next::Empty => break,
                     Next::Item(item) => self.on_item(drawing, item).await?,
                     Next::Lagged { epoch, revision } => {
@@ -294,8 +299,14 @@ impl Connection {
                 self.send(&ServerMessage::Head { drawing_id, epoch, revision }).await
             }
             Item::Role { user_id, role } if user_id == self.identity.user_id => {
+                let told =
+                    self.subscriptions.get_mut(&drawing_id).map(|s| std::mem::replace(&mut s.role, role));
                 if role.is_none() {
                     self.subscriptions.remove(&drawing_id);
+                }
+                // The same news may come twice, by the bus and without it.
+                if told == Some(role) {
+                    return Ok(());
                 }
                 self.send(&ServerMessage::Role { drawing_id, role }).await
             }
@@ -355,10 +366,10 @@ pub(super) async fn close(mut socket: WebSocket, reason: CloseCode) {
     telemetry::count_close(reason as u16);
     let frame = CloseFrame { code: reason as u16, reason: Utf8Bytes::from_static(reason.reason()) };
     let goodbye = async {
-        if socket.send(Message::Close(Some(frame))).await.is_ok() {
-            // Reading on lets the goodbye arrive before the connection is torn down.
-            while let Some(Ok(_)) = socket.recv().await {}
-        }
+        // Where the client has closed already, there is nothing to send but the answer that waits.
+        let _ = socket.send(Message::Close(Some(frame))).await;
+        // Reading on lets the goodbye arrive before the connection is torn down.
+        while let Some(Ok(_)) = socket.recv().await {}
     };
     let _ = timeout(limits::SOCKET_CLOSE_TIMEOUT, goodbye).await;
 }

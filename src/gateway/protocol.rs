@@ -1,4 +1,4 @@
-//! The messages of the socket, version 1 (design.md §5).
+//! The messages of the socket, version 1.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -98,7 +98,7 @@ pub(super) enum ServerMessage<'a> {
     },
 }
 
-/// The limits of design.md §6, as `hello` advertises them.
+/// The limits, as `hello` advertises them.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Limits {
     body_bytes: usize,

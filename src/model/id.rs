@@ -100,7 +100,7 @@ impl Revision {
     }
 
     /// The undo horizon of a log whose head is this revision: units that began at or below it are
-    /// closed. `1024 × max(0, ⌊R / 1024⌋ − 1)`, ops.md §3.
+    /// closed. `1024 × max(0, ⌊R / 1024⌋ − 1)`.
     #[must_use]
     pub fn floor(self) -> Self {
         let step = limits::UNDO_HORIZON_STEP;

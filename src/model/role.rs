@@ -1,4 +1,4 @@
-//! Roles on a drawing, and what each allows (ops.md §2).
+//! Roles on a drawing, and what each allows: the table in README.md.
 
 use std::{borrow::Cow, str::FromStr};
 
@@ -95,7 +95,7 @@ pub struct UnknownRole;
 mod tests {
     use super::*;
 
-    /// One row of ops.md §2: an op, and whether editor and viewer may commit it.
+    /// One row of the table: an op, and whether editor and viewer may commit it.
     #[test]
     fn the_permission_table_is_that_of_the_contract() {
         let id = "0198f0a0-7d2c-7aaa-8bbb-0123456789ab";

@@ -194,7 +194,7 @@ impl Shared {
 
 impl Reader {
     /// The next item, if there is one.
-    pub fn next(&mut self) -> Next {
+    pub fn read(&mut self) -> Next {
         let state = self.shared.lock();
         let Some(offset) = self.cursor.checked_sub(state.start) else {
             // Only a push moves the start, and every push brings a position.
@@ -255,10 +255,10 @@ mod tests {
         let shared = shared();
         push(&shared, 1..=1, 10);
         let mut reader = shared.join(Arc::default());
-        assert!(matches!(reader.next(), Next::Empty));
+        assert!(matches!(reader.read(), Next::Empty));
         push(&shared, 2..=3, 10);
-        assert!(matches!(reader.next(), Next::Item(Item::Ops(frame)) if frame.last == Revision(3)));
-        assert!(matches!(reader.next(), Next::Empty));
+        assert!(matches!(reader.read(), Next::Item(Item::Ops(frame)) if frame.last == Revision(3)));
+        assert!(matches!(reader.read(), Next::Empty));
     }
 
     #[test]
@@ -270,7 +270,7 @@ mod tests {
             push(&shared, revision..=revision, 10_000);
         }
         assert!(shared.lock().bytes <= limits::ROOM_RING_BYTES);
-        assert!(matches!(reader.next(), Next::Lagged { revision, .. } if revision.0 == frames as u64));
+        assert!(matches!(reader.read(), Next::Lagged { revision, .. } if revision.0 == frames as u64));
     }
 
     #[test]

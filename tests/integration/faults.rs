@@ -19,14 +19,10 @@ const HEARTBEAT: Duration = Duration::from_millis(500);
 
 /// Writes one op after the other, retrying each until it is acknowledged, as a client would;
 /// reports each acknowledged op with its revision, and counts refusals that may be retried.
-fn write_patiently(
-    client: Client,
-    drawing: String,
-    acked: mpsc::Sender<(String, u64)>,
-) -> JoinSet<()> {
+fn write_patiently(client: &Client, drawing: &str, acked: &mpsc::Sender<(String, u64)>) -> JoinSet<()> {
     let mut writers = JoinSet::new();
     for _ in 0..8 {
-        let (client, drawing, acked) = (client.clone(), drawing.clone(), acked.clone());
+        let (client, drawing, acked) = (client.clone(), drawing.to_owned(), acked.clone());
         writers.spawn(async move {
             for x in 0.. {
                 let ops = [op(x)];
@@ -69,7 +65,15 @@ fn check_log(log: &[Value], acked: &[(String, u64)]) {
 
 async fn survive_kill_9(database_url: &str) {
     let binary = Path::new(env!("CARGO_BIN_EXE_revcast"));
-    let flags = ["--dev", "--write-requests-per-second", "0", "--write-ops-per-second", "0", "--database-url", database_url];
+    let flags = [
+        "--dev",
+        "--write-requests-per-second",
+        "0",
+        "--write-ops-per-second",
+        "0",
+        "--database-url",
+        database_url,
+    ];
     let mut server = Revcast::start(binary, &flags).unwrap();
     let alice = Client::new(&server.base, "alice").await;
     let drawing = alice.create_drawing().await;
@@ -77,7 +81,7 @@ async fn survive_kill_9(database_url: &str) {
     let mut alice = alice;
     for _ in 0..3 {
         let (sender, mut receiver) = mpsc::channel(100_000);
-        let mut writers = write_patiently(alice.clone(), drawing.clone(), sender);
+        let mut writers = write_patiently(&alice, &drawing, &sender);
         for _ in 0..200 {
             acked.push(receiver.recv().await.unwrap());
         }
@@ -111,7 +115,7 @@ async fn g1_a_postgres_restart_under_load_costs_503s_and_no_op() {
     let alice = app.client("alice").await;
     let drawing = alice.create_drawing().await;
     let (sender, mut receiver) = mpsc::channel(100_000);
-    let mut writers = write_patiently(alice.clone(), drawing.clone(), sender);
+    let mut writers = write_patiently(&alice, &drawing, &sender);
     let mut acked = Vec::new();
     for _ in 0..200 {
         acked.push(receiver.recv().await.unwrap());
@@ -224,7 +228,8 @@ async fn a_drained_server_finishes_what_it_took_and_sends_its_readers_away() {
     let folder = TempFolder::new("drain").unwrap();
     let url = format!("sqlite://{}/revcast.db", folder.path().display());
     let binary = Path::new(env!("CARGO_BIN_EXE_revcast"));
-    let flags = ["--dev", "--write-requests-per-second", "0", "--write-ops-per-second", "0", "--database-url", &url];
+    let flags =
+        ["--dev", "--write-requests-per-second", "0", "--write-ops-per-second", "0", "--database-url", &url];
     let mut server = Revcast::start(binary, &flags).unwrap();
     let alice = Client::new(&server.base, "alice").await;
     let drawing = alice.create_drawing().await;
@@ -235,7 +240,7 @@ async fn a_drained_server_finishes_what_it_took_and_sends_its_readers_away() {
         async move { alice.get(&format!("/v1/drawings/{drawing}/ops?after=0&wait=30")).await }
     });
     let (sender, mut receiver) = mpsc::channel(100_000);
-    let mut writers = write_patiently(alice.clone(), drawing.clone(), sender);
+    let mut writers = write_patiently(&alice, &drawing, &sender);
     let mut acked = Vec::new();
     for _ in 0..50 {
         acked.push(receiver.recv().await.unwrap());

@@ -31,7 +31,7 @@ const PATHS: [(&str, &[&str]); 16] = [
 const OPEN: [&str; 4] = ["/v1/dev/tokens", "/healthz", "/readyz", "/metrics"];
 
 async fn document(app: &App) -> Value {
-    let answer = Client::with_token(&app.base, "", "").get("/openapi.json").await.expect(200);
+    let answer = Client::with_token(&app.base, "").get("/openapi.json").await.expect(200);
     assert_eq!(answer.headers["content-type"], "application/json");
     answer.json()
 }
@@ -52,7 +52,7 @@ async fn the_document_is_openapi_3_1_and_names_every_path() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_documented_path_is_served_and_wants_a_token_unless_it_says_otherwise() {
     let app = App::sqlite().await;
-    let anyone = Client::with_token(&app.base, "", "");
+    let anyone = Client::with_token(&app.base, "");
     for (path, operations) in document(&app).await["paths"].as_object().unwrap() {
         for method in operations.as_object().unwrap().keys() {
             let id = "0198f0a0-7d2c-7aaa-8bbb-0123456789ab";
@@ -109,7 +109,7 @@ fn the_document_in_the_repository_is_that_of_the_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_of_the_document_asks_nobody_else() {
     let app = App::sqlite().await;
-    let anyone = Client::with_token(&app.base, "", "");
+    let anyone = Client::with_token(&app.base, "");
     let answer = anyone.get("/docs").await.expect(200);
     assert_eq!(answer.headers["content-type"], "text/html; charset=utf-8");
     let policy = answer.headers["content-security-policy"].to_str().unwrap().to_owned();

@@ -42,6 +42,7 @@ async fn a_method_that_a_path_does_not_have_is_a_problem() {
         (Method::GET, "/v1/links/x/join", "POST"),
         (Method::POST, "/healthz", "GET,HEAD"),
         (Method::DELETE, "/openapi.json", "GET,HEAD"),
+        (Method::POST, "/v1/ws", "GET,HEAD"),
     ];
     for (method, path, allowed) in rows {
         let answer = alice.call(method.clone(), path, None).await;
@@ -165,7 +166,7 @@ async fn preflight(client: &Client, origin: &str) -> Answer {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_development_any_web_page_may_call() {
     let app = App::sqlite().await;
-    let anyone = Client::with_token(&app.base, "", "");
+    let anyone = Client::with_token(&app.base, "");
     let answer = preflight(&anyone, "https://page.example").await.expect(200);
     assert_eq!(answer.headers["access-control-allow-origin"], "*");
     let allowed = |name: &str| answer.headers[name].to_str().unwrap().to_ascii_lowercase();
@@ -191,7 +192,7 @@ async fn in_development_any_web_page_may_call() {
 async fn named_origins_may_call_and_others_may_not() {
     let flags = ["--cors-origins", "https://a.example,https://b.example/"];
     let app = App::sqlite_with(&flags).await;
-    let anyone = Client::with_token(&app.base, "", "");
+    let anyone = Client::with_token(&app.base, "");
     for origin in ["https://a.example", "https://b.example"] {
         let answer = preflight(&anyone, origin).await.expect(200);
         assert_eq!(answer.headers["access-control-allow-origin"], origin);
@@ -211,7 +212,7 @@ async fn named_origins_may_call_and_others_may_not() {
 async fn without_origins_no_web_page_may_call() {
     let secret = "0123456789abcdef0123456789abcdef";
     let app = App::sqlite_without_dev(&["--jwt-secret", secret]).await;
-    let anyone = Client::with_token(&app.base, "", "");
+    let anyone = Client::with_token(&app.base, "");
     let answer = preflight(&anyone, "https://page.example").await;
     answer.expect_problem(405, "method_not_allowed");
     let answer = anyone.get_with("/healthz", &[("origin", "https://page.example")]).await.expect(200);
@@ -286,7 +287,7 @@ async fn a_user_who_sends_too_many_ops_is_told_when_to_come_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_tells_that_it_lives_and_is_ready() {
     for app in [App::sqlite().await, App::clustered().await] {
-        let anyone = Client::with_token(&app.base, "", "");
+        let anyone = Client::with_token(&app.base, "");
         assert_eq!(anyone.get("/healthz").await.expect(200).json(), json!({"status": "ok"}));
         let ready = eventually("the node is ready", || async {
             let answer = anyone.get("/readyz").await.expect(200).json();

@@ -1,4 +1,4 @@
-//! Ops that are JSON and break a rule of ops.md §1: refused as invalid, and nothing committed.
+//! Ops that are JSON and break a rule of their type: refused as invalid, and nothing committed.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Every limit of design.md §6 on what HTTP may carry: met exactly, and exceeded by one.
+//! Every limit on what HTTP may carry: met exactly, and exceeded by one.
 
 use serde_json::{Value, json};
 

@@ -192,7 +192,7 @@ async fn of_many_writers_at_one_head_exactly_one_commits() {
     }
 }
 
-/// A row of ops.md §2: an op, and whether an editor may commit it.
+/// A row of the table of roles: an op, and whether an editor may commit it.
 fn permission_rows(own_unit: &str) -> Vec<(Value, bool)> {
     let rows = [
         (json!({"type": "object.create", "object_id": "a", "kind": "rect", "props": {}}), true),

@@ -1,6 +1,9 @@
 //! The integration tests: one binary, real sockets, a real Postgres and a real NATS server, which
 //! the tests start and stop themselves.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails there and then")]
+#![allow(unreachable_pub, reason = "support has the shape of a crate")]
+
 mod support;
 
 mod bus_contract;

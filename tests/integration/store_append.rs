@@ -58,7 +58,7 @@ async fn one_batch_numbers_many_drawings_without_a_hole(store: &dyn Store) {
                 .flat_map(|request| request.ops.iter().map(|op| op.body.to_string()))
                 .collect();
             let log: Vec<_> = log(store, drawing).await.into_iter().map(|op| op.body).collect();
-            assert_eq!(log[before[place] as usize..], written);
+            assert_eq!(log[usize::try_from(before[place]).unwrap()..], written);
         }
     }
 }

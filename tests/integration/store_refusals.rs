@@ -27,13 +27,16 @@ contract! {
     a_retry_of_what_became_fog_later_is_a_duplicate(store),
 }
 
+/// The refusal of the op at an index.
+type RefusalAt = fn(usize) -> Refusal;
+
 async fn a_refused_request_writes_nothing_and_its_neighbours_are_committed(store: &dyn Store) {
     let (drawing, neighbour) = (new_drawing(store).await, new_drawing(store).await);
     let of_alice = op();
     append_one(store, by_alice(drawing, &[of_alice.clone(), fog("f")])).await;
     let mut expected: Vec<String> = log(store, drawing).await.into_iter().map(|op| op.body).collect();
     let other_body = with_body(&of_alice, r#"{"other":1}"#);
-    let faults: [(NewOp, fn(usize) -> Refusal); 4] = [
+    let faults: [(NewOp, RefusalAt); 4] = [
         (joining(&op()), |index| Refusal::UnknownUnit { index }),
         (joining(&of_alice), |index| Refusal::UnitOfAnother { index }),
         (touching("f"), |index| Refusal::FogForbidden { index }),
@@ -252,7 +255,7 @@ async fn only_owners_touch_fog_from_the_batch_that_creates_it(store: &dyn Store)
     ];
     assert_eq!(append(store, &batch).await, expected);
     let both = NewOp { touches: ["g", "f"].map(|object| object.parse().unwrap()).to_vec(), ..op() };
-    assert_eq!(append_one(store, by_bob(drawing, &[both.clone()])).await, forbidden(0));
+    assert_eq!(append_one(store, by_bob(drawing, std::slice::from_ref(&both))).await, forbidden(0));
     assert_eq!(append_one(store, by_alice(drawing, &[both])).await, accepted(5, [committed(5)]));
     // Creating it again, as after a delete, is no failure.
     assert_eq!(append_one(store, by_alice(drawing, &[fog("f")])).await, accepted(6, [committed(6)]));

@@ -22,6 +22,12 @@ pub struct CpuMeter<'a> {
     probes: [&'a dyn Fn() -> f64; 2],
 }
 
+impl std::fmt::Debug for CpuMeter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CpuMeter").field("started", &self.started).finish_non_exhaustive()
+    }
+}
+
 impl<'a> CpuMeter<'a> {
     /// Starts now; `server` and `database` tell CPU seconds so far.
     pub fn start(server: &'a dyn Fn() -> f64, database: &'a dyn Fn() -> f64) -> Self {

@@ -6,7 +6,7 @@ use revcast::{
     config::{Cli, Command},
     server::{Server, listen},
 };
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::sync::oneshot;
 
 use super::{Client, nats_url, new_database};
 
@@ -16,8 +16,8 @@ pub struct App {
     pub base: String,
     /// The database it runs on, for a second server beside it.
     pub database_url: String,
-    stop: Option<oneshot::Sender<()>>,
-    task: Option<JoinHandle<()>>,
+    /// Stops the server when it goes.
+    _stop: oneshot::Sender<()>,
     _folder: Option<TempFolder>,
 }
 
@@ -73,29 +73,15 @@ impl App {
         let listener = listen("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(async move {
+        tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
             server.run(listener, stopped).await.unwrap();
         });
-        Self {
-            base,
-            database_url: database_url.to_owned(),
-            stop: Some(stop),
-            task: Some(task),
-            _folder: None,
-        }
+        Self { base, database_url: database_url.to_owned(), _stop: stop, _folder: None }
     }
 
     /// A client with a token for `user`.
     pub async fn client(&self, user: &str) -> Client {
         Client::new(&self.base, user).await
-    }
-
-    /// Stops gracefully and waits until it has.
-    pub async fn stop(mut self) {
-        drop(self.stop.take());
-        if let Some(task) = self.task.take() {
-            task.await.unwrap();
-        }
     }
 }

@@ -11,7 +11,6 @@ use super::{new_id, op};
 pub struct Client {
     pub base: String,
     pub token: String,
-    pub user: String,
     http: reqwest::Client,
 }
 
@@ -61,7 +60,7 @@ impl Answer {
 impl Client {
     /// A client with a development token for `user`.
     pub async fn new(base: &str, user: &str) -> Self {
-        let client = Self::with_token(base, user, "");
+        let client = Self::with_token(base, "");
         let answer =
             client.call(Method::POST, "/v1/dev/tokens", Some(&json!({"sub": user}))).await.expect(200);
         let token = answer.json()["token"].as_str().unwrap().to_owned();
@@ -69,13 +68,8 @@ impl Client {
     }
 
     /// A client with any token.
-    pub fn with_token(base: &str, user: &str, token: &str) -> Self {
-        Self {
-            base: base.to_owned(),
-            token: token.to_owned(),
-            user: user.to_owned(),
-            http: reqwest::Client::new(),
-        }
+    pub fn with_token(base: &str, token: &str) -> Self {
+        Self { base: base.to_owned(), token: token.to_owned(), http: reqwest::Client::new() }
     }
 
     /// The same user at another node.
