@@ -67,10 +67,23 @@ pub enum CommitError {
 #[derive(Debug)]
 struct Job {
     request: AppendRequest,
+    waiting: Waiting,
+}
+
+/// Who waits for a request.
+#[derive(Debug)]
+struct Waiting {
     /// Closed when the client hung up, which changes nothing for the batch.
     reply: oneshot::Sender<Result<Committed, CommitError>>,
     queued_at: Instant,
+    /// The request's share of the queue, given back with the answer.
     _bytes: OwnedSemaphorePermit,
+}
+
+impl Job {
+    fn split(self) -> (AppendRequest, Waiting) {
+        (self.request, self.waiting)
+    }
 }
 
 impl Committer {
@@ -88,8 +101,12 @@ impl Committer {
         let queues = (0..writers.max(1))
             .map(|_| {
                 let (sender, receiver) = mpsc::channel(limits::COMMIT_QUEUE_REQUESTS);
-                let writer = Writer { store: store.clone(), bus: bus.clone(), metrics: metrics.clone() };
-                tasks.spawn(writer.run(receiver, shutdown.clone()));
+                // One batch may wait to be announced while the next is in the store.
+                let (announcements, announced) = mpsc::channel(1);
+                let writer = Writer { store: store.clone(), metrics: metrics.clone() };
+                tasks.spawn(writer.run(receiver, announcements, shutdown.clone()));
+                let announcer = Announcer { bus: bus.clone(), metrics: metrics.clone() };
+                tasks.spawn(announcer.run(announced));
                 sender
             })
             .collect();
@@ -110,7 +127,7 @@ impl Committer {
         let bytes = self.bytes.clone().try_acquire_many_owned(size).map_err(|_| overloaded())?;
         let (reply, outcome) = oneshot::channel();
         let queue = &self.queues[self.writer_of(request.drawing_id)];
-        let job = Job { request, reply, queued_at: Instant::now(), _bytes: bytes };
+        let job = Job { request, waiting: Waiting { reply, queued_at: Instant::now(), _bytes: bytes } };
         match queue.try_send(job) {
             Ok(()) => self.metrics.queue_depth.increment(1),
             Err(mpsc::error::TrySendError::Full(_)) => return Err(overloaded()),
@@ -130,22 +147,27 @@ impl Committer {
 /// Empties one queue into the store.
 struct Writer {
     store: Arc<dyn Store>,
-    bus: Arc<dyn Bus>,
     metrics: Arc<Metrics>,
 }
 
 impl Writer {
-    async fn run(self, mut queue: mpsc::Receiver<Job>, shutdown: CancellationToken) {
+    async fn run(
+        self,
+        mut queue: mpsc::Receiver<Job>,
+        announcements: mpsc::Sender<Announcement>,
+        shutdown: CancellationToken,
+    ) {
         let mut batch = Vec::new();
         loop {
             let first = tokio::select! {
                 biased;
-                job = queue.recv() => job,
-                // What is queued by now is still received, and then `None`.
+                // First, or a queue that is never empty would never be closed. What is queued by
+                // now is still received, and then `None`.
                 () = shutdown.cancelled(), if !queue.is_closed() => {
                     queue.close();
                     continue;
                 }
+                job = queue.recv() => job,
             };
             let Some(first) = first else { return };
             let mut ops = first.request.ops.len();
@@ -158,45 +180,25 @@ impl Writer {
             self.metrics.queue_depth.decrement(as_f64(batch.len()));
             self.metrics.batch_requests.record(as_f64(batch.len()));
             self.metrics.batch_ops.record(as_f64(ops));
-            self.write(std::mem::take(&mut batch)).await;
+            self.write(std::mem::take(&mut batch), &announcements).await;
         }
     }
 
-    async fn write(&self, batch: Vec<Job>) {
-        let (requests, waiting): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|job| (job.request, (job.reply, job.queued_at, job._bytes))).unzip();
-        let results = self.append(&requests).await;
-        for ((reply, queued_at, _bytes), result) in waiting.into_iter().zip(results) {
-            self.metrics.commit_seconds.record(queued_at.elapsed().as_secs_f64());
-            // The client may have hung up; its ops are committed all the same.
-            let _ = reply.send(result);
-        }
-    }
-
-    /// Appends, publishes, and returns one result a request.
-    async fn append(&self, requests: &[AppendRequest]) -> Vec<Result<Committed, CommitError>> {
+    /// Appends a batch; what follows from it is left to the announcer, so that the next batch is on
+    /// its way to the store meanwhile.
+    async fn write(&self, batch: Vec<Job>, announcements: &mpsc::Sender<Announcement>) {
+        let (requests, waiting): (Vec<_>, Vec<_>) = batch.into_iter().map(Job::split).unzip();
         let now_ms = now_ms();
-        match self.append_patiently(requests, now_ms).await {
-            Ok(appended) => {
-                self.publish(requests, &appended, now_ms);
-                self.count(&appended);
-                let epoch = appended.epoch;
-                appended.outcomes.into_iter().map(|outcome| into_result(epoch, outcome)).collect()
-            }
+        match self.append_patiently(&requests, now_ms).await {
             // The statement failed, not the connection: it may be one request's fault, and its
             // neighbours should not pay for it.
             Err(StoreError::Failed(_)) if requests.len() > 1 => {
-                let mut results = Vec::with_capacity(requests.len());
-                for request in requests {
-                    results.extend(Box::pin(self.append(std::slice::from_ref(request))).await);
+                for (request, waiting) in requests.into_iter().zip(waiting) {
+                    let outcome = self.append_patiently(std::slice::from_ref(&request), now_ms).await;
+                    announce(announcements, vec![request], vec![waiting], outcome, now_ms).await;
                 }
-                results
             }
-            Err(error) => {
-                tracing::error!(%error, requests = requests.len(), "a batch was not committed");
-                let error = Arc::new(error);
-                requests.iter().map(|_| Err(CommitError::Store(error.clone()))).collect()
-            }
+            outcome => announce(announcements, requests, waiting, outcome, now_ms).await,
         }
     }
 
@@ -219,6 +221,60 @@ impl Writer {
                 }
                 outcome => return outcome,
             }
+        }
+    }
+}
+
+/// A batch that has been in the store.
+struct Announcement {
+    requests: Vec<AppendRequest>,
+    waiting: Vec<Waiting>,
+    outcome: Result<Appended, StoreError>,
+    now_ms: i64,
+}
+
+async fn announce(
+    announcements: &mpsc::Sender<Announcement>,
+    requests: Vec<AppendRequest>,
+    waiting: Vec<Waiting>,
+    outcome: Result<Appended, StoreError>,
+    now_ms: i64,
+) {
+    // The announcer ends after the writer, whose sender it waits for.
+    let _ = announcements.send(Announcement { requests, waiting, outcome, now_ms }).await;
+}
+
+/// Publishes what one writer committed, and answers those who wait; in the order of the batches.
+struct Announcer {
+    bus: Arc<dyn Bus>,
+    metrics: Arc<Metrics>,
+}
+
+impl Announcer {
+    async fn run(self, mut announcements: mpsc::Receiver<Announcement>) {
+        while let Some(announcement) = announcements.recv().await {
+            self.announce(announcement);
+        }
+    }
+
+    fn announce(&self, Announcement { requests, waiting, outcome, now_ms }: Announcement) {
+        let results = match outcome {
+            Ok(appended) => {
+                self.publish(&requests, &appended, now_ms);
+                self.count(&appended);
+                let epoch = appended.epoch;
+                appended.outcomes.into_iter().map(|outcome| into_result(epoch, outcome)).collect::<Vec<_>>()
+            }
+            Err(error) => {
+                tracing::error!(%error, requests = requests.len(), "a batch was not committed");
+                let error = Arc::new(error);
+                requests.iter().map(|_| Err(CommitError::Store(error.clone()))).collect()
+            }
+        };
+        for (waiting, result) in waiting.into_iter().zip(results) {
+            self.metrics.commit_seconds.record(waiting.queued_at.elapsed().as_secs_f64());
+            // The client may have hung up; its ops are committed all the same.
+            let _ = waiting.reply.send(result);
         }
     }
 

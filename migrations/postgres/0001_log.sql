@@ -83,14 +83,14 @@ CREATE FUNCTION append_ops(
 DECLARE
     needs_care boolean;
 BEGIN
-    SELECT array_agg(locked.revision ORDER BY locked.nth),
-           count(*) <> cardinality(drawing_ids) OR bool_or(locked.has_fog AND locked.guarded)
+    -- One look-up a drawing, in the order of the array: LATERAL with FOR UPDATE is neither reordered
+    -- nor turned into a scan of all heads.
+    SELECT array_agg(head.revision ORDER BY batch.nth),
+           count(*) <> cardinality(drawing_ids) OR bool_or(head.has_fog AND batch.guarded)
       INTO heads_before, needs_care
-      FROM (SELECT h.revision, h.has_fog, batch.guarded, batch.nth
-              FROM unnest(drawing_ids, guarded) WITH ORDINALITY AS batch (drawing_id, guarded, nth)
-              JOIN heads h ON h.drawing_id = batch.drawing_id
-             ORDER BY h.drawing_id
-               FOR UPDATE OF h) AS locked;
+      FROM unnest(drawing_ids, guarded) WITH ORDINALITY AS batch (drawing_id, guarded, nth)
+     CROSS JOIN LATERAL (SELECT h.revision, h.has_fog
+                           FROM heads h WHERE h.drawing_id = batch.drawing_id FOR UPDATE) AS head;
 
     IF NOT needs_care AND cardinality(named_units) > 0 THEN
         SELECT bool_or(o.op_id IS NULL OR o.unit <> o.op_id OR o.actor <> coalesce(named.actor, o.actor)

@@ -142,7 +142,7 @@ async fn wait_for_ops(
     let deadline = Instant::now() + patience;
     let wake = Arc::new(Notify::new());
     let position = Position { after: Some(Revision(params.after)), epoch: params.epoch };
-    let mut reader = match api.rooms.join(drawing_id, position, &wake).await {
+    let mut reader = match api.rooms.join(drawing_id, user, position, &wake).await {
         Ok(Joined::Live { backlog, reader, .. }) if backlog.is_empty() => reader,
         // There is something to read, be it an op or a refusal.
         Ok(_) | Err(JoinError::NoDrawing) => return Ok(()),

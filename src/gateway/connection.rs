@@ -218,7 +218,7 @@ impl Connection {
             let outcome = match gateway.access.role(drawing, &user).await {
                 Err(_) => unavailable,
                 Ok(None) => unknown,
-                Ok(Some(_)) => match gateway.rooms.join(drawing, position, &wake).await {
+                Ok(Some(_)) => match gateway.rooms.join(drawing, &user, position, &wake).await {
                     Err(JoinError::NoDrawing) => unknown,
                     Err(JoinError::Unavailable) => unavailable,
                     Err(JoinError::Draining) => {

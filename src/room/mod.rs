@@ -3,6 +3,7 @@
 //! A room takes commits from the bus in any order, repairs holes from the store, and tells its
 //! readers each op once and in order, or that they must start anew. It knows no sockets.
 
+mod audience;
 mod frame;
 mod order;
 mod registry;

@@ -1,7 +1,7 @@
 //! Which rooms this node has; joining them, and their heartbeat.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -11,12 +11,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Frame, Reader, ResetReason,
+    audience::Audience,
     task::{Attached, Command, Room},
 };
 use crate::{
     bus::{Bus, ControlMessage},
     limits,
-    model::{CommittedOp, DrawingId, Epoch, Revision},
+    model::{CommittedOp, DrawingId, Epoch, Revision, UserId},
     store::{ReadRange, Store, StoreError},
     telemetry::Metrics,
 };
@@ -33,8 +34,17 @@ pub(super) struct Inner {
     pub(super) metrics: Arc<Metrics>,
     tasks: TaskTracker,
     pub(super) shutdown: CancellationToken,
-    /// The way into each room's task. Held for map operations only.
-    rooms: Mutex<HashMap<DrawingId, mpsc::Sender<Command>>>,
+    /// The rooms of this node. Held for map operations only.
+    rooms: Mutex<HashMap<DrawingId, Entry>>,
+}
+
+/// One room, as the registry knows it.
+#[derive(Clone)]
+struct Entry {
+    /// The way into its task.
+    commands: mpsc::Sender<Command>,
+    /// Who reads there.
+    audience: Arc<Audience>,
 }
 
 /// Where a reader stands.
@@ -109,13 +119,14 @@ impl Rooms {
     }
 
     /// Joins the room of a drawing, which is made if this node has none. `wake` fires whenever the
-    /// reader has something to read.
+    /// reader has something to read. The heartbeat looks after the role of `user` while it reads.
     ///
     /// # Errors
     /// See [`JoinError`].
     pub async fn join(
         &self,
         drawing: DrawingId,
+        user: &UserId,
         position: Position,
         wake: &Arc<Notify>,
     ) -> Result<Joined, JoinError> {
@@ -125,14 +136,15 @@ impl Rooms {
             }
             let (reply, answer) = oneshot::channel();
             let command = Command::Attach { position, wake: wake.clone(), reply };
-            let room = self.inner.room(drawing);
-            if room.send(command).await.is_err() {
+            let Entry { commands, audience } = self.inner.room(drawing);
+            if commands.send(command).await.is_err() {
                 // The room was just closing; the next one is new.
-                self.inner.forget(drawing, &room);
+                self.inner.forget(drawing, &commands);
                 continue;
             }
             match answer.await {
-                Ok(Ok(Attached::Live { epoch, revision, until, reader })) => {
+                Ok(Ok(Attached::Live { epoch, revision, until, mut reader })) => {
+                    reader.take_seat(audience.join(user));
                     let backlog = self.inner.backlog(&reader, drawing, revision, until).await?;
                     return Ok(Joined::Live { epoch, revision, backlog, reader });
                 }
@@ -148,30 +160,30 @@ impl Rooms {
     /// Passes a control message to the room it is about, if this node has it.
     pub async fn apply(&self, message: ControlMessage) {
         let room = self.inner.lock().get(&message.drawing_id()).cloned();
-        if let Some(room) = room {
+        if let Some(Entry { commands, .. }) = room {
             // A room that is closing has no readers who would want to know.
-            let _ = room.send(Command::Control(message)).await;
+            let _ = commands.send(Command::Control(message)).await;
         }
     }
 }
 
 impl Inner {
-    fn room(self: &Arc<Self>, drawing: DrawingId) -> mpsc::Sender<Command> {
+    fn room(self: &Arc<Self>, drawing: DrawingId) -> Entry {
         let mut rooms = self.lock();
         if let Some(room) = rooms.get(&drawing) {
             return room.clone();
         }
         let (sender, commands) = mpsc::channel(limits::ROOM_COMMANDS);
-        rooms.insert(drawing, sender.clone());
+        let entry = Entry { commands: sender, audience: Arc::default() };
+        rooms.insert(drawing, entry.clone());
         self.tasks.spawn(Room::run(self.clone(), drawing, commands));
-        self.metrics.rooms.increment(1);
-        sender
+        entry
     }
 
     /// Takes a room off the map, unless another one has its place by now.
     fn forget(&self, drawing: DrawingId, room: &mpsc::Sender<Command>) {
         let mut rooms = self.lock();
-        if rooms.get(&drawing).is_some_and(|present| present.same_channel(room)) {
+        if rooms.get(&drawing).is_some_and(|present| present.commands.same_channel(room)) {
             rooms.remove(&drawing);
         }
     }
@@ -219,7 +231,7 @@ impl Inner {
         Ok(frames)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<DrawingId, mpsc::Sender<Command>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<DrawingId, Entry>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -262,15 +274,44 @@ async fn beat(inner: Arc<Inner>, period: Duration) {
         let ids: Vec<_> = rooms.iter().map(|(id, _)| *id).collect();
         match inner.store.heads(&ids).await {
             Ok(heads) => {
-                for (id, room) in rooms {
-                    let head = heads.revisions.get(&id).copied();
+                for (id, room) in &rooms {
+                    let head = heads.revisions.get(id).copied();
                     // A room with a full queue is busy and gets the next beat.
-                    let _ = room.try_send(Command::Heartbeat { epoch: heads.epoch, head });
+                    let _ = room.commands.try_send(Command::Heartbeat { epoch: heads.epoch, head });
                 }
             }
             Err(error) => tracing::warn!(%error, "the heads could not be read"),
         }
+        if let Err(error) = check_roles(&inner, &rooms).await {
+            tracing::warn!(%error, "the roles of readers could not be read");
+        }
     }
+}
+
+/// Reads the roles of all readers in one query, and tells the rooms what no message told them.
+async fn check_roles(inner: &Inner, rooms: &[(DrawingId, Entry)]) -> Result<(), StoreError> {
+    let users_of = |(id, room): &(DrawingId, Entry)| {
+        room.audience.users().into_iter().map(|user| (*id, user)).collect::<Vec<_>>()
+    };
+    let pairs: Vec<(DrawingId, UserId)> = rooms.iter().flat_map(users_of).collect();
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    let roles = inner.store.roles(&pairs).await?;
+    let asked: HashSet<_> = pairs.into_iter().collect();
+    for (drawing_id, room) in rooms {
+        for user_id in room.audience.users() {
+            let role = roles.get(&(*drawing_id, user_id.clone())).copied();
+            // A user who sat down after the query is for the next beat.
+            let was_asked = role.is_some() || asked.contains(&(*drawing_id, user_id.clone()));
+            if was_asked && room.audience.learn_role(&user_id, role) {
+                let message = ControlMessage::Role { drawing_id: *drawing_id, user_id, role };
+                // A room with a full queue is busy and gets the next beat.
+                let _ = room.commands.try_send(Command::Control(message));
+            }
+        }
+    }
+    Ok(())
 }
 
 impl std::fmt::Debug for Rooms {

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::Frame;
+use super::{Frame, audience::Seat};
 use crate::{
     limits,
     model::{CommittedOp, DrawingId, Epoch, Revision, Role, UserId},
@@ -106,6 +106,8 @@ pub struct Reader {
     id: u64,
     /// Number of the next item to read.
     cursor: u64,
+    /// Its place in the audience, which it leaves with the room.
+    _seat: Option<Seat>,
 }
 
 /// What a reader finds.
@@ -155,7 +157,7 @@ impl Shared {
         state.next_reader += 1;
         state.readers.insert(id, wake);
         let cursor = state.start + state.items.len() as u64;
-        Reader { shared: self.clone(), id, cursor }
+        Reader { shared: self.clone(), id, cursor, _seat: None }
     }
 
     pub(super) fn reader_count(&self) -> usize {
@@ -210,6 +212,10 @@ impl Reader {
             }
             None => Next::Empty,
         }
+    }
+
+    pub(super) fn take_seat(&mut self, seat: Seat) {
+        self._seat = Some(seat);
     }
 
     pub(super) fn shared(&self) -> &Shared {

@@ -4,13 +4,23 @@
 //! database while the statements do not: each back end expands it once.
 
 /// Expands to `impl Store` for a back end with two pools, `read` and `write`, which may be the same,
-/// and three methods of its own: `begin_write`, `append_batch` and `read_heads`.
+/// and four methods of its own: `begin_write`, `append_batch`, `read_heads` and `read_roles`.
 macro_rules! impl_store {
     ($backend:ty) => {
         #[async_trait]
         impl Store for $backend {
         async fn append(&self, batch: &[AppendRequest], now_ms: i64) -> Result<Appended, StoreError> {
             self.append_batch(batch, now_ms).await
+        }
+
+        async fn roles(
+            &self,
+            pairs: &[(DrawingId, UserId)],
+        ) -> Result<HashMap<(DrawingId, UserId), Role>, StoreError> {
+            let parse = |(drawing, user, role): (Uuid, String, String)| {
+                Ok(((DrawingId(drawing), user_from_sql(&user)?), role_from_sql(&role)?))
+            };
+            self.read_roles(pairs).await?.into_iter().map(parse).collect()
         }
 
         async fn heads(&self, drawings: &[DrawingId]) -> Result<Heads, StoreError> {

@@ -86,6 +86,12 @@ pub trait Store: Send + Sync + 'static {
     /// Reads the role of `user` on a drawing.
     async fn role(&self, id: DrawingId, user: &UserId) -> Result<Option<Role>, StoreError>;
 
+    /// Reads the roles of many users in one query; pairs without a role are absent.
+    async fn roles(
+        &self,
+        pairs: &[(DrawingId, UserId)],
+    ) -> Result<HashMap<(DrawingId, UserId), Role>, StoreError>;
+
     /// Lists the members of a drawing by user id.
     async fn members(&self, id: DrawingId) -> Result<Vec<Member>, StoreError>;
 

@@ -5,7 +5,7 @@
 //! `ops_op_id_key`. Only then, or when the function asks for care, is the batch resolved op by op
 //! in a transaction of several statements.
 
-use std::str::FromStr;
+use std::{collections::HashMap, str::FromStr};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -152,6 +152,23 @@ impl PostgresStore {
             return Ok(appended);
         }
         self.append_with_care(batch, now_ms).await
+    }
+
+    async fn read_roles(
+        &self,
+        pairs: &[(DrawingId, UserId)],
+    ) -> Result<Vec<(Uuid, String, String)>, StoreError> {
+        let (drawings, users): (Vec<Uuid>, Vec<&str>) =
+            pairs.iter().map(|(id, user)| (id.0, user.as_str())).unzip();
+        let rows = sqlx::query_as(
+            "SELECT m.drawing_id, m.user_id, m.role FROM unnest($1::uuid[], $2::text[]) AS w (drawing_id, user_id)
+               JOIN members m ON m.drawing_id = w.drawing_id AND m.user_id = w.user_id",
+        )
+        .bind(drawings)
+        .bind(users)
+        .fetch_all(&self.read)
+        .await?;
+        Ok(rows)
     }
 
     async fn read_heads(&self, drawings: &[DrawingId]) -> Result<Heads, StoreError> {

@@ -3,7 +3,7 @@
 //! There is one connection that writes and a few that read. A batch is one `BEGIN IMMEDIATE`
 //! transaction of a handful of statements, whatever it holds.
 
-use std::{path::Path, str::FromStr};
+use std::{collections::HashMap, path::Path, str::FromStr};
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
@@ -101,6 +101,22 @@ impl SqliteStore {
         }
         tx.commit().await?;
         Ok(Appended { epoch, outcomes: resolution.outcomes })
+    }
+
+    async fn read_roles(
+        &self,
+        pairs: &[(DrawingId, UserId)],
+    ) -> Result<Vec<(Uuid, String, String)>, StoreError> {
+        let wanted: Vec<(String, &str)> =
+            pairs.iter().map(|(id, user)| (id.0.simple().to_string(), user.as_str())).collect();
+        let rows = sqlx::query_as(
+            "SELECT m.drawing_id, m.user_id, m.role FROM json_each($1) AS w
+              CROSS JOIN members m ON m.drawing_id = unhex(w.value ->> 0) AND m.user_id = w.value ->> 1",
+        )
+        .bind(serde_json::json!(wanted).to_string())
+        .fetch_all(&self.read)
+        .await?;
+        Ok(rows)
     }
 
     async fn read_heads(&self, drawings: &[DrawingId]) -> Result<Heads, StoreError> {

@@ -291,3 +291,31 @@ async fn commit_and_receive(alice: &Client, drawing: &str, reader: &mut Socket, 
     assert_eq!(revisions(&ops), committed);
     ops
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g10_with_nats_cut_the_heartbeat_stops_a_revoked_reader() {
+    let links = [Proxy::start(nats_port()).await.unwrap(), Proxy::start(nats_port()).await.unwrap()];
+    let database_url = new_database();
+    let nodes = [start_behind(&database_url, &links[0]).await, start_behind(&database_url, &links[1]).await];
+    let (alice, bob) = (nodes[0].client("alice").await, nodes[0].client("bob").await);
+    let drawing = alice.create_drawing().await;
+    alice.grant(&drawing, "bob", "editor").await;
+    let mut near = bob.socket().await;
+    let mut far = bob.at(&nodes[1].base).socket().await;
+    for socket in [&mut near, &mut far] {
+        assert_eq!(socket.subscribe(&drawing, None).await.unwrap()["role"], "editor");
+    }
+    // The heartbeat has seen the role once before it changes.
+    far.receive_type("head").await.unwrap();
+    links.iter().for_each(Proxy::cut);
+    alice.grant(&drawing, "bob", "viewer").await;
+    for socket in [&mut near, &mut far] {
+        assert_eq!(socket.receive_type("role").await.unwrap()["role"], "viewer");
+    }
+    let revoked_at = Instant::now();
+    alice.revoke(&drawing, "bob").await;
+    for socket in [&mut near, &mut far] {
+        assert_eq!(socket.receive_type("role").await.unwrap()["role"], Value::Null);
+    }
+    assert!(revoked_at.elapsed() < 2 * HEARTBEAT + Duration::from_millis(500));
+}

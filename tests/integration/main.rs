@@ -7,6 +7,10 @@
 mod support;
 
 mod bus_contract;
+mod bus_outages;
+mod commit;
+mod commit_failures;
+mod commit_setup;
 mod faults;
 mod guarantees;
 mod http_docs;
