@@ -53,6 +53,31 @@ pub struct Measured {
     pub cores: Cores,
 }
 
+/// The measurements of one side, round by round.
+#[derive(Clone, Debug, Default)]
+pub struct Rounds(Vec<Measured>);
+
+impl Rounds {
+    /// Adds a round.
+    pub fn add(&mut self, measured: Measured) {
+        self.0.push(measured);
+    }
+
+    /// The round with the median rate.
+    fn median(&self) -> Measured {
+        let mut rounds = self.0.clone();
+        rounds.sort_by(|a, b| a.rate.total_cmp(&b.rate));
+        rounds.get(rounds.len() / 2).copied().unwrap_or(Measured { rate: f64::NAN, cores: Cores::default() })
+    }
+
+    /// The median of the ratios to the other side, each of its own round.
+    fn ratio_to(&self, other: &Self) -> f64 {
+        let mut ratios: Vec<f64> = self.0.iter().zip(&other.0).map(|(a, b)| a.rate / b.rate).collect();
+        ratios.sort_by(f64::total_cmp);
+        ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+}
+
 /// The rows so far.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -62,8 +87,9 @@ pub struct Report {
 
 impl Report {
     /// Adds a row that compares the service with a limit.
-    pub fn compare(&mut self, name: &str, limit: Measured, service: Measured, at_least: f64) {
-        let ratio = service.rate / limit.rate;
+    pub fn compare(&mut self, name: &str, limit: &Rounds, service: &Rounds, at_least: f64) {
+        let ratio = service.ratio_to(limit);
+        let (limit, service) = (limit.median(), service.median());
         let verdict = if ratio >= at_least { "ok" } else { "SHORT" };
         let row = format!(
             "| {name} | {:.0} | {:.0} | {ratio:.2}× | {at_least}× {verdict} | {} | {} |",

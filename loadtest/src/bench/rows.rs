@@ -6,12 +6,14 @@ use uuid::Uuid;
 
 use super::{
     Bench, SECRET, latency, load,
-    report::{Cores, CpuMeter, Measured, Report, percentile},
+    report::{CpuMeter, Measured, Report, Rounds, percentile},
     sql,
 };
 use crate::http::Connection;
 use crate::services::{Durability, Nats, Postgres, Revcast, TempFolder, cpu_seconds};
 
+/// Limit and service take turns this often; the machine's own ups and downs then meet both.
+const ROUNDS: usize = 3;
 /// Users of the largest row.
 const USERS: usize = 256;
 /// Drawings of the rows that spread.
@@ -30,6 +32,10 @@ pub async fn run(bench: &Bench, only: Option<&str>, report: &mut Report) -> anyh
     let nats = Nats::start()?;
     let tokens = load::tokens(&bench.binary, USERS)?;
     let cluster = Cluster { bench, postgres: &postgres, nats: &nats, tokens: &tokens };
+    // First, before the other rows have left work to the database.
+    if is_wanted("latency") {
+        cluster.latency(report).await?;
+    }
     if is_wanted("hot") {
         cluster.hot(report).await?;
     }
@@ -41,9 +47,6 @@ pub async fn run(bench: &Bench, only: Option<&str>, report: &mut Report) -> anyh
     }
     if is_wanted("sqlite") {
         sqlite(bench, &tokens, report).await?;
-    }
-    if is_wanted("latency") {
-        cluster.latency(report).await?;
     }
     if is_wanted("read") {
         cluster.read(report).await?;
@@ -79,10 +82,11 @@ impl Cluster<'_> {
         Revcast::start(&self.bench.binary, &flags)
     }
 
-    async fn measure<F: Future<Output = anyhow::Result<f64>>>(
+    /// Cores that the server and the database use while `work` runs.
+    async fn measure(
         &self,
         server: Option<&Revcast>,
-        work: F,
+        work: impl Future<Output = anyhow::Result<f64>>,
     ) -> anyhow::Result<Measured> {
         let server_cpu = || server.map_or(0.0, |server| cpu_seconds(server.pid()));
         let database_cpu = || self.postgres.cpu_seconds();
@@ -95,12 +99,15 @@ impl Cluster<'_> {
         let Setup { server, pool } = self.set_up().await?;
         let everyone = |_| (0..USERS).map(load::user).collect();
         let drawings = sql::make_drawings(&pool, 2, everyone).await?;
-        let seconds = self.bench.seconds;
-        let limit = sql::one_op_a_transaction(&pool, &drawings[..1], SQL_CONNECTIONS as usize, seconds);
-        let limit = self.measure(None, limit).await?;
-        let service = load::post_ops(&server.base, &self.tokens[..64], &drawings[1..], 1, seconds);
-        let service = self.measure(Some(&server), service).await?;
-        report.compare("hot: 64 clients, one op a request, one drawing", limit, service, 8.0);
+        let (seconds, tokens) = (self.bench.seconds, &self.tokens[..64]);
+        let (mut limit, mut service) = (Rounds::default(), Rounds::default());
+        for _ in 0..ROUNDS {
+            let work = sql::one_op_a_transaction(&pool, &drawings[..1], SQL_CONNECTIONS as usize, seconds);
+            limit.add(self.measure(None, work).await?);
+            let work = load::post_ops(&server.base, tokens, &drawings[1..], 1, seconds);
+            service.add(self.measure(Some(&server), work).await?);
+        }
+        report.compare("hot: 64 clients, one op a request, one drawing", &limit, &service, 8.0);
         Ok(())
     }
 
@@ -110,14 +117,17 @@ impl Cluster<'_> {
         let drawings =
             sql::make_drawings(&pool, DRAWINGS, |nth| vec![load::user(nth % 64), load::user(nth % 256)]);
         let drawings = drawings.await?;
-        let limit = sql::one_op_a_transaction(&pool, &drawings, SQL_CONNECTIONS as usize, seconds);
-        let limit = self.measure(None, limit).await?;
-        for (clients, at_least) in [(64, 1.3), (256, 2.0)] {
-            let service = load::post_ops(&server.base, &self.tokens[..clients], &drawings, 1, seconds);
-            let service = self.measure(Some(&server), service).await?;
-            let name = format!("spread: {clients} clients, one op a request, 1,000 drawings");
-            report.compare(&name, limit, service, at_least);
+        let (mut limit, mut few, mut many) = (Rounds::default(), Rounds::default(), Rounds::default());
+        for _ in 0..ROUNDS {
+            let work = sql::one_op_a_transaction(&pool, &drawings, SQL_CONNECTIONS as usize, seconds);
+            limit.add(self.measure(None, work).await?);
+            for (clients, rounds) in [(64, &mut few), (USERS, &mut many)] {
+                let work = load::post_ops(&server.base, &self.tokens[..clients], &drawings, 1, seconds);
+                rounds.add(self.measure(Some(&server), work).await?);
+            }
         }
+        report.compare("spread: 64 clients, one op a request, 1,000 drawings", &limit, &few, 1.3);
+        report.compare("spread: 256 clients, one op a request, 1,000 drawings", &limit, &many, 2.0);
         Ok(())
     }
 
@@ -125,15 +135,14 @@ impl Cluster<'_> {
         let Setup { server, pool } = self.set_up().await?;
         let seconds = self.bench.seconds;
         let drawings = sql::make_drawings(&pool, 16, |nth| vec![load::user(nth)]).await?;
-        let limit = self.measure(None, sql::plain_insert(&pool, 16, 100, seconds)).await?;
-        let service = load::post_ops(&server.base, &self.tokens[..16], &drawings, 50, seconds);
-        let service = self.measure(Some(&server), service).await?;
-        report.compare(
-            "batches: 16 clients, 50 ops a request; limit: plain insert, 100 rows a transaction",
-            limit,
-            service,
-            0.6,
-        );
+        let (mut limit, mut service) = (Rounds::default(), Rounds::default());
+        for _ in 0..ROUNDS {
+            limit.add(self.measure(None, sql::plain_insert(&pool, 16, 100, seconds)).await?);
+            let work = load::post_ops(&server.base, &self.tokens[..16], &drawings, 50, seconds);
+            service.add(self.measure(Some(&server), work).await?);
+        }
+        let name = "batches: 16 clients, 50 ops a request; limit: plain insert, 100 rows a transaction";
+        report.compare(name, &limit, &service, 0.6);
         Ok(())
     }
 
@@ -166,16 +175,19 @@ impl Cluster<'_> {
         let ops = READ_OPS as f64;
         // Once to warm up, then measured.
         sql::copy_out(&pool, drawings[0]).await?;
-        let limit = async { Ok(ops / sql::copy_out(&pool, drawings[0]).await?) };
-        let limit = self.measure(None, limit).await?;
         load::read_pages(&server.base, &self.tokens[0], drawings[0]).await?;
-        let service = async {
-            let (read, seconds) = load::read_pages(&server.base, &self.tokens[0], drawings[0]).await?;
-            anyhow::ensure!(read == READ_OPS as u64, "{read} ops were read");
-            Ok(ops / seconds)
-        };
-        let service = self.measure(Some(&server), service).await?;
-        report.compare("read: 100,000 ops by pages of 1,000; limit: COPY … TO", limit, service, 0.3);
+        let (mut limit, mut service) = (Rounds::default(), Rounds::default());
+        for _ in 0..ROUNDS {
+            let work = async { Ok(ops / sql::copy_out(&pool, drawings[0]).await?) };
+            limit.add(self.measure(None, work).await?);
+            let work = async {
+                let (read, seconds) = load::read_pages(&server.base, &self.tokens[0], drawings[0]).await?;
+                anyhow::ensure!(read == READ_OPS as u64, "{read} ops were read");
+                Ok(ops / seconds)
+            };
+            service.add(self.measure(Some(&server), work).await?);
+        }
+        report.compare("read: 100,000 ops by pages of 1,000; limit: COPY … TO", &limit, &service, 0.3);
         Ok(())
     }
 }
@@ -190,20 +202,22 @@ async fn sqlite(bench: &Bench, tokens: &[String], report: &mut Report) -> anyhow
     let folder = TempFolder::new("bench")?;
     let url = |name: &str| format!("sqlite://{}/{name}.db", folder.path().display());
     // A server makes the file with the schema, and stops before SQL is measured.
-    let limit_url = url("limit");
+    let (limit_url, service_url) = (url("limit"), url("service"));
     Revcast::start(&bench.binary, &server_flags(&limit_url))?.terminate()?;
-    let nothing = || 0.0;
-    let meter = CpuMeter::start(&nothing, &nothing);
-    let rate = sql::sqlite_one_op(&folder.path().join("limit.db"), SQLITE_DRAWINGS, bench.seconds).await?;
-    let limit = Measured { rate, cores: meter.stop() };
-    let service_url = url("service");
     let server = Revcast::start(&bench.binary, &server_flags(&service_url))?;
     let drawings = make_over_http(&server.base, tokens, SQLITE_DRAWINGS).await.context("making drawings")?;
-    let server_cpu = || cpu_seconds(server.pid());
-    let meter = CpuMeter::start(&server_cpu, &nothing);
-    let rate = load::post_ops(&server.base, &tokens[..64], &drawings, 1, bench.seconds).await?;
-    let cores: Cores = meter.stop();
-    report.compare("sqlite: 64 clients, one op a request, 10 drawings", limit, Measured { rate, cores }, 5.0);
+    let (nothing, server_cpu) = (|| 0.0, || cpu_seconds(server.pid()));
+    let (mut limit, mut service) = (Rounds::default(), Rounds::default());
+    for _ in 0..ROUNDS {
+        let meter = CpuMeter::start(&nothing, &nothing);
+        let rate =
+            sql::sqlite_one_op(&folder.path().join("limit.db"), SQLITE_DRAWINGS, bench.seconds).await?;
+        limit.add(Measured { rate, cores: meter.stop() });
+        let meter = CpuMeter::start(&server_cpu, &nothing);
+        let rate = load::post_ops(&server.base, &tokens[..64], &drawings, 1, bench.seconds).await?;
+        service.add(Measured { rate, cores: meter.stop() });
+    }
+    report.compare("sqlite: 64 clients, one op a request, 10 drawings", &limit, &service, 5.0);
     Ok(())
 }
 
