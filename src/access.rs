@@ -91,16 +91,18 @@ impl Access {
         self.require(drawing, user, |_| Ok::<(), Error>(())).await
     }
 
-    /// Only a role that may manage will do.
+    /// Only a role that may manage will do, as the store has it now: who manages could undo their own
+    /// demotion while a cache still knows them as owner.
     ///
     /// # Errors
     /// `not_found` without a role, `forbidden` with another.
     pub async fn require_manager(&self, drawing: DrawingId, user: &UserId) -> Result<Role, Error> {
-        let permits = |role: Role| {
-            let refuse = || Error::new(ErrorCode::Forbidden, "only an owner may do this");
-            role.may_manage().then_some(()).ok_or_else(refuse)
-        };
-        self.require(drawing, user, permits).await
+        let role = self.fresh_role(drawing, user).await?.ok_or_else(|| Error::not_found("the drawing"))?;
+        if role.may_manage() {
+            Ok(role)
+        } else {
+            Err(Error::new(ErrorCode::Forbidden, "only an owner may do this"))
+        }
     }
 
     /// Forgets what a control message makes outdated.

@@ -212,7 +212,9 @@ impl Writer {
         let started = Instant::now();
         let mut attempt = 1;
         loop {
-            match self.store.append(requests, now_ms).await {
+            let append =
+                tokio::time::timeout(limits::STORE_CALL_TIMEOUT, self.store.append(requests, now_ms));
+            match append.await.unwrap_or(Err(StoreError::timed_out())) {
                 Err(StoreError::Unavailable(error))
                     if attempt < limits::COMMIT_ATTEMPTS && started.elapsed() < limits::COMMIT_PATIENCE =>
                 {

@@ -150,6 +150,12 @@ pub enum ConfigError {
     /// Nobody could be let in.
     #[error("no key is configured: give --jwt-secret or --jwks-url, or --dev for development")]
     NoKey,
+    /// Too easy to guess.
+    #[error(
+        "the secret of --jwt-secret must have at least {} bytes (RFC 7518, 3.2)",
+        limits::MIN_SECRET_BYTES
+    )]
+    ShortSecret,
     /// A bus inside one process beside a database for many.
     #[error("an SQLite file has one server: --nats-url goes with a postgres:// database")]
     NatsWithSqlite,
@@ -164,6 +170,7 @@ impl ServeArgs {
     /// # Errors
     /// See [`ConfigError`].
     pub fn check(&self) -> Result<(), ConfigError> {
+        self.identity.check()?;
         if self.identity.jwt_secret.is_none() && self.jwks_url.is_none() && !self.dev {
             return Err(ConfigError::NoKey);
         }
@@ -187,6 +194,19 @@ impl ServeArgs {
         }
         let list = self.cors_origins.iter().map(|origin| HeaderValue::from_str(origin.trim_end_matches('/')));
         list.collect::<Result<_, _>>().map(CorsOrigins::List).map_err(|_| ConfigError::Origin)
+    }
+}
+
+impl IdentityArgs {
+    /// Checks the secret, if there is one.
+    ///
+    /// # Errors
+    /// When it is too short.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        match &self.jwt_secret {
+            Some(secret) if !secret.is_long_enough() => Err(ConfigError::ShortSecret),
+            _ => Ok(()),
+        }
     }
 }
 

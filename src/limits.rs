@@ -15,6 +15,8 @@ pub const MAX_OPS_PER_REQUEST: usize = 500;
 pub const MAX_OP_BYTES: usize = 64 * 1024;
 /// Most points in one stroke op.
 pub const MAX_POINTS_PER_OP: usize = 2_000;
+/// Most objects in one `object.delete`.
+pub const MAX_OBJECT_IDS_PER_OP: usize = 1_000;
 /// Largest `meta` of an op, in bytes of compact JSON.
 pub const MAX_META_BYTES: usize = 1_024;
 /// Deepest nesting of arrays and objects inside one op. Parsers of readers stop at 64 to 128
@@ -41,6 +43,8 @@ pub const MAX_REPORTED_FAULTS: usize = 16;
 
 // --- Reading ------------------------------------------------------------------------------------
 
+/// Ops read first of a page: their size tells how many of the rest fit into it.
+pub const PAGE_PROBE_OPS: u32 = 64;
 /// Most ops in one page of `GET …/ops`.
 pub const MAX_PAGE_OPS: u32 = 1_000;
 /// Size at which a page of `GET …/ops` ends, in bytes of JSON; a page holds at least one op.
@@ -96,7 +100,8 @@ pub const DEV_TOKEN_TTL: Duration = Duration::from_secs(24 * 3600);
 pub const CLOCK_LEEWAY: Duration = Duration::from_secs(10);
 /// Shortest time between two reads of the JWKS document, however many unknown `kid`s arrive.
 pub const JWKS_MIN_REFRESH: Duration = Duration::from_secs(10);
-/// Age at which the JWKS document is read again, so that withdrawn keys stop working.
+/// Age at which the JWKS document is read again. A token that was verified before its key was withdrawn
+/// stays verified until it expires.
 pub const JWKS_MAX_AGE: Duration = Duration::from_secs(600);
 /// Time to fetch the JWKS document.
 pub const JWKS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -129,7 +134,7 @@ pub const HOLE_PATIENCE: Duration = Duration::from_millis(50);
 /// Pause after a failed read of a room before the next attempt.
 pub const REPAIR_RETRY: Duration = Duration::from_millis(200);
 /// Ops that may wait behind a hole; beyond it they are dropped and read from the store instead.
-pub const MAX_PENDING_OPS: usize = 10_000;
+pub const MAX_PENDING_OPS: usize = 1_000;
 /// Bytes of sealed frames one room keeps; a reader behind them is told `reset {lagged}`.
 pub const ROOM_RING_BYTES: usize = 4 << 20;
 /// Size at which a frame is sealed, in bytes.
@@ -174,6 +179,9 @@ pub const CORS_MAX_AGE: Duration = Duration::from_secs(3600);
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for one statement in the store.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for one call of the store as its callers count it: a connection whose other end has vanished
+/// says nothing at all.
+pub const STORE_CALL_TIMEOUT: Duration = Duration::from_secs(9);
 /// Time to get a connection to the store.
 pub const STORE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A pooled connection idle for longer is probed before it is used.
@@ -184,6 +192,8 @@ pub const STORE_START_TIMEOUT: Duration = Duration::from_secs(30);
 pub const READY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pause suggested to a client whose request met an overload or an outage.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The part of a graceful stop in which requests under way may end.
+pub const DRAIN_REQUESTS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest graceful stop; what is still open then is dropped.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often the worker looks for ops of deleted drawings.
@@ -192,5 +202,7 @@ pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
 pub const TIDY_INTERVAL: Duration = Duration::from_secs(5);
 /// Pause after a connection could not be accepted.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// Pause between two removals while there is more: live writes come first.
+pub const PURGE_PAUSE: Duration = Duration::from_millis(100);
 /// Ops of deleted drawings removed in one statement.
-pub const PURGE_OPS: u32 = 5_000;
+pub const PURGE_OPS: u32 = 1_000;

@@ -81,6 +81,7 @@ fn print_first_steps(base: &str, server: &Server) -> anyhow::Result<()> {
 
 fn token(args: &TokenArgs) -> anyhow::Result<String> {
     let identity = &args.identity;
+    identity.check()?;
     let secret = identity.jwt_secret.as_ref().context("no secret is configured: give --jwt-secret")?;
     let (issuer, audience) = (identity.jwt_issuer.as_deref(), identity.jwt_audience.as_deref());
     Ok(sign_token(secret, &args.sub, args.name.as_deref(), args.ttl, issuer, audience)?)

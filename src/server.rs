@@ -2,7 +2,7 @@
 //!
 //! The only place that picks concrete back ends.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
 use axum::{Router, extract::Request};
@@ -22,7 +22,7 @@ use crate::{
     bus::{Bus, Delivery, LocalBus, NatsBus, NatsOptions},
     commit::Committer,
     config::{NodeRole, ServeArgs, StoreArgs},
-    gateway::{self, Gateway},
+    gateway::{self, ConnectionPlace, Gateway},
     identity::{Authenticator, IdentityOptions, Jwks},
     limits,
     model::UserId,
@@ -154,6 +154,7 @@ impl Server {
             authenticator: authenticator.clone(),
             limits: write_limits,
             document: openapi_document().to_pretty_json()?.into(),
+            tasks: tasks.clone(),
             shutdown: shutdown.clone(),
         });
         let gateway = Gateway {
@@ -208,10 +209,7 @@ impl Server {
             // Small frames must not wait for each other.
             let _ = stream.set_nodelay(true);
             let (router, shutdown) = (self.router.clone(), self.shutdown.clone());
-            connections.spawn(async move {
-                serve_connection(stream, router, shutdown).await;
-                drop(place);
-            });
+            connections.spawn(serve_connection(stream, ConnectionPlace::new(place), router, shutdown));
         }
         drop(listener);
         self.drain(&connections).await;
@@ -225,7 +223,9 @@ impl Server {
         self.tasks.close();
         let all = async {
             // First the requests, which may still commit; then the writers, then the rest.
-            connections.wait().await;
+            if tokio::time::timeout(limits::DRAIN_REQUESTS_TIMEOUT, connections.wait()).await.is_err() {
+                tracing::warn!("some clients do not take their answers; going on without them");
+            }
             self.writers_stop.cancel();
             self.tasks.wait().await;
             self.bus.0.flush().await;
@@ -254,8 +254,15 @@ fn routes(roles: &[NodeRole], api: Api, gateway: Gateway) -> Router {
 }
 
 /// Serves one connection; it ends after the request at hand when the server stops.
-async fn serve_connection(stream: tokio::net::TcpStream, router: Router, shutdown: CancellationToken) {
-    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+async fn serve_connection(
+    stream: tokio::net::TcpStream,
+    place: ConnectionPlace,
+    router: Router,
+    shutdown: CancellationToken,
+) {
+    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        // A socket takes the place over; it outlives what hyper knows as the connection.
+        request.extensions_mut().insert(place.clone());
         router.clone().oneshot(request.map(axum::body::Body::new) as Request)
     });
     let connection = hyper::server::conn::http1::Builder::new()
@@ -285,7 +292,7 @@ async fn follow_control(bus: Arc<dyn Bus>, access: Access, rooms: Rooms, shutdow
         match delivery {
             Some(Delivery::Message(message)) => {
                 access.apply(&message);
-                rooms.apply(message).await;
+                rooms.apply(message);
             }
             Some(Delivery::Lagged) => tracing::warn!("news of roles was lost; caches expire within a second"),
             None => return,
@@ -298,8 +305,8 @@ async fn purge_deleted(store: Arc<dyn Store>, shutdown: CancellationToken) {
     loop {
         let removed = store.purge_deleted(limits::PURGE_OPS).await;
         let pause = match removed {
-            Ok(removed) if removed >= u64::from(limits::PURGE_OPS) => Duration::from_millis(100),
-            Ok(_) => limits::HOUSEKEEPING_INTERVAL,
+            Ok(1..) => limits::PURGE_PAUSE,
+            Ok(0) => limits::HOUSEKEEPING_INTERVAL,
             Err(error) => {
                 tracing::warn!(%error, "deleted drawings could not be purged");
                 limits::HOUSEKEEPING_INTERVAL

@@ -1,8 +1,8 @@
 //! A socket client: subscribes and hands out messages as JSON.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, time::timeout};
@@ -82,11 +82,14 @@ impl Socket {
 
     /// The next message of type `kind`; others are passed over.
     pub async fn receive_type(&mut self, kind: &str) -> anyhow::Result<Value> {
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let message = self.receive().await?;
             if message["type"] == kind {
                 return Ok(message);
             }
+            // Heartbeats go on for ever.
+            ensure!(Instant::now() < deadline, "no {kind} in time, but {message}");
         }
     }
 

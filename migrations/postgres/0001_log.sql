@@ -14,8 +14,11 @@ CREATE TABLE drawings (
     created_at bigint NOT NULL,
     updated_at bigint NOT NULL,
     -- Set once and for ever: the id of a deleted drawing is never given again.
-    deleted_at bigint
+    deleted_at bigint,
+    -- Whether the ops of a deleted drawing are gone.
+    purged     boolean NOT NULL DEFAULT false
 );
+CREATE INDEX drawings_to_purge_idx ON drawings (drawing_id) WHERE deleted_at IS NOT NULL AND NOT purged;
 
 -- The hot row of each drawing, apart from its metadata so that it stays small: a commit locks it,
 -- numbers from it and updates it in place. A drawing without a head takes no ops.

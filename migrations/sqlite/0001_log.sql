@@ -16,8 +16,10 @@ CREATE TABLE drawings (
     created_by TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    deleted_at INTEGER
+    deleted_at INTEGER,
+    purged     INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX drawings_to_purge_idx ON drawings (drawing_id) WHERE deleted_at IS NOT NULL AND NOT purged;
 
 CREATE TABLE heads (
     drawing_id BLOB PRIMARY KEY NOT NULL REFERENCES drawings,

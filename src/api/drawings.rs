@@ -258,11 +258,15 @@ async fn delete_drawing(
 ) -> Result<StatusCode, Error> {
     api.limits.take_request(&identity.user_id)?;
     api.access.require_manager(id, &identity.user_id).await?;
-    if !api.store.delete_drawing(id, now_ms()).await? {
-        return Err(Error::not_found("the drawing"));
-    }
-    api.tell(ControlMessage::Deleted { drawing_id: id }).await;
-    Ok(StatusCode::NO_CONTENT)
+    let changing = api.clone();
+    let change = async move {
+        if !changing.store.delete_drawing(id, now_ms()).await? {
+            return Err(Error::not_found("the drawing"));
+        }
+        changing.tell(ControlMessage::Deleted { drawing_id: id });
+        Ok(StatusCode::NO_CONTENT)
+    };
+    api.to_the_end(change).await
 }
 
 fn checked_title(title: String) -> Result<String, Error> {

@@ -176,10 +176,14 @@ async fn join_link(
     PathId(token): PathId<String>,
 ) -> Result<Json<JoinedView>, Error> {
     api.limits.take_request(&identity.user_id)?;
-    let joined = api.store.join_link(&hash(&token), &identity.user_id, now_ms()).await?;
-    let (drawing_id, role) = joined.ok_or_else(|| Error::not_found("the link"))?;
-    api.tell(ControlMessage::Role { drawing_id, user_id: identity.user_id, role: Some(role) }).await;
-    Ok(Json(JoinedView { drawing_id, role }))
+    let (changing, user_id) = (api.clone(), identity.user_id);
+    let change = async move {
+        let joined = changing.store.join_link(&hash(&token), &user_id, now_ms()).await?;
+        let (drawing_id, role) = joined.ok_or_else(|| Error::not_found("the link"))?;
+        changing.tell(ControlMessage::Role { drawing_id, user_id, role: Some(role) });
+        Ok(Json(JoinedView { drawing_id, role }))
+    };
+    api.to_the_end(change).await
 }
 
 /// What the store knows a token by: whoever reads the store cannot join with it.

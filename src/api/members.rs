@@ -127,11 +127,16 @@ async fn set_member(
     user_id: &UserId,
     role: Option<Role>,
 ) -> Result<(), Error> {
-    match api.store.set_member(drawing_id, user_id, role, now_ms()).await? {
-        MemberOutcome::Changed => {
-            api.tell(ControlMessage::Role { drawing_id, user_id: user_id.clone(), role }).await;
-            Ok(())
+    let (changing, user_id) = (api.clone(), user_id.clone());
+    let change = async move {
+        let outcome = changing.store.set_member(drawing_id, &user_id, role, now_ms()).await?;
+        if outcome == MemberOutcome::Changed {
+            changing.tell(ControlMessage::Role { drawing_id, user_id, role });
         }
+        Ok(outcome)
+    };
+    match api.to_the_end(change).await? {
+        MemberOutcome::Changed => Ok(()),
         MemberOutcome::NotFound => Err(Error::not_found("the member")),
         MemberOutcome::LastOwner => {
             Err(Error::new(ErrorCode::LastOwner, "make somebody else an owner first"))

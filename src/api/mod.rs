@@ -18,11 +18,11 @@ mod ops_read;
 pub mod problem;
 mod rate;
 
-use std::{ops::Deref, sync::Arc};
+use std::{future::Future, ops::Deref, sync::Arc};
 
 use axum::{Router, extract::FromRef};
 use bytes::Bytes;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -30,6 +30,7 @@ use crate::{
     access::Access,
     bus::{Bus, ControlMessage},
     commit::Committer,
+    error::{Error, ErrorCode},
     identity::Authenticator,
     room::Rooms,
     store::Store,
@@ -60,6 +61,8 @@ pub struct Parts {
     pub limits: Arc<WriteLimits>,
     /// The OpenAPI document, as JSON.
     pub document: Bytes,
+    /// Where changes run that must not end with their request.
+    pub tasks: TaskTracker,
     /// Cancelled when the server stops.
     pub shutdown: CancellationToken,
 }
@@ -78,11 +81,20 @@ impl Api {
         Self(Arc::new(parts))
     }
 
+    /// Runs a change to its end, whether or not the client waits for it: what was changed must be told.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let failed = |_| Error::new(ErrorCode::Internal, "the change failed");
+        self.tasks.spawn(change).await.map_err(failed)?
+    }
+
     /// Makes a change of roles known: here at once, even while the bus is cut, elsewhere through it.
-    async fn tell(&self, message: ControlMessage) {
+    fn tell(&self, message: ControlMessage) {
         self.access.apply(&message);
         self.bus.publish_control(message.clone());
-        self.rooms.apply(message).await;
+        self.rooms.apply(message);
     }
 }
 

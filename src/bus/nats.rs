@@ -129,14 +129,24 @@ impl NatsBus {
         subject: String,
         decode: impl Fn(async_nats::Message) -> Option<T> + Send + Sync + 'static,
     ) -> Subscription<T> {
-        match self.client.subscribe(subject).await {
-            Ok(messages) => {
+        // What cannot be read is of another version, and as good as lost.
+        let read = move |message| std::future::ready(decode(message).map(Delivery::Message));
+        let client = self.client.clone();
+        let mut subscribe = Box::pin(async move { client.subscribe(subject).await });
+        match tokio::time::timeout(limits::BUS_CONFIRM_TIMEOUT, &mut subscribe).await {
+            Ok(Ok(messages)) => {
                 self.confirm(limits::BUS_CONFIRM_TIMEOUT).await;
-                // What cannot be read is of another version, and as good as lost.
-                messages.filter_map(move |m| std::future::ready(decode(m).map(Delivery::Message))).boxed()
+                messages.filter_map(read).boxed()
             }
             // The client is closed for good, which happens only when the process ends.
-            Err(_) => stream::pending().boxed(),
+            Ok(Err(_)) => stream::pending().boxed(),
+            // The client's queue is full while NATS stalls: it subscribes when it can, and the room
+            // reads the store until then.
+            Err(_) => stream::once(subscribe)
+                .filter_map(|outcome| std::future::ready(outcome.ok()))
+                .flatten()
+                .filter_map(read)
+                .boxed(),
         }
     }
 }

@@ -96,20 +96,22 @@ impl Connection {
         pings.reset();
         loop {
             tokio::select! {
+                // What the client has sent counts before its silence does, and pings before a busy room.
+                biased;
                 () = shutdown.cancelled() => return self.say_goaway().await,
                 () = sleep(self.remaining_identity()) => return Err(CloseCode::IdentityExpired),
                 message = self.socket.recv() => match message {
                     Some(message) => if !self.on_message(message).await? { return Ok(()) },
                     None => return Ok(()),
                 },
-                Some((drawing, attempt, outcome)) = self.joins.next() => self.on_joined(drawing, attempt, outcome).await?,
-                () = wake.notified() => self.read_rooms().await?,
                 _ = pings.tick() => {
                     if self.heard_at.elapsed() >= limits::SOCKET_IDLE_TIMEOUT {
                         return Err(CloseCode::NoPong);
                     }
                     self.transmit(Message::Ping(Bytes::new())).await?;
                 }
+                Some((drawing, attempt, outcome)) = self.joins.next() => self.on_joined(drawing, attempt, outcome).await?,
+                () = wake.notified() => self.read_rooms().await?,
             }
         }
     }
@@ -177,7 +179,7 @@ impl Connection {
             }
             ClientMessage::Auth { ticket } => self.renew(&ticket),
             ClientMessage::Ping { t } => self.send(&ServerMessage::Pong { t: &t }).await,
-            ClientMessage::Op => {
+            _ if names_an_op(text) => {
                 let detail = "ops are committed with POST /v1/drawings/{drawing_id}/ops";
                 self.send_error(ErrorCode::WriteOverRest, detail, None).await
             }
@@ -247,6 +249,7 @@ impl Connection {
         };
         match outcome {
             JoinOutcome::Joined(Joined::Live { epoch, revision, backlog, reader }, role) => {
+                reader.note_role(role);
                 (subscription.reader, subscription.role) = (Some(reader), Some(role));
                 self.send(&ServerMessage::Subscribed { drawing_id, epoch, revision, role }).await?;
                 for frame in backlog {
@@ -342,6 +345,9 @@ impl Connection {
 
     /// Waits until the socket has taken the message: a slow client holds up only itself.
     async fn transmit(&mut self, message: Message) -> Ended {
+        if self.remaining_identity().is_zero() {
+            return Err(CloseCode::IdentityExpired);
+        }
         self.gateway.metrics.frames.increment(1);
         let shutdown = self.gateway.shutdown.clone();
         tokio::select! {
@@ -372,6 +378,18 @@ pub(super) async fn close(mut socket: WebSocket, reason: CloseCode) {
         while let Some(Ok(_)) = socket.recv().await {}
     };
     let _ = timeout(limits::SOCKET_CLOSE_TIMEOUT, goodbye).await;
+}
+
+/// Whether a message of no known type is an op on the wrong way.
+fn names_an_op(text: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Probe {
+        #[serde(rename = "type")]
+        type_name: Option<String>,
+        op_id: Option<serde::de::IgnoredAny>,
+    }
+    serde_json::from_str::<Probe>(text)
+        .is_ok_and(|probe| probe.op_id.is_some() || matches!(probe.type_name.as_deref(), Some("op" | "ops")))
 }
 
 fn close_code_of(error: axum::Error) -> CloseCode {

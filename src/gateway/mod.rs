@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{access::Access, identity::Authenticator, room::Rooms, store::Store, telemetry::Metrics};
 
 pub use protocol::{ClientMessage, CloseCode};
-pub use ws::router;
+pub use ws::{ConnectionPlace, router};
 
 /// What connections work with. Cheap to clone.
 #[derive(Clone)]

@@ -44,10 +44,7 @@ pub enum ClientMessage {
         #[serde(default)]
         t: Value,
     },
-    /// An op, which belongs to REST.
-    #[serde(alias = "ops")]
-    Op,
-    /// A type of another version.
+    /// A type of another version, or an op, which belongs to REST.
     #[serde(other)]
     Unknown,
 }
@@ -183,9 +180,7 @@ mod tests {
     fn unknown_types_and_fields_are_ignored() {
         assert_eq!(parse(r#"{"type":"wave","at":3}"#), Some(ClientMessage::Unknown));
         assert_eq!(parse(r#"{"type":"ping","t":1,"x":2}"#), Some(ClientMessage::Ping { t: 1.into() }));
-        assert_eq!(parse(r#"{"type":"ops","ops":[{}]}"#), Some(ClientMessage::Op));
-        assert_eq!(parse(r#"{"type":"op"}"#), Some(ClientMessage::Op));
         assert_eq!(parse(r#"{"type":"subscribe"}"#), None);
-        assert_eq!(parse(r#"["ping"]"#).or_else(|| parse("{}")), None);
+        assert_eq!(parse("{}"), None);
     }
 }

@@ -4,7 +4,10 @@ use axum::{
     extract::{FromRequestParts, Request, State, WebSocketUpgrade, ws::WebSocket},
     response::Response,
 };
+use std::sync::Arc;
+
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -22,6 +25,21 @@ use crate::{
     identity::Identity,
     limits,
 };
+
+/// A connection's place among those that the node serves at once; it is free again when the last clone
+/// goes.
+#[derive(Clone, Debug)]
+pub struct ConnectionPlace {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl ConnectionPlace {
+    /// Holds a permit.
+    #[must_use]
+    pub fn new(permit: OwnedSemaphorePermit) -> Self {
+        Self { _permit: Arc::new(permit) }
+    }
+}
 
 /// The socket.
 pub fn router() -> OpenApiRouter<Gateway> {
@@ -64,6 +82,7 @@ async fn open_socket(State(gateway): State<Gateway>, request: Request) -> Result
             format!("this is no WebSocket handshake: {}", rejection.body_text()),
         )
     })?;
+    let place = parts.extensions.get::<ConnectionPlace>().cloned();
     let tasks = gateway.tasks.clone();
     let response = upgrade
         .protocols([JSON_SUBPROTOCOL])
@@ -75,6 +94,7 @@ async fn open_socket(State(gateway): State<Gateway>, request: Request) -> Result
         .on_upgrade(move |socket| async move {
             // The connection outlives the request; the tracker lets the server wait for it.
             let _ = tasks.spawn(serve(gateway, socket, identity)).await;
+            drop(place);
         });
     Ok(response)
 }

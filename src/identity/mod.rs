@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub use jwks::Jwks;
-pub use secret::{Secret, SecretTooShort};
+pub use secret::Secret;
 
 /// A verified caller. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]

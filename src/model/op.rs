@@ -196,7 +196,7 @@ impl<'a> Fields<'a> {
                 props: take(&mut self.props, "props")?,
             },
             "object.update" => self.take_update()?,
-            "object.delete" => Change::ObjectDelete { object_ids: take(&mut self.object_ids, "object_ids")? },
+            "object.delete" => self.take_delete()?,
             "stroke.begin" => Change::StrokeBegin {
                 object_id: take(&mut self.object_id, "object_id")?,
                 z: self.take_z()?,
@@ -233,6 +233,15 @@ impl<'a> Fields<'a> {
             return Err(Fault::new("/unset", "names a property that is also in set"));
         }
         Ok(Change::ObjectUpdate { object_id, z, set, unset })
+    }
+
+    fn take_delete(&mut self) -> Result<Change<'a>, Fault> {
+        let object_ids = take(&mut self.object_ids, "object_ids")?;
+        if object_ids.len() > limits::MAX_OBJECT_IDS_PER_OP {
+            let rule = format!("must be at most {} objects", limits::MAX_OBJECT_IDS_PER_OP);
+            return Err(Fault::new("/object_ids", rule));
+        }
+        Ok(Change::ObjectDelete { object_ids })
     }
 
     fn take_z(&mut self) -> Result<Option<Cow<'a, str>>, Fault> {
@@ -485,7 +494,10 @@ mod tests {
         let meta = |n: usize| format!(r#""type":"canvas.clear","meta":{{"a":"{}"}}"#, "m".repeat(n - 8));
         let client = |n| format!(r#""type":"canvas.clear","client_id":"{}""#, "c".repeat(n));
         let custom = |n| format!(r#""type":"custom.{}","data":0"#, "n".repeat(n));
-        let rows: [(&dyn Fn(usize) -> String, usize); 6] = [
+        let delete =
+            |n: usize| format!(r#""type":"object.delete","object_ids":[{}]"#, vec![r#""a""#; n].join(","));
+        let rows: [(&dyn Fn(usize) -> String, usize); 7] = [
+            (&delete, limits::MAX_OBJECT_IDS_PER_OP),
             (&stroke, limits::MAX_POINTS_PER_OP),
             (&kind, limits::MAX_NAME_CHARS),
             (&z, limits::MAX_Z_CHARS),

@@ -1,4 +1,4 @@
-//! Who reads in a room: what the heartbeat needs to notice a role that went unannounced.
+//! Who reads in a room: whose roles are looked after, in case a change went unannounced.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,7 @@ pub(super) struct Audience {
 #[derive(Debug, Default)]
 struct Listener {
     readers: usize,
-    /// The role at the last heartbeat; unknown before the first.
+    /// The role at the last look; unknown before the first.
     role: Option<Role>,
 }
 
@@ -39,7 +39,7 @@ impl Audience {
     }
 
     /// Takes in the role that the store has, and tells whether the readers must hear of it: always
-    /// when there is none, else when it is another than at the last heartbeat.
+    /// when there is none, else when it is another than at the last look.
     pub(super) fn learn_role(&self, user: &UserId, role: Option<Role>) -> bool {
         let mut users = self.lock();
         let Some(listener) = users.get_mut(user) else { return false };
@@ -49,6 +49,12 @@ impl Audience {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<UserId, Listener>> {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    pub(super) fn note_role(&self, role: Role) {
+        self.audience.learn_role(&self.user, Some(role));
     }
 }
 

@@ -40,6 +40,13 @@ impl Order {
         self.known_head = self.known_head.max(head);
     }
 
+    /// Learns from the store that the log ended at `head` a moment ago: what was announced beyond it
+    /// and has not come counts no longer.
+    pub(super) fn settle(&mut self, head: Revision) {
+        let pending = self.pending.last_key_value().map_or(head, |(last, _)| *last);
+        self.known_head = self.delivered.max(head).max(pending);
+    }
+
     /// Takes an op in; one that was delivered, or waits already, changes nothing.
     pub(super) fn accept(&mut self, op: CommittedOp) {
         self.learn_head(op.revision);

@@ -81,6 +81,16 @@ pub enum Joined {
     },
 }
 
+/// What a reader lacks when it joins.
+enum Backlog {
+    /// This, in order.
+    Frames(Vec<Frame>),
+    /// More than a room remembers for anybody.
+    TooLarge,
+    /// The log was replaced while it was read; it stands there now.
+    OtherEpoch(Epoch, Revision),
+}
+
 /// Why a room could not be joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {
@@ -115,11 +125,12 @@ impl Rooms {
             rooms: Mutex::default(),
         });
         tasks.spawn(beat(inner.clone(), heartbeat));
+        tasks.spawn(watch_roles(inner.clone()));
         Self { inner }
     }
 
     /// Joins the room of a drawing, which is made if this node has none. `wake` fires whenever the
-    /// reader has something to read. The heartbeat looks after the role of `user` while it reads.
+    /// reader has something to read. The role of `user` is looked after while it reads.
     ///
     /// # Errors
     /// See [`JoinError`].
@@ -145,8 +156,15 @@ impl Rooms {
             match answer.await {
                 Ok(Ok(Attached::Live { epoch, revision, until, mut reader })) => {
                     reader.take_seat(audience.join(user));
-                    let backlog = self.inner.backlog(&reader, drawing, revision, until).await?;
-                    return Ok(Joined::Live { epoch, revision, backlog, reader });
+                    return Ok(match self.inner.backlog(&reader, drawing, epoch, revision, until).await? {
+                        Backlog::Frames(backlog) => Joined::Live { epoch, revision, backlog, reader },
+                        Backlog::TooLarge => {
+                            Joined::Reset { reason: ResetReason::TooFarBehind, epoch, revision: until }
+                        }
+                        Backlog::OtherEpoch(epoch, head) => {
+                            Joined::Reset { reason: ResetReason::EpochChanged, epoch, revision: head }
+                        }
+                    });
                 }
                 Ok(Ok(Attached::Reset { reason, epoch, revision })) => {
                     return Ok(Joined::Reset { reason, epoch, revision });
@@ -158,11 +176,12 @@ impl Rooms {
     }
 
     /// Passes a control message to the room it is about, if this node has it.
-    pub async fn apply(&self, message: ControlMessage) {
+    pub fn apply(&self, message: ControlMessage) {
         let room = self.inner.lock().get(&message.drawing_id()).cloned();
         if let Some(Entry { commands, .. }) = room {
-            // A room that is closing has no readers who would want to know.
-            let _ = commands.send(Command::Control(message)).await;
+            // A room that is closing has no readers who would want to know, and one with a full queue
+            // learns of it when the roles of its readers are read.
+            let _ = commands.try_send(Command::Control(message));
         }
     }
 }
@@ -203,14 +222,16 @@ impl Inner {
         &self,
         reader: &Reader,
         drawing: DrawingId,
+        epoch: Epoch,
         after: Revision,
         until: Revision,
-    ) -> Result<Vec<Frame>, JoinError> {
+    ) -> Result<Backlog, JoinError> {
         let mut frames = Vec::new();
         if let Some(ops) = reader.shared().ops_between(after, until) {
             frames.extend(seal_all(drawing, &ops));
-            return Ok(frames);
+            return Ok(Backlog::Frames(frames));
         }
+        let mut bytes = 0;
         let mut position = after;
         while position < until {
             let range = ReadRange {
@@ -218,17 +239,26 @@ impl Inner {
                 after: position,
                 until: Some(until),
                 limit: limits::MAX_PAGE_OPS,
-                max_bytes: limits::MAX_FRAME_BYTES,
+                max_bytes: limits::MAX_PAGE_BYTES,
             };
-            let page = self.store.read(&range).await.map_err(|error| unavailable(&error))?;
-            let ops = page.ok_or(JoinError::NoDrawing)?.ops;
+            let page = tokio::time::timeout(limits::STORE_CALL_TIMEOUT, self.store.read(&range)).await;
+            let page = page.map_err(|_| JoinError::Unavailable)?.map_err(|error| unavailable(&error))?;
+            let page = page.ok_or(JoinError::NoDrawing)?;
+            if page.epoch != epoch {
+                return Ok(Backlog::OtherEpoch(page.epoch, page.head));
+            }
+            let ops = page.ops;
             let ops = ops.into_iter().map(|op| op.commit()).collect::<Result<Vec<_>, _>>();
             let ops = ops.map_err(|error| unavailable(&error))?;
             // The log holds what the room delivered; if not, the reader is better off anew.
             position = ops.last().ok_or(JoinError::Unavailable)?.revision;
+            bytes += ops.iter().map(|op| op.json.len()).sum::<usize>();
+            if bytes > limits::ROOM_RING_BYTES {
+                return Ok(Backlog::TooLarge);
+            }
             frames.extend(seal_all(drawing, &ops));
         }
-        Ok(frames)
+        Ok(Backlog::Frames(frames))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<DrawingId, Entry>> {
@@ -272,18 +302,35 @@ async fn beat(inner: Arc<Inner>, period: Duration) {
             continue;
         }
         let ids: Vec<_> = rooms.iter().map(|(id, _)| *id).collect();
-        match inner.store.heads(&ids).await {
-            Ok(heads) => {
+        match tokio::time::timeout(limits::STORE_CALL_TIMEOUT, inner.store.heads(&ids)).await {
+            Ok(Ok(heads)) => {
                 for (id, room) in &rooms {
                     let head = heads.revisions.get(id).copied();
                     // A room with a full queue is busy and gets the next beat.
                     let _ = room.commands.try_send(Command::Heartbeat { epoch: heads.epoch, head });
                 }
             }
-            Err(error) => tracing::warn!(%error, "the heads could not be read"),
+            Ok(Err(error)) => tracing::warn!(%error, "the heads could not be read"),
+            Err(_) => tracing::warn!("the heads could not be read in time"),
         }
-        if let Err(error) = check_roles(&inner, &rooms).await {
-            tracing::warn!(%error, "the roles of readers could not be read");
+    }
+}
+
+/// Looks after the roles of all readers: the safety net under control messages, as tight as the
+/// cache of roles.
+async fn watch_roles(inner: Arc<Inner>) {
+    let mut ticks = tokio::time::interval(limits::ROLE_CACHE_TTL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = inner.shutdown.cancelled() => return,
+            _ = ticks.tick() => (),
+        }
+        let rooms: Vec<_> = inner.lock().iter().map(|(id, room)| (*id, room.clone())).collect();
+        match tokio::time::timeout(limits::STORE_CALL_TIMEOUT, check_roles(&inner, &rooms)).await {
+            Ok(Ok(())) => (),
+            Ok(Err(error)) => tracing::warn!(%error, "the roles of readers could not be read"),
+            Err(_) => tracing::warn!("the roles of readers could not be read in time"),
         }
     }
 }

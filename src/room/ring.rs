@@ -107,7 +107,7 @@ pub struct Reader {
     /// Number of the next item to read.
     cursor: u64,
     /// Its place in the audience, which it leaves with the room.
-    _seat: Option<Seat>,
+    seat: Option<Seat>,
 }
 
 /// What a reader finds.
@@ -157,7 +157,7 @@ impl Shared {
         state.next_reader += 1;
         state.readers.insert(id, wake);
         let cursor = state.start + state.items.len() as u64;
-        Reader { shared: self.clone(), id, cursor, _seat: None }
+        Reader { shared: self.clone(), id, cursor, seat: None }
     }
 
     pub(super) fn reader_count(&self) -> usize {
@@ -214,8 +214,15 @@ impl Reader {
         }
     }
 
+    /// Notes the role that the reader's user was told, so that a later one is news.
+    pub fn note_role(&self, role: Role) {
+        if let Some(seat) = &self.seat {
+            seat.note_role(role);
+        }
+    }
+
     pub(super) fn take_seat(&mut self, seat: Seat) {
-        self._seat = Some(seat);
+        self.seat = Some(seat);
     }
 
     pub(super) fn shared(&self) -> &Shared {

@@ -60,6 +60,10 @@ pub(super) struct Room {
     log: Option<(Epoch, Order)>,
     /// The read under way, if any.
     read: Option<Read>,
+    /// What had been delivered when it began: the bus goes on delivering meanwhile.
+    read_from: Revision,
+    /// What had been delivered at the last heartbeat.
+    beat_from: Revision,
     /// Whether another read is wanted when it is done.
     wants_read: bool,
     /// No read before then, after one has failed.
@@ -80,13 +84,18 @@ impl Room {
     /// Runs the room until nobody needs it.
     pub(super) async fn run(inner: Arc<Inner>, drawing: DrawingId, mut commands: mpsc::Receiver<Command>) {
         // Live before the first read of the head: what is committed after that read is heard.
-        let mut bus = inner.bus.subscribe_ops(drawing).await;
         let shutdown = inner.shutdown.clone();
+        let mut bus = tokio::select! {
+            bus = inner.bus.subscribe_ops(drawing) => bus,
+            () = shutdown.cancelled() => return,
+        };
         let mut room = Self {
             inner,
             shared: Arc::new(Shared::new(drawing)),
             log: None,
             read: None,
+            read_from: Revision(0),
+            beat_from: Revision(0),
             wants_read: false,
             not_before: None,
             hole_since: None,
@@ -131,7 +140,11 @@ impl Room {
             Command::Heartbeat { head: None, .. } => self.end(),
             Command::Heartbeat { epoch, head: Some(head) } => {
                 self.owes_head = true;
+                // A head below what was delivered before the heads were read: the log may have gone back.
+                let has_gone_back = head < self.beat_from;
+                self.beat_from = self.delivered();
                 match &mut self.log {
+                    _ if has_gone_back => self.wants_read = true,
                     // Whatever does not fit together is settled by a read.
                     Some((known, order)) if *known == epoch && head <= order.delivered() => self.pay_head(),
                     _ => self.wants_read = true,
@@ -203,12 +216,12 @@ impl Room {
             None => self.log = Some((epoch, Order::starting_after(head))),
             Some((known, _)) if *known != epoch => self.restart(ResetReason::EpochChanged, epoch, head),
             // The log is shorter than what was delivered from it: it was replaced without a new epoch.
-            Some((_, order)) if head < order.delivered() => {
+            Some(_) if head < self.read_from => {
                 tracing::error!(drawing_id = %self.shared.drawing_id, "the log went back without a new epoch");
                 self.restart(ResetReason::RevisionAhead, epoch, head);
             }
             Some((_, order)) => {
-                order.learn_head(head);
+                order.settle(head);
                 let before = order.delivered();
                 for op in ops {
                     match op.commit() {
@@ -265,6 +278,7 @@ impl Room {
     /// Sends every reader to REST and goes on from the head.
     fn restart(&mut self, reason: ResetReason, epoch: Epoch, head: Revision) {
         self.log = Some((epoch, Order::starting_after(head)));
+        (self.read_from, self.beat_from) = (head, head);
         self.hole_since = None;
         self.push([Item::Restarted { reason, epoch, revision: head }]);
         // Nobody can resume in a log that is not theirs: the ring starts anew with the room's readers gone.
@@ -321,7 +335,11 @@ impl Room {
             max_bytes: limits::MAX_PAGE_BYTES,
         };
         let store = self.inner.store.clone();
-        self.read = Some(Box::pin(async move { store.read(&range).await }));
+        self.read = Some(Box::pin(async move {
+            let read = tokio::time::timeout(limits::STORE_CALL_TIMEOUT, store.read(&range)).await;
+            read.unwrap_or(Err(StoreError::timed_out()))
+        }));
+        self.read_from = self.delivered();
         self.wants_read = false;
         self.not_before = None;
         if self.hole_since.is_some() {

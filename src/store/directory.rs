@@ -4,7 +4,7 @@
 //! database while the statements do not: each back end expands it once.
 
 /// Expands to `impl Store` for a back end with two pools, `read` and `write`, which may be the same,
-/// and four methods of its own: `begin_write`, `append_batch`, `read_heads` and `read_roles`.
+/// and four methods of its own: `begin_write`, `append_batch`, `read_heads`, `read_roles`.
 macro_rules! impl_store {
     ($backend:ty) => {
         #[async_trait]
@@ -28,38 +28,42 @@ macro_rules! impl_store {
         }
 
             async fn read(&self, range: &ReadRange) -> Result<Option<LogPage>, StoreError> {
-                let mut rows = sqlx::query_as::<_, (Uuid, i64, Option<i64>, Option<String>, Option<i64>, Option<String>)>(
-                    "SELECT m.epoch, h.revision, o.revision, o.actor, o.ts, o.body
-                       FROM heads h CROSS JOIN meta m
-                       LEFT JOIN (SELECT revision, actor, ts, body FROM ops
-                                   WHERE drawing_id = $1 AND revision > $2 AND revision <= $3
-                                   ORDER BY revision LIMIT $4) AS o ON true
-                      WHERE h.drawing_id = $1
-                      ORDER BY o.revision",
-                )
-                .bind(range.drawing_id.0)
-                .bind(revision_to_sql(range.after))
-                .bind(range.until.map_or(i64::MAX, revision_to_sql))
-                .bind(i64::from(range.limit))
-                .fetch(&self.read);
-                let mut page: Option<LogPage> = None;
-                let mut bytes = 0;
-                while let Some((epoch, head, revision, actor, ts, body)) = rows.try_next().await? {
-                    let page = match &mut page {
-                        Some(page) => page,
-                        None => page.insert(LogPage { epoch: Epoch(epoch), head: revision_from_sql(head)?, ops: Vec::new() }),
-                    };
-                    if let (Some(revision), Some(actor), Some(ts), Some(body)) = (revision, actor, ts, body) {
-                        bytes += body.len();
-                        page.ops.push(StoredOp { revision: revision_from_sql(revision)?, actor, ts, body });
+            let mut page: Option<LogPage> = None;
+            let (mut after, mut until, mut bytes) = (range.after, range.until, 0);
+            let mut rest = range.limit;
+            // A few ops tell how large they are; then comes what fits. So a page of large ops does not
+            // make the database send many times what is kept.
+            let mut portion = rest.min(limits::PAGE_PROBE_OPS);
+            while portion > 0 {
+                let rows = self.read_portion(range.drawing_id, after, until, portion).await?;
+                let Some((epoch, head, ..)) = rows.first() else { break };
+                let (epoch, head) = (Epoch(*epoch), revision_from_sql(*head)?);
+                let page = page.get_or_insert_with(|| LogPage { epoch, head, ops: Vec::new() });
+                // What is read later ends where the head was first: the page shows one moment.
+                until = Some(until.map_or(page.head, |until| until.min(page.head)));
+                let before = page.ops.len();
+                for row in rows {
+                    let (_, _, Some(revision), Some(actor), Some(ts), Some(body)) = row else { break };
+                    let revision = revision_from_sql(revision)?;
+                    // A drawing that is deleted meanwhile loses its ops from the beginning.
+                    let is_full = !page.ops.is_empty() && bytes >= range.max_bytes;
+                    if revision != after.next() || page.epoch != epoch || is_full {
+                        return Ok(Some(std::mem::replace(page, LogPage { epoch, head, ops: Vec::new() })));
                     }
-                    // The rows beyond are never held here: the connection passes over them.
-                    if bytes >= range.max_bytes {
-                        break;
-                    }
+                    (after, bytes) = (revision, bytes + body.len());
+                    page.ops.push(StoredOp { revision, actor, ts, body });
                 }
-                Ok(page)
+                let read = page.ops.len() - before;
+                if read < portion as usize || bytes >= range.max_bytes {
+                    break;
+                }
+                rest -= portion;
+                let average = (bytes / page.ops.len().max(1)).max(1);
+                let fitting = (range.max_bytes - bytes).div_ceil(average);
+                portion = rest.min(u32::try_from(fitting).unwrap_or(u32::MAX));
             }
+            Ok(page)
+        }
 
         async fn meta(&self) -> Result<Meta, StoreError> {
             let (epoch, server_key) = sqlx::query_as::<_, (Uuid, Uuid)>("SELECT epoch, server_key FROM meta")
@@ -191,15 +195,30 @@ macro_rules! impl_store {
         }
 
         async fn purge_deleted(&self, limit: u32) -> Result<u64, StoreError> {
-            let done = sqlx::query(
-                "DELETE FROM ops WHERE (drawing_id, revision) IN (
-                     SELECT o.drawing_id, o.revision FROM drawings d JOIN ops o ON o.drawing_id = d.drawing_id
-                      WHERE d.deleted_at IS NOT NULL LIMIT $1)",
-            )
-            .bind(i64::from(limit))
-            .execute(&self.write)
-            .await?;
-            Ok(done.rows_affected())
+            loop {
+                let next = sqlx::query_scalar::<_, Uuid>(
+                    "SELECT drawing_id FROM drawings WHERE deleted_at IS NOT NULL AND NOT purged LIMIT 1",
+                )
+                .fetch_optional(&self.read)
+                .await?;
+                let Some(drawing) = next else { return Ok(0) };
+                let removed = sqlx::query(
+                    "DELETE FROM ops WHERE drawing_id = $1 AND revision IN (
+                         SELECT revision FROM ops WHERE drawing_id = $1 ORDER BY revision LIMIT $2)",
+                )
+                .bind(drawing)
+                .bind(i64::from(limit))
+                .execute(&self.write)
+                .await?
+                .rows_affected();
+                if removed > 0 {
+                    return Ok(removed);
+                }
+                sqlx::query("UPDATE drawings SET purged = true WHERE drawing_id = $1")
+                    .bind(drawing)
+                    .execute(&self.write)
+                    .await?;
+            }
         }
 
         async fn role(&self, id: DrawingId, user: &UserId) -> Result<Option<Role>, StoreError> {
@@ -376,6 +395,43 @@ macro_rules! impl_store {
     };
 }
 pub(super) use impl_store;
+
+/// Expands to the query of `read`, as an inherent method.
+macro_rules! read_portion {
+    ($backend:ty) => {
+        impl $backend {
+            /// The epoch and head with each of the next `limit` ops, or alone; nothing for an unknown drawing.
+            async fn read_portion(
+                &self,
+                drawing: DrawingId,
+                after: Revision,
+                until: Option<Revision>,
+                limit: u32,
+            ) -> Result<Vec<OpRow>, StoreError> {
+                let rows = sqlx::query_as::<_, OpRow>(
+                    "SELECT m.epoch, h.revision, o.revision, o.actor, o.ts, o.body
+                       FROM heads h CROSS JOIN meta m
+                       LEFT JOIN (SELECT revision, actor, ts, body FROM ops
+                                   WHERE drawing_id = $1 AND revision > $2 AND revision <= $3
+                                   ORDER BY revision LIMIT $4) AS o ON true
+                      WHERE h.drawing_id = $1
+                      ORDER BY o.revision",
+                )
+                .bind(drawing.0)
+                .bind(revision_to_sql(after))
+                .bind(until.map_or(i64::MAX, revision_to_sql))
+                .bind(i64::from(limit))
+                .fetch_all(&self.read)
+                .await?;
+                Ok(rows)
+            }
+        }
+    };
+}
+pub(super) use read_portion;
+
+/// One row of `read_portion`: epoch, head, and an op's revision, actor, ts and body.
+pub(super) type OpRow = (Uuid, i64, Option<i64>, Option<String>, Option<i64>, Option<String>);
 
 use uuid::Uuid;
 

@@ -8,7 +8,6 @@
 use std::{collections::HashMap, str::FromStr};
 
 use async_trait::async_trait;
-use futures_util::TryStreamExt;
 use sqlx::{
     Connection, PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -19,13 +18,13 @@ use super::{
     AppendRequest, Appended, CreateOutcome, Drawing, DrawingCursor, Heads, Link, LogPage, Member,
     MemberOutcome, Meta, PoolOptions, ReadRange, Store, StoreError, StoredOp,
     columns::Columns,
-    directory::{DrawingRow, impl_store, role_from_sql, user_from_sql},
-    resolve::{Known, Resolution, resolve},
+    directory::{DrawingRow, OpRow, impl_store, read_portion, role_from_sql, user_from_sql},
+    resolve::{Known, Resolution, fog_candidates, resolve},
     revision_from_sql, revision_to_sql,
 };
 use crate::{
     limits,
-    model::{DrawingId, Epoch, Role, UserId},
+    model::{DrawingId, Epoch, Revision, Role, UserId},
 };
 
 /// The store on PostgreSQL.
@@ -184,6 +183,7 @@ impl PostgresStore {
 }
 
 impl_store!(PostgresStore);
+read_portion!(PostgresStore);
 
 /// Whether the batch must be looked at op by op: the function says so, or an `op_id` is there.
 fn needs_care(error: &sqlx::Error) -> bool {
@@ -233,10 +233,13 @@ async fn look_up(
         known.add_op(row)?;
     }
     if !foggy.is_empty() {
+        let (drawings, objects): (Vec<Uuid>, Vec<&str>) = fog_candidates(batch, &foggy).unzip();
         let rows = sqlx::query_as::<_, (Uuid, String)>(
-            "SELECT drawing_id, object_id FROM fog WHERE drawing_id = ANY($1)",
+            "SELECT DISTINCT f.drawing_id, f.object_id FROM unnest($1::uuid[], $2::text[]) AS w (drawing_id, object_id)
+               JOIN fog f ON f.drawing_id = w.drawing_id AND f.object_id = w.object_id",
         )
-        .bind(&foggy)
+        .bind(drawings)
+        .bind(objects)
         .fetch_all(&mut **tx)
         .await?;
         for row in rows {

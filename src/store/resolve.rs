@@ -72,6 +72,20 @@ pub(super) struct Resolution {
     pub fog: Vec<(DrawingId, ObjectId)>,
 }
 
+/// The objects of which it must be known whether they are fog, in the drawings that have some: those
+/// that someone names who may not touch fog, and those that are made fog again.
+pub(super) fn fog_candidates<'a>(
+    batch: &'a [AppendRequest],
+    foggy: &'a [Uuid],
+) -> impl Iterator<Item = (Uuid, &'a str)> {
+    let requests = batch.iter().filter(|request| foggy.contains(&request.drawing_id.0));
+    requests.flat_map(|request| {
+        let matters = |op: &&NewOp| op.creates_fog || !request.role.may_touch_fog();
+        let objects = request.ops.iter().filter(matters).flat_map(|op| &op.touches);
+        objects.map(|object| (request.drawing_id.0, object.as_str()))
+    })
+}
+
 /// Decides on every request of `batch`, in order.
 pub(super) fn resolve(batch: &[AppendRequest], mut known: Known) -> Resolution {
     let mut resolution =
@@ -143,7 +157,7 @@ fn resolve_request(request: &AppendRequest, known: &Known) -> Result<Vec<OpOutco
             check_unit(request, op, find(op.unit), head).map_err(|refuse| refuse(index))?;
         }
         let touches_fog = || op.touches.iter().any(|id| known.fog.contains(&(drawing, id.clone())));
-        if !request.role.may_touch_fog() && touches_fog() {
+        if !known.fog.is_empty() && !request.role.may_touch_fog() && touches_fog() {
             return Err(Refusal::FogForbidden { index });
         }
         head = head.next();

@@ -6,7 +6,6 @@
 use std::{collections::HashMap, path::Path, str::FromStr};
 
 use async_trait::async_trait;
-use futures_util::TryStreamExt;
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -16,13 +15,13 @@ use uuid::Uuid;
 use super::{
     AppendRequest, Appended, CreateOutcome, Drawing, DrawingCursor, Heads, Link, LogPage, Member,
     MemberOutcome, Meta, PoolOptions, ReadRange, Store, StoreError, StoredOp,
-    directory::{DrawingRow, impl_store, role_from_sql, user_from_sql},
-    resolve::{Insert, Known, Resolution, resolve},
+    directory::{DrawingRow, OpRow, impl_store, read_portion, role_from_sql, user_from_sql},
+    resolve::{Insert, Known, Resolution, fog_candidates, resolve},
     revision_from_sql, revision_to_sql,
 };
 use crate::{
     limits,
-    model::{DrawingId, Epoch, Role, UserId},
+    model::{DrawingId, Epoch, Revision, Role, UserId},
 };
 
 /// Rows inserted by one statement, largest first: a batch is cut into these, so that each
@@ -133,6 +132,7 @@ impl SqliteStore {
 }
 
 impl_store!(SqliteStore);
+read_portion!(SqliteStore);
 
 /// UUIDs as a JSON array of hexadecimal strings: SQLite's stand-in for an array parameter.
 fn json_ids(ids: impl Iterator<Item = Uuid>) -> String {
@@ -199,9 +199,17 @@ async fn look_up(
     }
     if !foggy.is_empty() {
         let rows = sqlx::query_as::<_, (Uuid, String)>(
-            "SELECT drawing_id, object_id FROM fog WHERE drawing_id IN (SELECT unhex(value) FROM json_each($1))",
+            "SELECT DISTINCT f.drawing_id, f.object_id FROM json_each($1) AS w
+              CROSS JOIN fog f ON f.drawing_id = unhex(w.value ->> 0) AND f.object_id = w.value ->> 1",
         )
-        .bind(json_ids(foggy.into_iter()))
+        .bind(
+            serde_json::json!(
+                fog_candidates(batch, &foggy)
+                    .map(|(id, object)| (id.simple().to_string(), object))
+                    .collect::<Vec<_>>()
+            )
+            .to_string(),
+        )
         .fetch_all(&mut **tx)
         .await?;
         for row in rows {

@@ -119,6 +119,7 @@ async fn messages_are_answered_refused_or_ignored() {
         (json!({"type": "ping", "t": {"a": [1]}}), Some(json!({"type": "pong", "t": {"a": [1]}}))),
         (json!({"type": "op", "op_id": new_id()}), Some(json!("write_over_rest"))),
         (json!({"type": "ops", "ops": []}), Some(json!("write_over_rest"))),
+        (op(1), Some(json!("write_over_rest"))),
         (json!({"type": "subscribe"}), Some(json!("invalid_request"))),
         (json!({"type": "subscribe", "drawing_id": "x"}), Some(json!("invalid_request"))),
         (json!([]), Some(json!("invalid_request"))),
@@ -199,7 +200,7 @@ async fn a_socket_opens_by_ticket_or_bearer_token_and_not_otherwise() {
 async fn a_socket_lives_as_long_as_its_identity_unless_it_is_renewed() {
     let app = App::sqlite().await;
     let alice = app.client("alice").await;
-    let short = alice.post("/v1/dev/tokens", &json!({"sub": "alice", "ttl": 3})).await.expect(200).json();
+    let short = alice.post("/v1/dev/tokens", &json!({"sub": "alice", "ttl": 8})).await.expect(200).json();
     let short = short["token"].as_str().unwrap();
     let mut expiring = Socket::open(&app.base, short).await.unwrap();
     let mut renewed = Socket::open(&app.base, short).await.unwrap();
