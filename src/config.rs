@@ -102,7 +102,7 @@ pub struct ServeArgs {
     )]
     pub roles: Vec<NodeRole>,
     /// Hand out guest tokens to anyone, and let any web page call. Never in production.
-    #[arg(long, env = "REVCAST_DEV", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "REVCAST_DEV", value_parser = clap::builder::BoolishValueParser::new())]
     pub dev: bool,
     #[command(flatten)]
     #[allow(missing_docs, reason = "documented at its type")]
@@ -156,6 +156,9 @@ pub enum ConfigError {
         limits::MIN_SECRET_BYTES
     )]
     ShortSecret,
+    /// No database of a known kind, or one that is not durable.
+    #[error("the database URL must read sqlite://path or postgres://user:password@host/database")]
+    DatabaseUrl,
     /// A bus inside one process beside a database for many.
     #[error("an SQLite file has one server: --nats-url goes with a postgres:// database")]
     NatsWithSqlite,
@@ -171,6 +174,7 @@ impl ServeArgs {
     /// See [`ConfigError`].
     pub fn check(&self) -> Result<(), ConfigError> {
         self.identity.check()?;
+        self.store.check()?;
         if self.identity.jwt_secret.is_none() && self.jwks_url.is_none() && !self.dev {
             return Err(ConfigError::NoKey);
         }
@@ -211,6 +215,18 @@ impl IdentityArgs {
 }
 
 impl StoreArgs {
+    /// Checks the URL as far as its kind.
+    ///
+    /// # Errors
+    /// When it is of no known kind, or names no file.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let url = self.database_url.as_str();
+        let is_file =
+            url.strip_prefix("sqlite://").is_some_and(|path| !path.is_empty() && !path.starts_with(':'));
+        let is_postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
+        if is_file || is_postgres { Ok(()) } else { Err(ConfigError::DatabaseUrl) }
+    }
+
     /// Whether the database is an SQLite file.
     #[must_use]
     pub fn is_sqlite(&self) -> bool {
@@ -221,8 +237,8 @@ impl StoreArgs {
 /// A period as people write it: `500ms`, `2s`, `1h`.
 fn parse_period(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(period) if period >= Duration::from_millis(10) => Ok(period),
-        Ok(_) => Err("must be at least 10ms".to_owned()),
+        Ok(period) if (limits::MIN_PERIOD..=limits::MAX_PERIOD).contains(&period) => Ok(period),
+        Ok(_) => Err("must be 10ms to 10 years".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -167,6 +167,10 @@ pub const GOAWAY_WINDOW: Duration = Duration::from_secs(5);
 
 // --- Process ------------------------------------------------------------------------------------
 
+/// Shortest and longest period that a flag may give.
+pub const MIN_PERIOD: Duration = Duration::from_millis(10);
+/// See [`MIN_PERIOD`]: ten years.
+pub const MAX_PERIOD: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// Connections waiting to be accepted by the listener (a reconnect storm overflows the usual 1,024).
 pub const LISTEN_BACKLOG: u32 = 4_096;
 /// Connections one node serves at once; further ones wait in the backlog.

@@ -66,6 +66,7 @@ impl std::fmt::Debug for SharedBus {
 /// # Errors
 /// When the database cannot be reached or migrated.
 pub async fn open_store(args: &StoreArgs) -> anyhow::Result<Arc<dyn Store>> {
+    args.check()?;
     let options = PoolOptions {
         max_connections: args.database_connections,
         start_timeout: limits::STORE_START_TIMEOUT,

@@ -70,6 +70,7 @@ async fn docs_page() -> Response {
         "telemetry": false,
         "agent": { "disabled": true },
         "hideClientButton": true,
+        "showDeveloperTools": "never",
     });
     let page = scalar_api_reference::scalar_html(&configuration, Some("/docs/scalar.js"));
     let policy = "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; \
