@@ -259,9 +259,7 @@ impl Connection {
                 Ok(())
             }
             JoinOutcome::Joined(Joined::Reset { reason, epoch, revision }, _) => {
-                self.subscriptions.remove(&drawing_id);
-                telemetry::count_reset(reason.as_str());
-                self.send(&ServerMessage::Reset { drawing_id, reason, epoch, revision }).await
+                self.on_item(drawing_id, Item::Restarted { reason, epoch, revision }).await
             }
             JoinOutcome::Failed(code, detail) => {
                 self.subscriptions.remove(&drawing_id);

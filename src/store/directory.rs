@@ -34,7 +34,7 @@ macro_rules! impl_store {
             // A few ops tell how large they are; then comes what fits. So a page of large ops does not
             // make the database send many times what is kept.
             let mut portion = rest.min(limits::PAGE_PROBE_OPS);
-            while portion > 0 {
+            'portions: while portion > 0 {
                 let rows = self.read_portion(range.drawing_id, after, until, portion).await?;
                 let Some((epoch, head, ..)) = rows.first() else { break };
                 let (epoch, head) = (Epoch(*epoch), revision_from_sql(*head)?);
@@ -48,7 +48,7 @@ macro_rules! impl_store {
                     // A drawing that is deleted meanwhile loses its ops from the beginning.
                     let is_full = !page.ops.is_empty() && bytes >= range.max_bytes;
                     if revision != after.next() || page.epoch != epoch || is_full {
-                        return Ok(Some(std::mem::replace(page, LogPage { epoch, head, ops: Vec::new() })));
+                        break 'portions;
                     }
                     (after, bytes) = (revision, bytes + body.len());
                     page.ops.push(StoredOp { revision, actor, ts, body });
