@@ -22,19 +22,21 @@ test: setup ## Run all tests, on throwaway Postgres and NATS servers
 	cargo test --workspace
 
 .PHONY: lint
-lint: ## Check format, lints, and that openapi/openapi.json is up to date
+lint: ## Check format, lints, and that the documents in openapi/ are up to date
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	@cargo run --quiet -- openapi | diff - openapi/openapi.json \
 		|| { echo 'openapi/openapi.json is out of date: run make openapi' >&2; exit 1; }
+	@cargo run --quiet -- asyncapi | diff - openapi/asyncapi.yaml \
+		|| { echo 'openapi/asyncapi.yaml is out of date: run make openapi' >&2; exit 1; }
 
 .PHONY: bench
-bench: setup ## Measure the limit and the service in one run (ARGS=row for some rows)
+bench: services ## Measure the limit and the service in one run (ARGS=row for some rows)
 	cargo build --release --workspace
 	target/release/bench $(ARGS)
 
 .PHONY: demo
-demo: setup $(PEN) ## Draw real pen strokes as many users at once
+demo: services $(PEN) ## Draw real pen strokes as many users at once
 	cargo build --release --workspace
 	target/release/demo $(PEN)
 
@@ -45,10 +47,11 @@ $(PEN):
 	npm install --prefix target/pen --ignore-scripts --no-audit --no-fund --no-save hanzi-writer-data@2
 
 .PHONY: openapi
-openapi: ## Write openapi/openapi.json
+openapi: ## Write openapi/openapi.json and openapi/asyncapi.yaml
 	@mkdir -p target openapi
 	cargo run --quiet -- openapi > target/openapi.json
-	mv target/openapi.json openapi/openapi.json
+	cargo run --quiet -- asyncapi > target/asyncapi.yaml
+	mv target/openapi.json target/asyncapi.yaml openapi/
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -61,5 +64,9 @@ deny: ## Check licenses, advisories and sources of dependencies
 	cargo deny check
 
 .PHONY: setup
-setup: ## Install what tests, bench and demo need (Debian, Ubuntu)
+setup: ## Install what the tests need (Debian, Ubuntu)
 	@scripts/setup.sh
+
+.PHONY: services
+services: ## Install what bench and demo need: Postgres and NATS
+	@scripts/setup.sh services

@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
-# Makes sure that the tests can start Postgres and NATS. Says nothing when all is there; installs
-# what is missing on Debian and Ubuntu; says what to install elsewhere.
+# Makes sure that the tests can start Postgres and NATS, and the clients that they run: Chromium, curl, and
+# packages of Python and Node.js. `setup.sh services` leaves the clients out. Says nothing when all is
+# there; installs what is missing on Debian and Ubuntu; says what to install elsewhere.
 set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+what=${1:-all}
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
@@ -27,43 +31,94 @@ if ! has make; then
     exit 1
 fi
 
-missing=()
-has_postgres || missing+=(postgresql)
-has_nats || missing+=(nats-server)
-[[ ${#missing[@]} -eq 0 ]] && exit 0
+# The tests take Debian's place, or that in the variable.
+has_chromium() {
+    [[ -x ${CHROMIUM:-/usr/bin/chromium} ]]
+}
 
-if ! has apt-get; then
-    cat >&2 <<TEXT
+has_node() {
+    has npm && has node && node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))'
+}
+
+has_python() {
+    has python3 && python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+}
+
+# What Debian and Ubuntu have as a package is installed from there.
+install_packages() {
+    local missing=("$@") root=() install service
+    if ! has apt-get; then
+        cat >&2 <<TEXT
 Missing: ${missing[*]}. Please install, in whatever way your system has:
   - PostgreSQL 15 or later, server and client programs, with pg_config on the PATH
   - nats-server 2.9 or later, on the PATH (https://github.com/nats-io/nats-server/releases)
+  - Chromium, at /usr/bin/chromium or where the variable CHROMIUM says; curl; Python with venv
 TEXT
-    exit 1
-fi
-
-root=()
-if [[ $(id -u) -ne 0 ]]; then
-    if ! has sudo; then
-        echo "Missing: ${missing[*]}. As root: apt-get install ${missing[*]}" >&2
         exit 1
     fi
-    root=(sudo)
-fi
+    if [[ $(id -u) -ne 0 ]]; then
+        if ! has sudo; then
+            echo "Missing: ${missing[*]}. As root: apt-get install ${missing[*]}" >&2
+            exit 1
+        fi
+        root=(sudo)
+    fi
 
-# The tests start servers of their own. In runlevel 1 the packages start none of theirs.
-install=(env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get)
-echo "Installing ${missing[*]}"
-"${root[@]}" "${install[@]}" update
-"${root[@]}" "${install[@]}" install -y --no-install-recommends "${missing[@]}"
+    # The tests start servers of their own. In runlevel 1 the packages start none of theirs.
+    install=(env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get)
+    echo "Installing ${missing[*]}"
+    "${root[@]}" "${install[@]}" update
+    "${root[@]}" "${install[@]}" install -y --no-install-recommends "${missing[@]}"
 
-# systemd does not ask for the runlevel: what came with these packages is stopped again.
-if has systemctl && [[ -d /run/systemd/system ]]; then
-    for service in "${missing[@]}"; do
-        "${root[@]}" systemctl disable --now "$service" || echo "$service is still running" >&2
-    done
+    # systemd does not ask for the runlevel: what came with these packages is stopped again.
+    if has systemctl && [[ -d /run/systemd/system ]]; then
+        for service in "${missing[@]}"; do
+            [[ $service == postgresql || $service == nats-server ]] || continue
+            "${root[@]}" systemctl disable --now "$service" || echo "$service is still running" >&2
+        done
+    fi
+}
+
+# The packages of npm that tests/interop/package-lock.json names.
+install_node_packages() {
+    local lock=tests/interop/package-lock.json installed=tests/interop/node_modules/.installed-lock
+    cmp -s "$lock" "$installed" && return
+    echo 'Installing the packages of tests/interop/package-lock.json'
+    npm ci --prefix tests/interop --loglevel error
+    cp "$lock" "$installed"
+}
+
+# The packages of Python that tests/interop/requirements.txt names, apart from those of the system.
+install_python_packages() {
+    local wanted=tests/interop/requirements.txt venv=target/interop-venv
+    # A venv whose Python is gone does not start.
+    "$venv/bin/python" -c '' 2>/dev/null && cmp -s "$wanted" "$venv/installed.txt" && return
+    echo "Installing the packages of $wanted"
+    mkdir -p target
+    python3 -m venv --clear "$venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$wanted"
+    cp "$wanted" "$venv/installed.txt"
+}
+
+missing=()
+has_postgres || missing+=(postgresql)
+has_nats || missing+=(nats-server)
+if [[ $what == all ]]; then
+    # Debian's own is older.
+    has_node || { echo 'Node.js 20 or later with npm is missing (https://nodejs.org)' >&2; exit 1; }
+    has_python || { echo 'Python 3.11 or later is missing (python3)' >&2; exit 1; }
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    has_chromium || missing+=(chromium)
+    has curl || missing+=(curl)
 fi
+[[ ${#missing[@]} -eq 0 ]] || install_packages "${missing[@]}"
 
 if ! has_postgres || ! has_nats; then
-    echo "The packages are installed, but Postgres or nats-server cannot be found" >&2
+    echo 'The packages are installed, but Postgres or nats-server cannot be found' >&2
     exit 1
+fi
+if [[ $what == all ]]; then
+    has_chromium || { echo 'Chromium cannot be found: set CHROMIUM to its path' >&2; exit 1; }
+    install_node_packages
+    install_python_packages
 fi

@@ -4,9 +4,17 @@
 //! when a control message says so. Only roles are cached, never their absence, so that whoever was
 //! just let in is in.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use quick_cache::sync::Cache;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     bus::ControlMessage,
@@ -19,7 +27,9 @@ use crate::{
 /// Answers for roles.
 #[derive(Clone)]
 pub struct Access {
-    store: Arc<dyn Store>,
+    /// The ways to the store, taken in turn: who asks while one is busy is answered by its next query.
+    questions: Arc<[mpsc::Sender<Question>]>,
+    turn: Arc<AtomicUsize>,
     /// Roles and when they were read.
     roles: Arc<Cache<(DrawingId, UserId), (Role, Instant)>>,
 }
@@ -27,8 +37,14 @@ pub struct Access {
 impl Access {
     /// An empty cache in front of `store`.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, roles: Arc::new(Cache::new(limits::ROLE_CACHE_ENTRIES)) }
+    pub fn start(store: &Arc<dyn Store>, tasks: &TaskTracker, stop: &CancellationToken) -> Self {
+        let way = |_| {
+            let (questions, asked) = mpsc::channel(limits::ROLE_QUEUE);
+            tasks.spawn(answer_questions(store.clone(), asked, stop.clone()));
+            questions
+        };
+        let questions = (0..limits::ROLE_QUERIES).map(way).collect();
+        Self { questions, turn: Arc::default(), roles: Arc::new(Cache::new(limits::ROLE_CACHE_ENTRIES)) }
     }
 
     /// The role of `user` on `drawing`, at most `ROLE_CACHE_TTL` old.
@@ -50,8 +66,12 @@ impl Access {
     pub async fn fresh_role(&self, drawing: DrawingId, user: &UserId) -> Result<Option<Role>, StoreError> {
         // Counted from before the read, so that the answer is never older than the entry says.
         let read_at = Instant::now();
-        let role = self.store.role(drawing, user).await?;
         let key = (drawing, user.clone());
+        let (reply, answer) = oneshot::channel();
+        let question = Question { of: key.clone(), reply };
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.questions.len();
+        self.questions[turn].send(question).await.map_err(|_| StoreError::stopped())?;
+        let role = answer.await.map_err(|_| StoreError::stopped())??;
         match role {
             Some(role) => self.roles.insert(key, (role, read_at)),
             None => drop(self.roles.remove(&key)),
@@ -114,6 +134,38 @@ impl Access {
             ControlMessage::Deleted { drawing_id } => {
                 self.roles.retain(|(drawing, _), _| drawing != drawing_id);
             }
+        }
+    }
+}
+
+/// Somebody wants to know a role as the store has it now.
+struct Question {
+    of: (DrawingId, UserId),
+    reply: oneshot::Sender<Result<Option<Role>, StoreError>>,
+}
+
+/// Answers those who have asked while the query before was under way, all with one.
+async fn answer_questions(
+    store: Arc<dyn Store>,
+    mut asked: mpsc::Receiver<Question>,
+    stop: CancellationToken,
+) {
+    let mut questions = Vec::with_capacity(limits::ROLE_BATCH);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            count = asked.recv_many(&mut questions, limits::ROLE_BATCH) => if count == 0 { return },
+        }
+        let pairs: Vec<_> = questions.iter().map(|question| question.of.clone()).collect();
+        let read = tokio::time::timeout(limits::STORE_CALL_TIMEOUT, store.roles(&pairs)).await;
+        let roles = read.unwrap_or_else(|_| Err(StoreError::timed_out()));
+        for Question { of, reply } in questions.drain(..) {
+            let role = match &roles {
+                Ok(roles) => Ok(roles.get(&of).copied()),
+                Err(error) => Err(error.again()),
+            };
+            // Whoever hung up needs no answer.
+            let _ = reply.send(role);
         }
     }
 }

@@ -27,6 +27,8 @@ pub enum Command {
     Token(TokenArgs),
     /// Print the OpenAPI document.
     Openapi,
+    /// Print the AsyncAPI document.
+    Asyncapi,
     /// Bring the schema of the database up to date, and end.
     Migrate(StoreArgs),
     /// Give the database a new epoch, after a backup was restored; prints it.
@@ -116,6 +118,15 @@ pub struct ServeArgs {
     /// How often the heads of live rooms are read, and readers told.
     #[arg(long, env = "REVCAST_HEARTBEAT", default_value = "2s", value_parser = parse_period)]
     pub heartbeat: Duration,
+    /// Open sockets and event streams a user may have on this node; 0 for any number.
+    #[arg(long, env = "REVCAST_CONNECTIONS_PER_USER", default_value_t = limits::CONNECTIONS_PER_USER)]
+    pub connections_per_user: u32,
+    /// Sockets that may be opened on this node each second; 0 for any number.
+    #[arg(long, env = "REVCAST_HANDSHAKES_PER_SECOND", default_value_t = limits::HANDSHAKES_PER_SECOND)]
+    pub handshakes_per_second: u32,
+    /// Over how long the clients of this node are asked to leave when it stops.
+    #[arg(long, env = "REVCAST_DRAIN_WINDOW", default_value = "5s", value_parser = parse_window)]
+    pub drain_window: Duration,
     /// Batches that may be written at the same time.
     #[arg(long, env = "REVCAST_WRITERS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub writers: u8,
@@ -239,6 +250,15 @@ fn parse_period(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(period) if (limits::MIN_PERIOD..=limits::MAX_PERIOD).contains(&period) => Ok(period),
         Ok(_) => Err("must be 10ms to 10 years".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A window of at most `MAX_DRAIN_WINDOW`; zero too.
+fn parse_window(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(window) if window <= limits::MAX_DRAIN_WINDOW => Ok(window),
+        Ok(_) => Err("must be at most 60s".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }

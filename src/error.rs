@@ -72,6 +72,8 @@ codes! {
     TooLarge = "too_large", 413, "Too large";
     /// The content type of the body is not understood.
     UnsupportedMediaType = "unsupported_media_type", 415, "Unsupported media type";
+    /// The request needs version 13 of the WebSocket protocol.
+    UpgradeRequired = "upgrade_required", 426, "Another version of the protocol is needed";
     /// At least one op is invalid; nothing was committed.
     InvalidOp = "invalid_op", 422, "An op is invalid";
     /// A field has the right type and an unacceptable value.
@@ -80,6 +82,8 @@ codes! {
     UnknownUnit = "unknown_unit", 422, "The undo unit is unknown";
     /// The caller writes faster than allowed.
     RateLimited = "rate_limited", 429, "Too many writes";
+    /// The caller has as many sockets and event streams open as a user may.
+    TooManyConnections = "too_many_connections", 429, "Too many connections";
     /// The server failed; the request may or may not have taken effect.
     Internal = "internal", 500, "Internal error";
     /// Too much is waiting to be written.
@@ -94,6 +98,8 @@ codes! {
     Draining = "draining", 503, "The server is stopping";
     /// An op was sent over the socket.
     WriteOverRest = "write_over_rest", 400, "Ops are committed with POST";
+    /// Presence was sent for a drawing that the socket does not follow.
+    NotSubscribed = "not_subscribed", 400, "The socket does not follow the drawing";
     /// The socket follows as many drawings as it may.
     TooManySubscriptions = "too_many_subscriptions", 429, "Too many subscriptions";
 }

@@ -1,4 +1,26 @@
-//! Revcast.
+//! Revcast: REST commits the truth, the socket broadcasts the truth.
+//!
+//! The way of an op, and the order in which modules may import each other:
+//!
+//! ```text
+//! api ─ commit ─ store        POST …/ops: checked, gathered, written in one transaction
+//!          └ bus ─ room ─ gateway      told to every node, put in order, pushed to every reader
+//! ```
+//!
+//! | Module | Owns |
+//! |---|---|
+//! | [`model`] | ops, ids, roles, presence states: pure |
+//! | [`error`], [`limits`], [`clock`], [`telemetry`] | codes, figures, time, logs and metrics |
+//! | [`store`] | the truth: logs, heads, members, links, the epoch |
+//! | [`bus`] | the hint: messages between nodes |
+//! | [`commit`] | the queues in front of the store |
+//! | [`room`] | order, repair, frames, readers, and presence beside them |
+//! | [`access`], [`identity`] | who may do what, and who is asking |
+//! | [`api`] | REST, one file a resource |
+//! | [`gateway`] | sockets and event streams: each connection is a cursor into its rooms |
+//! | [`config`], [`server`] | flags; the one place that puts it all together |
+//!
+//! ARCHITECTURE.md has the invariants, and what happens at every bound.
 
 pub mod access;
 pub mod api;

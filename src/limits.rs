@@ -123,12 +123,39 @@ pub const LOCAL_SUBSCRIPTION_MESSAGES: usize = 256;
 pub const BUS_CONFIRM_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often a NATS connection is probed; two unanswered probes end it.
 pub const NATS_PING_INTERVAL: Duration = Duration::from_secs(5);
+/// Role look-ups answered by one query of the store.
+pub const ROLE_BATCH: usize = 512;
+/// Such queries that may be under way at once: one that hangs must not stop them all.
+pub const ROLE_QUERIES: usize = 4;
+/// Roles of live readers that are looked up in one query.
+pub const ROLE_CHECK_BATCH: usize = 4_096;
+/// Role look-ups that may wait for the query before; further callers wait for a place.
+pub const ROLE_QUEUE: usize = 4_096;
 /// Longest pause between attempts to reach NATS again.
 pub const NATS_RECONNECT_MAX: Duration = Duration::from_secs(2);
 /// Time for the first connection to NATS; the server starts degraded after it.
 pub const NATS_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a node reads the heads of its live rooms, by default.
 pub const HEARTBEAT: Duration = Duration::from_secs(2);
+/// Age at which what a room told its readers is forgotten, at the next heartbeat.
+pub const RING_MAX_AGE: Duration = Duration::from_secs(60);
+/// Ops that a room reads at once, to close a hole or to fill up those who join.
+pub const ROOM_READ_OPS: u32 = 2_000;
+/// Bytes of op bodies at which such a read ends.
+pub const ROOM_READ_BYTES: usize = 2 << 20;
+/// Readers that are told by the first broadcaster of a room before the next one helps.
+pub const BROADCAST_ALONE: usize = 128;
+/// Broadcasters of one room, at most: as many as there are cores, up to this.
+pub const BROADCASTERS_MAX: usize = 8;
+/// Readers that a broadcaster tells before it lets other tasks run.
+pub const BROADCAST_STRIDE: usize = 64;
+/// Readers that are told of presence before a broadcaster looks for ops, which go first.
+pub const PRESENCE_STRIDE: usize = 16;
+/// The share of its readers, one in so many, that a broadcaster tells of presence after each round of ops,
+/// however many ops there are.
+pub const PRESENCE_SHARE: usize = 8;
+/// How often a broadcaster without news looks for readers that are gone.
+pub const BROADCAST_PURGE: Duration = Duration::from_secs(5);
 /// Age at which a hole in a room is read from the store.
 pub const HOLE_PATIENCE: Duration = Duration::from_millis(50);
 /// Pause after a failed read of a room before the next attempt.
@@ -139,31 +166,122 @@ pub const MAX_PENDING_OPS: usize = 1_000;
 pub const ROOM_RING_BYTES: usize = 4 << 20;
 /// Size at which a frame is sealed, in bytes.
 pub const MAX_FRAME_BYTES: usize = 256 * 1024;
+/// Size up to which small frames are joined for a reader that catches up, in bytes.
+pub const GATHERED_BYTES: usize = 64 * 1024;
+/// Frames so joined that a room keeps for the next reader at the same place.
+pub const GATHERED_FRAMES: usize = 4;
 /// Joins and controls that may wait for one room.
 pub const ROOM_COMMANDS: usize = 1_024;
 /// How long a room without readers keeps following its drawing.
 pub const ROOM_LINGER: Duration = Duration::from_secs(10);
 
+// --- Presence -----------------------------------------------------------------------------------
+
+/// Largest presence state of one connection, in bytes of compact JSON.
+pub const MAX_PRESENCE_STATE_BYTES: usize = 1_024;
+/// Presence states a user may post over HTTP each second.
+pub const PRESENCE_POSTS_PER_SECOND: u32 = 60;
+/// Presence states of one connection that can be told each second, at most; the last one counts.
+pub const PRESENCE_PER_SECOND: u32 = 60;
+/// How often the readers of a room hear of presence, by the larger of its numbers of present connections
+/// and of readers on the node: up to so many, so often. A diff goes to every reader and may hold everybody,
+/// so the work of a second grows with the square of the room; longer pauses take a part of that back.
+pub const PRESENCE_INTERVALS: [(usize, Duration); 5] = [
+    (100, Duration::from_millis(33)),
+    (500, Duration::from_millis(66)),
+    (2_000, Duration::from_millis(125)),
+    (5_000, Duration::from_millis(250)),
+    (usize::MAX, Duration::from_millis(500)),
+];
+/// Presences that one node keeps for one room; further ones are refused.
+pub const PRESENCE_MAX_LOCAL: usize = 10_000;
+/// How long a connection stays present after its socket has dropped.
+pub const PRESENCE_GRACE: Duration = Duration::from_secs(10);
+/// How long a state that was posted over HTTP lasts.
+pub const PRESENCE_HTTP_TTL: Duration = Duration::from_secs(30);
+/// How often a lane looks for what has expired.
+pub const PRESENCE_TICK: Duration = Duration::from_secs(1);
+/// How often a node with present connections tells the others that it lives.
+pub const PRESENCE_ALIVE: Duration = Duration::from_secs(3);
+/// Silence after which a node and its presences are taken for gone.
+pub const PRESENCE_NODE_TTL: Duration = Duration::from_secs(10);
+/// Shortest time between two questions to one node for all its presences.
+pub const PRESENCE_ASK_EVERY: Duration = Duration::from_secs(1);
+/// Shortest time between two answers of a node with all its presences of one room.
+pub const PRESENCE_FULL_EVERY: Duration = Duration::from_secs(1);
+/// Most bus messages that such an answer may take. `PRESENCE_MAX_LOCAL` presences, all with the longest
+/// user id, name and state, are cut into some 420.
+pub const PRESENCE_MAX_PARTS: u32 = 512;
+/// Departures a room remembers; a reader that lacks older ones needs the whole roster.
+pub const PRESENCE_TOMBSTONES: usize = 8_192;
+/// Diffs to the latest state that a room keeps rendered, for readers that stand at different versions.
+pub const PRESENCE_CACHED_DIFFS: usize = 8;
+/// Present connections up to which every reader is told of all of them, whatever its viewport.
+pub const PRESENCE_VIEWPORT_ABOVE: usize = 200;
+/// Connections outside its viewport that a reader is told of: the nearest.
+pub const PRESENCE_NEAREST: usize = 50;
+/// How long a new lane waits for other nodes before it answers for all of them.
+pub const PRESENCE_SYNC_WAIT: Duration = Duration::from_millis(150);
+/// Longest wait of a request for the roster to be complete; it is answered with what is there then.
+pub const PRESENCE_SYNC_TIMEOUT: Duration = Duration::from_secs(1);
+
 // --- Sockets ------------------------------------------------------------------------------------
 
 /// Drawings one socket may follow.
 pub const MAX_SUBSCRIPTIONS: usize = 64;
-/// Largest frame a client may send, in bytes.
+/// Subscriptions of one socket that may wait for their place, those included that were given up meanwhile.
+pub const MAX_JOINS: usize = 4 * MAX_SUBSCRIPTIONS;
+/// Largest message a client may send, in bytes: the sum of its frames, and inflated.
 pub const MAX_CLIENT_FRAME_BYTES: usize = 64 * 1024;
-/// Messages a client may send each second.
+/// Most frames that one message of a client may come in: empty ones would never end it.
+pub const MAX_CLIENT_FRAGMENTS: u16 = 1_024;
+/// Messages a client may send each second, presence aside.
 pub const CLIENT_MESSAGES_PER_SECOND: u32 = 200;
 /// How often the server pings a socket.
 pub const PING_INTERVAL: Duration = Duration::from_secs(25);
-/// Silence after which a socket is closed.
-pub const SOCKET_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long one frame may take to leave for a reader before the socket is closed as too slow.
-pub const SOCKET_SEND_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time for a client to be heard after a ping: with the interval above, the 60 s of silence after which a
+/// socket is closed.
+pub const PONG_TIMEOUT: Duration = Duration::from_secs(35);
+/// How long a socket may take nothing, while there is something for it, before it is closed as too slow.
+pub const SOCKET_STALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a socket may stay behind after it was told that it lagged, before it is closed as too slow.
+pub const SOCKET_LAG_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a socket that is behind is sent in one turn, in bytes, before other tasks run.
+pub const SOCKET_TURN_BYTES: usize = 1 << 20;
+/// Answers that may wait for a socket that is behind; with as many its client is not read from.
+pub const SOCKET_ANSWERS: usize = 64;
+/// The same in bytes.
+pub const SOCKET_ANSWER_BYTES: usize = 128 * 1024;
+/// Largest roster that `subscribed` bears, in bytes; a larger one follows as the first `presence`, whose
+/// bytes are shared.
+pub const MAX_ROSTER_BYTES: usize = 16 * 1024;
+/// Send buffer of the kernel for one socket, in bytes: what a stalled reader holds there.
+pub const SOCKET_SEND_BUFFER_BYTES: usize = 256 * 1024;
+/// What a client may send each second, presence and control frames included: each frame counts 1, and so
+/// does each KiB.
+pub const CLIENT_FRAMES_PER_SECOND: u32 = 1_000;
+/// Open sockets and event streams of one user on one node, by default.
+pub const CONNECTIONS_PER_USER: u32 = 100;
+/// Handshakes a node takes each second, by default; as many may come at once.
+pub const HANDSHAKES_PER_SECOND: u32 = 10_000;
+/// Size of a message above which it is compressed for those who negotiated it, in bytes.
+pub const DEFLATE_ABOVE_BYTES: usize = 256;
+/// Level of that compression, 1 to 9.
+pub const DEFLATE_LEVEL: u32 = 3;
+/// How often all connections are looked at: pings, expiry, silence, slowness.
+pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// How often an event stream without events bears a comment.
+pub const EVENTS_COMMENT_INTERVAL: Duration = Duration::from_secs(15);
+/// When a browser opens an event stream again that ended.
+pub const EVENTS_RETRY: Duration = Duration::from_secs(1);
+/// How long a connection may take to become a socket once that was agreed on.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a closing socket may take to say goodbye.
 pub const SOCKET_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Buffer for reading from one socket, in bytes.
-pub const SOCKET_READ_BUFFER_BYTES: usize = 4 * 1024;
-/// Window over which the clients of a draining node are asked to come back.
-pub const GOAWAY_WINDOW: Duration = Duration::from_secs(5);
+/// Buffer for reading from sockets, in bytes; each thread has one.
+pub const SOCKET_READ_BUFFER_BYTES: usize = 16 * 1024;
+/// Longest window over which the clients of a stopping node may be asked to leave.
+pub const MAX_DRAIN_WINDOW: Duration = Duration::from_secs(60);
 
 // --- Process ------------------------------------------------------------------------------------
 
@@ -198,7 +316,7 @@ pub const READY_TIMEOUT: Duration = Duration::from_secs(2);
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The part of a graceful stop in which requests under way may end.
 pub const DRAIN_REQUESTS_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest graceful stop; what is still open then is dropped.
+/// Longest graceful stop, besides the window in which sockets leave; what is still open then is dropped.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often the worker looks for ops of deleted drawings.
 pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);

@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Parser;
 use revcast::{
     config::{Cli, Command, ServeArgs, StoreArgs, TokenArgs},
+    gateway::asyncapi_yaml,
     identity::sign_token,
     server::{Server, listen, open_store, openapi_document},
     store::Store,
@@ -29,6 +30,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Serve(args) => serve(&args).await,
         Command::Token(args) => print_line(&token(&args)?),
         Command::Openapi => print_line(&openapi_document().to_pretty_json()?),
+        Command::Asyncapi => print_line(asyncapi_yaml()?.trim_end()),
         Command::Migrate(args) => {
             let store = open(&args).await?;
             store.close().await;

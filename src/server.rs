@@ -22,11 +22,11 @@ use crate::{
     bus::{Bus, Delivery, LocalBus, NatsBus, NatsOptions},
     commit::Committer,
     config::{NodeRole, ServeArgs, StoreArgs},
-    gateway::{self, ConnectionPlace, Gateway},
+    gateway::{self, ConnectionPlace, Connections, Gateway, GatewayParts},
     identity::{Authenticator, IdentityOptions, Jwks},
     limits,
     model::UserId,
-    room::Rooms,
+    room::{RoomParts, Rooms, presence::PresenceRooms},
     store::{PoolOptions, PostgresStore, SqliteStore, Store},
     telemetry::{self, Metrics},
 };
@@ -38,12 +38,21 @@ pub struct Server {
     authenticator: Arc<Authenticator>,
     store: SharedStore,
     bus: SharedBus,
-    /// Everything that must end before the process does.
+    sockets: Arc<Connections>,
+    stops: Stops,
+}
+
+/// What ends, in which order.
+#[derive(Clone, Debug, Default)]
+struct Stops {
+    /// Nothing new is taken in.
+    draining: CancellationToken,
+    /// The writers, once no request can reach them any more.
+    writers: CancellationToken,
+    writer_tasks: TaskTracker,
+    /// The rest, once the sockets have left.
+    all: CancellationToken,
     tasks: TaskTracker,
-    /// Stops what takes in new work: connections, rooms, sockets.
-    shutdown: CancellationToken,
-    /// Stops the writers, once no request can reach them any more.
-    writers_stop: CancellationToken,
 }
 
 struct SharedStore(Arc<dyn Store>);
@@ -111,8 +120,8 @@ impl Server {
     /// When the configuration or a back end does not do.
     pub async fn start(args: &ServeArgs) -> anyhow::Result<Self> {
         args.check()?;
-        let (tasks, shutdown, writers_stop) =
-            (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+        let stops = Stops::default();
+        let (tasks, stop) = (&stops.tasks, &stops.all);
         let metrics = Arc::new(Metrics::new());
         let store = open_store(&args.store).await?;
         let bus: Arc<dyn Bus> = match &args.nats_url {
@@ -123,8 +132,7 @@ impl Server {
             None => Arc::new(LocalBus::new()),
         };
         let meta = store.meta().await.context("reading the database")?;
-        let jwks =
-            args.jwks_url.clone().map(|url| Jwks::follow(url, &tasks, shutdown.clone())).transpose()?;
+        let jwks = args.jwks_url.clone().map(|url| Jwks::follow(url, tasks, stop.clone())).transpose()?;
         let identity = IdentityOptions {
             secret: args.identity.jwt_secret.clone(),
             jwks,
@@ -133,44 +141,60 @@ impl Server {
             dev: args.dev,
         };
         let authenticator = Arc::new(Authenticator::new(identity, meta.server_key));
-        let access = Access::new(store.clone());
-        let committer = Committer::start(&store, &bus, &metrics, args.writers.into(), &tasks, &writers_stop);
-        let rooms = Rooms::start(&store, &bus, &metrics, args.heartbeat, &tasks, &shutdown);
+        let access = Access::start(&store, tasks, stop);
+        let (writers, writer_tasks) = (args.writers.into(), &stops.writer_tasks);
+        let committer = Committer::start(&store, &bus, &metrics, writers, writer_tasks, &stops.writers);
+        let presence = PresenceRooms::start(&bus, tasks, stop);
+        let rooms = Rooms::start(RoomParts {
+            store: store.clone(),
+            bus: bus.clone(),
+            presence: presence.clone(),
+            metrics: metrics.clone(),
+            heartbeat: args.heartbeat,
+            epoch: meta.epoch,
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        });
+        let (per_user, per_second) = (args.connections_per_user, args.handshakes_per_second);
+        let sockets = Connections::new(per_user, per_second, args.drain_window, metrics.clone());
+        let sockets = Arc::new(sockets);
+        tasks.spawn(sockets.clone().look_after(stop.clone()));
         let write_limits = Arc::new(WriteLimits::new(
             args.write_requests_per_second,
             args.write_ops_per_second,
             metrics.clone(),
         ));
-        tasks.spawn(follow_control(bus.clone(), access.clone(), rooms.clone(), shutdown.clone()));
-        tasks.spawn(keep_house(write_limits.clone(), shutdown.clone()));
+        tasks.spawn(follow_control(bus.clone(), access.clone(), rooms.clone(), stop.clone()));
+        tasks.spawn(keep_house(write_limits.clone(), stop.clone()));
         if args.roles.contains(&NodeRole::Worker) {
-            tasks.spawn(purge_deleted(store.clone(), shutdown.clone()));
+            tasks.spawn(purge_deleted(store.clone(), stop.clone()));
         }
         let api = Api::new(api::Parts {
             store: store.clone(),
             bus: bus.clone(),
             committer,
             rooms: rooms.clone(),
+            presence,
             access: access.clone(),
             authenticator: authenticator.clone(),
             limits: write_limits,
             document: openapi_document().to_pretty_json()?.into(),
+            asyncapi: gateway::asyncapi_yaml()?.into(),
             tasks: tasks.clone(),
-            shutdown: shutdown.clone(),
+            draining: stops.draining.clone(),
         });
-        let gateway = Gateway {
+        let gateway = Gateway::new(GatewayParts {
             rooms,
             access,
             authenticator: authenticator.clone(),
-            store: store.clone(),
-            metrics,
+            connections: sockets.clone(),
             heartbeat: args.heartbeat,
             tasks: tasks.clone(),
-            shutdown: shutdown.clone(),
-        };
+            draining: stops.draining.clone(),
+        });
         let router = api::with_layers(routes(&args.roles, api, gateway), &args.cors()?);
         let (store, bus) = (SharedStore(store), SharedBus(bus));
-        Ok(Self { router, authenticator, store, bus, tasks, shutdown, writers_stop })
+        Ok(Self { router, authenticator, store, bus, sockets, stops })
     }
 
     /// A token for `user`, from a server with `--dev`.
@@ -209,8 +233,8 @@ impl Server {
             };
             // Small frames must not wait for each other.
             let _ = stream.set_nodelay(true);
-            let (router, shutdown) = (self.router.clone(), self.shutdown.clone());
-            connections.spawn(serve_connection(stream, ConnectionPlace::new(place), router, shutdown));
+            let (router, draining) = (self.router.clone(), self.stops.draining.clone());
+            connections.spawn(serve_connection(stream, ConnectionPlace::new(place), router, draining));
         }
         drop(listener);
         self.drain(&connections).await;
@@ -219,20 +243,27 @@ impl Server {
 
     async fn drain(self, connections: &TaskTracker) {
         tracing::info!("stopping");
-        self.shutdown.cancel();
+        let Stops { draining, writers, writer_tasks, all, tasks } = &self.stops;
+        draining.cancel();
         connections.close();
-        self.tasks.close();
-        let all = async {
-            // First the requests, which may still commit; then the writers, then the rest.
+        let in_order = async {
+            // First the requests, which may still commit; then the writers.
             if tokio::time::timeout(limits::DRAIN_REQUESTS_TIMEOUT, connections.wait()).await.is_err() {
                 tracing::warn!("some clients do not take their answers; going on without them");
             }
-            self.writers_stop.cancel();
-            self.tasks.wait().await;
+            writers.cancel();
+            writer_tasks.close();
+            writer_tasks.wait().await;
+            self.bus.0.flush().await;
+            // What was committed is told: now the readers may go.
+            self.sockets.drain().await;
+            all.cancel();
+            tasks.close();
+            tasks.wait().await;
             self.bus.0.flush().await;
             self.store.0.close().await;
         };
-        if tokio::time::timeout(limits::DRAIN_TIMEOUT, all).await.is_err() {
+        if tokio::time::timeout(limits::DRAIN_TIMEOUT + self.sockets.window(), in_order).await.is_err() {
             tracing::warn!("stopped before everything had ended");
         } else {
             tracing::info!("stopped");
@@ -259,8 +290,9 @@ async fn serve_connection(
     stream: tokio::net::TcpStream,
     place: ConnectionPlace,
     router: Router,
-    shutdown: CancellationToken,
+    draining: CancellationToken,
 ) {
+    let held = place.clone();
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         // A socket takes the place over; it outlives what hyper knows as the connection.
         request.extensions_mut().insert(place.clone());
@@ -275,25 +307,29 @@ async fn serve_connection(
     tokio::select! {
         // A client that breaks off is its own business.
         outcome = &mut connection => drop(outcome),
-        () = shutdown.cancelled() => {
+        () = held.is_cut() => (),
+        () = draining.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            drop(connection.await);
+            tokio::select! {
+                outcome = connection => drop(outcome),
+                () = held.is_cut() => (),
+            }
         }
     }
 }
 
 /// Brings news of roles to the cache and to the rooms of this node.
-async fn follow_control(bus: Arc<dyn Bus>, access: Access, rooms: Rooms, shutdown: CancellationToken) {
+async fn follow_control(bus: Arc<dyn Bus>, access: Access, rooms: Rooms, stop: CancellationToken) {
     let mut news = bus.subscribe_control().await;
     loop {
         let delivery = tokio::select! {
-            () = shutdown.cancelled() => return,
+            () = stop.cancelled() => return,
             delivery = news.next() => delivery,
         };
         match delivery {
             Some(Delivery::Message(message)) => {
                 access.apply(&message);
-                rooms.apply(message);
+                rooms.apply(&message);
             }
             Some(Delivery::Lagged) => tracing::warn!("news of roles was lost; caches expire within a second"),
             None => return,
@@ -302,7 +338,7 @@ async fn follow_control(bus: Arc<dyn Bus>, access: Access, rooms: Rooms, shutdow
 }
 
 /// Removes the ops of deleted drawings, a little at a time.
-async fn purge_deleted(store: Arc<dyn Store>, shutdown: CancellationToken) {
+async fn purge_deleted(store: Arc<dyn Store>, stop: CancellationToken) {
     loop {
         let removed = store.purge_deleted(limits::PURGE_OPS).await;
         let pause = match removed {
@@ -314,18 +350,18 @@ async fn purge_deleted(store: Arc<dyn Store>, shutdown: CancellationToken) {
             }
         };
         tokio::select! {
-            () = shutdown.cancelled() => return,
+            () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => (),
         }
     }
 }
 
 /// Keeps what grows with use small.
-async fn keep_house(write_limits: Arc<WriteLimits>, shutdown: CancellationToken) {
+async fn keep_house(write_limits: Arc<WriteLimits>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(limits::TIDY_INTERVAL);
     loop {
         tokio::select! {
-            () = shutdown.cancelled() => return,
+            () = stop.cancelled() => return,
             _ = ticks.tick() => {
                 write_limits.tidy();
                 telemetry::tidy_metrics();

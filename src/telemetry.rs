@@ -77,9 +77,16 @@ metrics! {
     histogram commit_seconds = "revcast_commit_seconds", Seconds, "From the queue to the outcome, one request.";
     counter publish_failures = "revcast_publish_failures_total", Count, "Bus messages that were lost on the way out.";
     counter repairs = "revcast_repairs_total", Count, "Reads of the store that gave a room ops the bus had not.";
+    counter room_reads = "revcast_room_reads_total", Count, "Reads of the store by rooms: for their position, to close a hole, to fill up who joins.";
+    counter renewals = "revcast_bus_renewals_total", Count, "Bus subscriptions renewed because they had missed something.";
     gauge rooms = "revcast_rooms", Count, "Drawings followed by this node.";
     gauge connections = "revcast_connections", Count, "Open sockets.";
-    counter frames = "revcast_frames_total", Count, "Frames sent to sockets.";
+    counter handshakes = "revcast_handshakes_total", Count, "Handshakes of sockets.";
+    counter handshakes_refused = "revcast_handshakes_refused_total", Count, "Handshakes refused because too many came at once.";
+    counter users_refused = "revcast_user_connections_refused_total", Count, "Sockets and event streams refused because their user has too many.";
+    gauge behind = "revcast_connections_behind", Count, "Open sockets that take less than they are sent.";
+    counter deliveries = "revcast_deliveries_total", Count, "Writes to sockets, each of one frame or several.";
+    counter delivered_bytes = "revcast_delivered_bytes_total", Bytes, "Bytes written to sockets.";
     counter panics = "revcast_panics_total", Count, "Requests that ended in a panic.";
 }
 

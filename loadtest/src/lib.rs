@@ -5,6 +5,8 @@
 
 pub mod bench;
 pub mod http;
+pub mod pen;
 pub mod proxy;
 pub mod services;
 pub mod socket;
+pub mod swarm;

@@ -71,6 +71,13 @@ struct Owner {
     gid: u32,
 }
 
+/// This program again as a child with pipes, so that a part of the load is a process of its own.
+pub(crate) fn spawn_this(arguments: &[&str]) -> anyhow::Result<Child> {
+    let mut this = command(&std::env::current_exe()?, "KILL", None);
+    this.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    spawn(this)
+}
+
 /// Who Postgres should run as: it refuses to be root.
 fn unprivileged_user() -> anyhow::Result<Option<Owner>> {
     let is_root = run(Command::new("id").arg("-u"))?.trim() == "0";

@@ -1,4 +1,4 @@
-//! `/openapi.json` and `/docs`: the description of the interface, and a page that shows it.
+//! `/openapi.json`, `/asyncapi.yaml` and `/docs`: the description of the interface, and a page that shows it.
 
 use axum::{
     extract::State,
@@ -33,7 +33,7 @@ use crate::error::Error;
         (name = "links", description = "Share links"),
         (name = "ops", description = "The log: commit and read"),
         (name = "identity", description = "Tickets and development tokens"),
-        (name = "live", description = "The socket"),
+        (name = "live", description = "The socket and event streams; `/asyncapi.yaml` describes their messages"),
         (name = "operations", description = "Health and metrics"),
     )
 )]
@@ -54,12 +54,18 @@ impl Modify for Bearer {
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .route("/openapi.json", get(openapi_json))
+        .route("/asyncapi.yaml", get(asyncapi_yaml))
         .route("/docs", get(docs_page))
         .route("/docs/scalar.js", get(docs_script))
 }
 
 async fn openapi_json(State(api): State<Api>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], Bytes::clone(&api.document)).into_response()
+}
+
+async fn asyncapi_yaml(State(api): State<Api>) -> Response {
+    // RFC 9512.
+    ([(header::CONTENT_TYPE, "application/yaml")], Bytes::clone(&api.asyncapi)).into_response()
 }
 
 /// The page takes its script from this server and is kept from asking anybody else.

@@ -50,7 +50,7 @@ async fn healthz() -> Json<Health> {
 async fn readyz(State(api): State<Api>) -> Response {
     let store = matches!(tokio::time::timeout(limits::READY_TIMEOUT, api.store.meta()).await, Ok(Ok(_)));
     let bus = api.bus.is_connected();
-    let (code, status) = match (api.shutdown.is_cancelled(), store, bus) {
+    let (code, status) = match (api.draining.is_cancelled(), store, bus) {
         (true, _, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         (_, false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         (_, _, false) => (StatusCode::OK, "degraded"),

@@ -11,10 +11,11 @@ mod identity;
 mod layers;
 mod links;
 mod members;
-mod op_schema;
+pub(crate) mod op_schema;
 mod ops_commit;
 mod ops_page;
 mod ops_read;
+pub(crate) mod presence;
 pub mod problem;
 mod rate;
 
@@ -32,7 +33,7 @@ use crate::{
     commit::Committer,
     error::{Error, ErrorCode},
     identity::Authenticator,
-    room::Rooms,
+    room::{Rooms, presence::PresenceRooms},
     store::Store,
 };
 
@@ -53,6 +54,8 @@ pub struct Parts {
     pub committer: Committer,
     /// What long-polls wait in.
     pub rooms: Rooms,
+    /// Who is present.
+    pub presence: PresenceRooms,
     /// Roles.
     pub access: Access,
     /// Identities.
@@ -61,10 +64,12 @@ pub struct Parts {
     pub limits: Arc<WriteLimits>,
     /// The OpenAPI document, as JSON.
     pub document: Bytes,
+    /// The AsyncAPI document, as YAML.
+    pub asyncapi: Bytes,
     /// Where changes run that must not end with their request.
     pub tasks: TaskTracker,
-    /// Cancelled when the server stops.
-    pub shutdown: CancellationToken,
+    /// Cancelled when the server takes nothing new.
+    pub draining: CancellationToken,
 }
 
 impl Deref for Api {
@@ -93,8 +98,8 @@ impl Api {
     /// Makes a change of roles known: here at once, even while the bus is cut, elsewhere through it.
     fn tell(&self, message: ControlMessage) {
         self.access.apply(&message);
-        self.bus.publish_control(message.clone());
-        self.rooms.apply(message);
+        self.rooms.apply(&message);
+        self.bus.publish_control(message);
     }
 }
 
@@ -116,7 +121,8 @@ pub fn router() -> OpenApiRouter<Api> {
         .merge(members::router())
         .merge(links::router())
         .merge(identity::router())
-        .merge(ops_commit::router());
+        .merge(ops_commit::router())
+        .merge(presence::router());
     layers::with_timeout(short).merge(ops_read::router())
 }
 

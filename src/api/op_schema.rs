@@ -183,7 +183,7 @@ pub(super) struct CustomOp {
 
 /// An op as every reader gets it: what the client sent, with the envelope of the server.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct OpOutput {
+pub(crate) struct OpOutput {
     /// Its place in the log of the drawing, from 1.
     revision: u64,
     /// The `sub` of the token with which it was sent.

@@ -1,10 +1,9 @@
 //! `GET /v1/drawings/{drawing_id}/ops`: read a range, or wait for what comes.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{extract::State, http::HeaderMap, response::Response};
 use serde::Deserialize;
-use tokio::{sync::Notify, time::Instant};
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -18,7 +17,7 @@ use crate::{
     error::{Error, ErrorCode},
     limits,
     model::{DrawingId, Epoch, Revision, UserId},
-    room::{Item, JoinError, Joined, Next, Position, Reader},
+    room::{Event, JoinError, Joined, News, Position},
     store::ReadRange,
 };
 
@@ -139,37 +138,27 @@ async fn wait_for_ops(
     params: &ReadParams,
     patience: Duration,
 ) -> Result<(), Error> {
-    let deadline = Instant::now() + patience;
-    let wake = Arc::new(Notify::new());
     let position = Position { after: Some(Revision(params.after)), epoch: params.epoch };
-    let mut reader = match api.rooms.join(drawing_id, user, position, &wake).await {
-        Ok(Joined::Live { backlog, reader, .. }) if backlog.is_empty() => reader,
-        // There is something to read, be it an op or a refusal.
-        Ok(_) | Err(JoinError::NoDrawing) => return Ok(()),
-        Err(JoinError::Draining) => return Ok(()),
-        Err(JoinError::Unavailable) => {
-            return Err(Error::new(ErrorCode::StoreUnavailable, "the store does not answer; try again"));
+    let news = async {
+        let mut follower = match api.rooms.follow(drawing_id, user, position).await {
+            Ok(Joined::Live { reader, .. }) => reader,
+            // There is something to read: a refusal.
+            Ok(Joined::Reset { .. }) | Err(JoinError::NoDrawing | JoinError::Draining) => return Ok(()),
+            Err(JoinError::Unavailable) => {
+                return Err(Error::new(ErrorCode::StoreUnavailable, "the store does not answer; try again"));
+            }
+        };
+        // A head says nothing new to whoever waits for ops.
+        while let Event::Item(item) = follower.next().await {
+            if !matches!(item.news, News::Head { .. }) {
+                break;
+            }
         }
+        Ok(())
     };
-    while !has_news(&mut reader, user, Revision(params.after)) {
-        tokio::select! {
-            () = wake.notified() => (),
-            () = tokio::time::sleep_until(deadline) => return Ok(()),
-            () = api.shutdown.cancelled() => return Ok(()),
-        }
-    }
-    Ok(())
-}
-
-/// Whether the room has told something that concerns a reader who has everything up to `after`.
-fn has_news(reader: &mut Reader, user: &UserId, after: Revision) -> bool {
-    loop {
-        match reader.read() {
-            Next::Empty => return false,
-            Next::Item(Item::Ops(frame)) if frame.last > after => return true,
-            Next::Item(Item::Role { user_id, .. }) if user_id == *user => return true,
-            Next::Item(Item::Restarted { .. } | Item::Gone) | Next::Lagged { .. } => return true,
-            Next::Item(_) => (),
-        }
+    tokio::select! {
+        outcome = news => outcome,
+        () = tokio::time::sleep(patience) => Ok(()),
+        () = api.draining.cancelled() => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! How fast one user may write.
+//! How fast one user may write, and post presence.
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -6,6 +6,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 
 use crate::{
     error::{Error, ErrorCode},
+    limits,
     model::UserId,
     telemetry::Metrics,
 };
@@ -14,6 +15,8 @@ use crate::{
 pub struct WriteLimits {
     requests: Option<DefaultKeyedRateLimiter<UserId>>,
     ops: Option<DefaultKeyedRateLimiter<UserId>>,
+    /// Not an operator's choice: clients are told the rate of presence as part of the protocol.
+    presence: Option<DefaultKeyedRateLimiter<UserId>>,
     metrics: Arc<Metrics>,
 }
 
@@ -22,7 +25,12 @@ impl WriteLimits {
     #[must_use]
     pub fn new(requests_per_second: u32, ops_per_second: u32, metrics: Arc<Metrics>) -> Self {
         let limiter = |rate| NonZeroU32::new(rate).map(|rate| RateLimiter::keyed(Quota::per_second(rate)));
-        Self { requests: limiter(requests_per_second), ops: limiter(ops_per_second), metrics }
+        Self {
+            requests: limiter(requests_per_second),
+            ops: limiter(ops_per_second),
+            presence: limiter(limits::PRESENCE_POSTS_PER_SECOND),
+            metrics,
+        }
     }
 
     /// Takes one request from the user's allowance.
@@ -39,6 +47,14 @@ impl WriteLimits {
     /// `rate_limited`.
     pub fn take_ops(&self, user: &UserId, count: usize) -> Result<(), Error> {
         self.take(self.ops.as_ref(), user, u32::try_from(count).unwrap_or(u32::MAX), "ops")
+    }
+
+    /// Takes one state of presence from the user's allowance.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn take_presence(&self, user: &UserId) -> Result<(), Error> {
+        self.take(self.presence.as_ref(), user, 1, "presence states")
     }
 
     fn take(
@@ -64,7 +80,7 @@ impl WriteLimits {
 
     /// Forgets users who have not written for a while.
     pub fn tidy(&self) {
-        for limiter in [&self.requests, &self.ops].into_iter().flatten() {
+        for limiter in [&self.requests, &self.ops, &self.presence].into_iter().flatten() {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }

@@ -2,69 +2,109 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::{Bus, ControlMessage, Delivery, OpsMessage, Subscription};
+use super::{Bus, ControlMessage, Delivery, OpsMessage, PresenceMessage, Subscription};
 use crate::{limits, model::DrawingId};
 
-type Channels = Arc<Mutex<HashMap<DrawingId, broadcast::Sender<OpsMessage>>>>;
-
 /// A bus for one process: bounded channels in memory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct LocalBus {
-    /// One channel for each drawing that somebody follows. The lock is held for a look-up or a
-    /// clean-up, never across an await.
-    ops: Channels,
-    control: broadcast::Sender<ControlMessage>,
+    ops: Topic<OpsMessage>,
+    presence: Topic<PresenceMessage>,
+    control: Control,
 }
 
 impl LocalBus {
     /// A bus without subscribers.
     #[must_use]
     pub fn new() -> Self {
-        Self { ops: Arc::default(), control: broadcast::Sender::new(limits::SUBSCRIPTION_MESSAGES) }
+        Self::default()
     }
 }
 
-impl Default for LocalBus {
+/// The channel of the control messages, which all drawings share.
+#[derive(Clone, Debug)]
+struct Control(broadcast::Sender<ControlMessage>);
+
+impl Default for Control {
     fn default() -> Self {
-        Self::new()
+        Self(broadcast::Sender::new(limits::SUBSCRIPTION_MESSAGES))
+    }
+}
+
+/// One channel for each drawing that somebody follows. The lock is held for a look-up or a clean-up,
+/// never across an await.
+#[derive(Debug)]
+struct Topic<T>(Arc<Mutex<HashMap<DrawingId, broadcast::Sender<T>>>>);
+
+impl<T: Clone + Send + 'static> Topic<T> {
+    fn publish(&self, drawing: DrawingId, message: T) {
+        if let Some(channel) = self.lock().get(&drawing) {
+            // An error means that the last subscriber is just leaving.
+            let _ = channel.send(message);
+        }
+    }
+
+    fn subscribe(&self, drawing: DrawingId) -> Subscription<T> {
+        let new_channel = || broadcast::Sender::new(limits::LOCAL_SUBSCRIPTION_MESSAGES);
+        let receiver = self.lock().entry(drawing).or_insert_with(new_channel).subscribe();
+        into_stream(receiver, Cleanup { topic: self.clone(), drawing })
+    }
+}
+
+impl<T> Topic<T> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<DrawingId, broadcast::Sender<T>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Clone for Topic<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Default for Topic<T> {
+    fn default() -> Self {
+        Self(Arc::default())
     }
 }
 
 #[async_trait]
 impl Bus for LocalBus {
     fn publish_ops(&self, message: OpsMessage) {
-        let channels = self.ops.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(channel) = channels.get(&message.drawing_id) {
-            // An error means that the last subscriber is just leaving.
-            let _ = channel.send(message);
-        }
+        self.ops.publish(message.drawing_id, message);
     }
 
     fn publish_control(&self, message: ControlMessage) {
         // An error means that nobody listens, which is no loss.
-        let _ = self.control.send(message);
+        let _ = self.control.0.send(message);
+    }
+
+    fn publish_presence(&self, drawing: DrawingId, message: PresenceMessage) {
+        self.presence.publish(drawing, message);
     }
 
     async fn subscribe_ops(&self, drawing: DrawingId) -> Subscription<OpsMessage> {
-        let receiver = {
-            let mut channels = self.ops.lock().unwrap_or_else(PoisonError::into_inner);
-            channels
-                .entry(drawing)
-                .or_insert_with(|| broadcast::Sender::new(limits::LOCAL_SUBSCRIPTION_MESSAGES))
-                .subscribe()
-        };
-        into_stream(receiver, Cleanup { channels: self.ops.clone(), drawing })
+        self.ops.subscribe(drawing)
     }
 
     async fn subscribe_control(&self) -> Subscription<ControlMessage> {
-        into_stream(self.control.subscribe(), ())
+        into_stream(self.control.0.subscribe(), ())
+    }
+
+    async fn subscribe_presence(&self, drawing: DrawingId) -> Subscription<PresenceMessage> {
+        self.presence.subscribe(drawing)
+    }
+
+    fn reaches_other_nodes(&self) -> bool {
+        false
     }
 
     fn is_connected(&self) -> bool {
@@ -75,14 +115,14 @@ impl Bus for LocalBus {
 }
 
 /// Forgets the channel of a drawing when its last subscriber leaves.
-struct Cleanup {
-    channels: Channels,
+struct Cleanup<T> {
+    topic: Topic<T>,
     drawing: DrawingId,
 }
 
-impl Drop for Cleanup {
+impl<T> Drop for Cleanup<T> {
     fn drop(&mut self) {
-        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut channels = self.topic.lock();
         if channels.get(&self.drawing).is_some_and(|channel| channel.receiver_count() == 0) {
             channels.remove(&self.drawing);
         }

@@ -1,4 +1,4 @@
-//! The bus: the hint. It carries committed ranges to the rooms of every node, and news of roles.
+//! The bus: the hint. It carries committed ranges to the rooms of every node, news of roles, and presence.
 //!
 //! Owns the messages between nodes and their two carriers. A message may be lost, late, repeated or
 //! out of order; whoever relies on one reads the store when it does not come.
@@ -6,6 +6,7 @@
 mod local;
 mod message;
 mod nats;
+mod presence;
 
 use std::fmt;
 
@@ -14,9 +15,12 @@ use futures_util::stream::BoxStream;
 
 use crate::model::DrawingId;
 
+pub(crate) use presence::{ENVELOPE_BYTES, GONE_BYTES};
+
 pub use local::LocalBus;
 pub use message::{ControlMessage, OpsMessage};
 pub use nats::{NatsBus, NatsOptions};
+pub use presence::{PresenceEntry, PresenceMessage};
 
 /// Carries messages between the nodes of one deployment, the sender's own node included.
 ///
@@ -37,11 +41,20 @@ pub trait Bus: Send + Sync + 'static {
     /// Tells every node that a role or a drawing changed.
     fn publish_control(&self, message: ControlMessage);
 
+    /// Tells the lanes of a drawing who is present.
+    fn publish_presence(&self, drawing: DrawingId, message: PresenceMessage);
+
     /// Follows the commits of one drawing.
     async fn subscribe_ops(&self, drawing: DrawingId) -> Subscription<OpsMessage>;
 
     /// Follows the control messages of all drawings.
     async fn subscribe_control(&self) -> Subscription<ControlMessage>;
+
+    /// Follows the presence of one drawing.
+    async fn subscribe_presence(&self, drawing: DrawingId) -> Subscription<PresenceMessage>;
+
+    /// Whether there may be other nodes at all.
+    fn reaches_other_nodes(&self) -> bool;
 
     /// Whether messages are carried at present.
     fn is_connected(&self) -> bool;

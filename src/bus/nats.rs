@@ -1,4 +1,4 @@
-//! The bus over NATS core subjects: `revcast.<drawing_id>.ops` and `revcast.<drawing_id>.control`.
+//! The bus over NATS core subjects: `revcast.<drawing_id>.ops`, `.presence` and `.control`.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use tokio::{sync::oneshot, task::unconstrained};
 use uuid::Uuid;
 
-use super::{Bus, ControlMessage, Delivery, OpsMessage, Subscription};
+use super::{Bus, ControlMessage, Delivery, OpsMessage, PresenceMessage, Subscription};
 use crate::{limits, model::DrawingId, telemetry::Metrics};
 
 /// Where NATS is, and how to be let in.
@@ -170,6 +170,16 @@ impl Bus for NatsBus {
         }
     }
 
+    fn publish_presence(&self, drawing: DrawingId, message: PresenceMessage) {
+        let bytes = message.encode();
+        // Whoever makes a message cuts it to size. One that is not would only end at the server.
+        if bytes.len() <= limits::MAX_BUS_MESSAGE_BYTES {
+            self.publish(format!("revcast.{drawing}.presence"), bytes);
+        } else {
+            self.metrics.publish_failures.increment(1);
+        }
+    }
+
     async fn subscribe_ops(&self, drawing: DrawingId) -> Subscription<OpsMessage> {
         self.subscribe(format!("revcast.{drawing}.ops"), move |m| OpsMessage::decode(drawing, m.payload))
             .await
@@ -177,6 +187,14 @@ impl Bus for NatsBus {
 
     async fn subscribe_control(&self) -> Subscription<ControlMessage> {
         self.subscribe("revcast.*.control".to_owned(), |m| serde_json::from_slice(&m.payload).ok()).await
+    }
+
+    async fn subscribe_presence(&self, drawing: DrawingId) -> Subscription<PresenceMessage> {
+        self.subscribe(format!("revcast.{drawing}.presence"), |m| PresenceMessage::decode(&m.payload)).await
+    }
+
+    fn reaches_other_nodes(&self) -> bool {
+        true
     }
 
     fn is_connected(&self) -> bool {

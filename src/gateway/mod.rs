@@ -1,41 +1,81 @@
-//! The gateway: each connection is a cursor over the frames of its rooms.
+//! The gateway: each connection is a cursor into the rings of its rooms.
 //!
-//! Owns sockets: the handshake, the messages of the protocol and the life of a connection. It never
-//! writes to the store, and knows of commits only what rooms tell.
+//! Owns sockets and event streams: the handshake, the messages of the protocol, their encodings and their
+//! description, and the life of a connection. It never writes to the store, and knows of commits only what
+//! rooms tell.
 
+mod advertised;
+mod asyncapi;
 mod connection;
+mod connections;
+mod encode;
+mod examples;
+mod extension;
+mod lanes;
+mod presence;
 mod protocol;
+mod reader;
+mod session;
+mod sse;
+mod subscribe;
 mod ws;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use axum::extract::FromRef;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use utoipa_axum::router::OpenApiRouter;
 
-use crate::{access::Access, identity::Authenticator, room::Rooms, store::Store, telemetry::Metrics};
+use crate::{access::Access, identity::Authenticator, room::Rooms};
 
+pub use asyncapi::{asyncapi_document, asyncapi_yaml};
+pub use connections::Connections;
+pub use extension::negotiate;
 pub use protocol::{ClientMessage, CloseCode};
-pub use ws::{ConnectionPlace, router};
+pub use reader::{FrameReader, Incoming, ReadError};
+pub use ws::ConnectionPlace;
 
 /// What connections work with. Cheap to clone.
 #[derive(Clone)]
-pub struct Gateway {
+pub struct Gateway(Arc<GatewayParts>);
+
+/// The parts of a [`Gateway`].
+#[allow(missing_debug_implementations, reason = "made once, and never shown")]
+pub struct GatewayParts {
     /// The rooms of this node.
     pub rooms: Rooms,
     /// Roles.
     pub access: Access,
     /// Identities.
     pub authenticator: Arc<Authenticator>,
-    /// The epoch for `hello`.
-    pub store: Arc<dyn Store>,
-    /// Counters.
-    pub metrics: Arc<Metrics>,
+    /// All sockets.
+    pub connections: Arc<Connections>,
     /// How often readers hear of the head.
     pub heartbeat: Duration,
     /// Where connections run.
     pub tasks: TaskTracker,
-    /// Cancelled when the server stops.
-    pub shutdown: CancellationToken,
+    /// Cancelled when the server takes nothing new.
+    pub draining: CancellationToken,
+}
+
+impl Gateway {
+    /// Shares the parts among connections.
+    #[must_use]
+    pub fn new(parts: GatewayParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for Gateway {
+    type Target = GatewayParts;
+    fn deref(&self) -> &GatewayParts {
+        &self.0
+    }
+}
+
+/// The paths of a node with the role `gateway`.
+pub fn router() -> OpenApiRouter<Gateway> {
+    ws::router().merge(sse::router())
 }
 
 impl FromRef<Gateway> for Arc<Authenticator> {

@@ -1,37 +1,77 @@
 //! The messages of the socket, version 1.
+//!
+//! Owns their names and shapes, from which the AsyncAPI document is made. It never encodes them.
+
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
+use utoipa::{
+    ToSchema,
+    openapi::schema::{Object, ObjectBuilder, Type},
+};
 use uuid::Uuid;
 
+use super::advertised::Limits;
 use crate::{
-    limits,
-    model::{DrawingId, Epoch, Revision, Role},
+    api::{op_schema::OpOutput, presence::PresenceView},
+    error::ErrorCode,
+    model::{ConnectionId, DrawingId, Epoch, Revision, Role},
     room::ResetReason,
 };
 
-/// The subprotocol with JSON in text frames.
+/// The subprotocol with JSON in text frames; also what is spoken without one.
 pub(super) const JSON_SUBPROTOCOL: &str = "revcast.v1.json";
+/// The subprotocol with MessagePack in binary frames.
+pub(super) const MESSAGE_PACK_SUBPROTOCOL: &str = "revcast.v1.msgpack";
+/// The codes of `error`; over HTTP there are more.
+pub(super) const SOCKET_ERRORS: [ErrorCode; 9] = [
+    ErrorCode::InvalidRequest,
+    ErrorCode::WriteOverRest,
+    ErrorCode::NotFound,
+    ErrorCode::NotSubscribed,
+    ErrorCode::TooManySubscriptions,
+    ErrorCode::InvalidField,
+    ErrorCode::Overloaded,
+    ErrorCode::StoreUnavailable,
+    ErrorCode::Draining,
+];
 
 /// What a client may say. Unknown fields are ignored, and so are unknown types.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientMessage {
     /// Follow a drawing, from `after` or from the head on.
     Subscribe {
         /// The drawing.
+        #[schema(value_type = Uuid)]
         drawing_id: DrawingId,
         /// The last revision that the client has.
         #[serde(default)]
+        #[schema(value_type = Option<u64>)]
         after: Option<Revision>,
         /// The epoch of `after`.
         #[serde(default)]
+        #[schema(value_type = Option<Uuid>)]
         epoch: Option<Epoch>,
+        /// Whether to tell who is present.
+        #[serde(default)]
+        presence: bool,
     },
     /// Stop following a drawing.
     Unsubscribe {
         /// The drawing.
+        #[schema(value_type = Uuid)]
         drawing_id: DrawingId,
+    },
+    /// Be present with this state; `null` leaves.
+    Presence {
+        /// The drawing, which the socket follows.
+        #[schema(value_type = Uuid)]
+        drawing_id: DrawingId,
+        /// An object; absent is an error.
+        #[schema(value_type = Option<HashMap<String, Value>>, required)]
+        state: Value,
     },
     /// Go on under a fresh ticket.
     Auth {
@@ -49,80 +89,196 @@ pub enum ClientMessage {
     Unknown,
 }
 
-/// What the server says, ops aside, which rooms seal.
-#[derive(Clone, Debug, Serialize)]
+impl ClientMessage {
+    /// Reads a message; `None` when it is not as documented.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        // serde would read an array as the fields of a message in order.
+        text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
+    }
+
+    /// Whether a message of no known type is an op on the wrong way.
+    #[must_use]
+    pub fn names_an_op(text: &str) -> bool {
+        #[derive(Deserialize)]
+        struct Probe {
+            #[serde(rename = "type")]
+            type_name: Option<String>,
+            op_id: Option<serde::de::IgnoredAny>,
+        }
+        serde_json::from_str::<Probe>(text).is_ok_and(|probe| {
+            probe.op_id.is_some() || matches!(probe.type_name.as_deref(), Some("op" | "ops"))
+        })
+    }
+}
+
+/// What the server says, but for what rooms seal.
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ServerMessage<'a> {
+    /// The first message of a socket.
     Hello {
+        /// The version of the protocol.
         protocol: u32,
-        connection_id: Uuid,
+        /// The name of this socket among those present.
+        #[schema(value_type = Uuid)]
+        connection_id: ConnectionId,
+        /// The history of the database; positions of another one are refused.
+        #[schema(value_type = Uuid)]
         epoch: Epoch,
+        /// How often `head` comes for each drawing that is followed.
         heartbeat_ms: u64,
-        limits: Limits,
+        /// What the server takes.
+        #[schema(value_type = Limits)]
+        limits: &'a Limits,
     },
+    /// The drawing is followed: `ops` go on from `revision` + 1.
     Subscribed {
+        /// The drawing.
+        #[schema(value_type = Uuid)]
         drawing_id: DrawingId,
+        /// The epoch of `revision`.
+        #[schema(value_type = Uuid)]
         epoch: Epoch,
+        /// The position from which the client gets ops.
+        #[schema(value_type = u64)]
         revision: Revision,
+        /// What the user may do.
+        #[schema(value_type = Role)]
         role: Role,
+        /// Who is present, by connection; when the client asked for it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = HashMap<Uuid, PresenceView>, required = false)]
+        presence: Option<&'a RawValue>,
     },
+    /// The head of the log; also the heartbeat of a quiet drawing.
     Head {
+        /// The drawing.
+        #[schema(value_type = Uuid)]
         drawing_id: DrawingId,
+        /// The epoch of `revision`.
+        #[schema(value_type = Uuid)]
         epoch: Epoch,
+        /// The latest revision; the client has all ops up to here.
+        #[schema(value_type = u64)]
         revision: Revision,
     },
+    /// The drawing is followed no more: read over REST what is missing, and subscribe again.
     Reset {
+        /// The drawing.
+        #[schema(value_type = Uuid)]
         drawing_id: DrawingId,
+        /// `lagged`, `too_far_behind`: go on from the own position. The others: from 0.
         reason: ResetReason,
+        /// The epoch of `revision`.
+        #[schema(value_type = Uuid)]
         epoch: Epoch,
+        /// Where the log stands, or where the reader fell behind.
+        #[schema(value_type = u64)]
         revision: Revision,
     },
+    /// The user's role has changed.
     Role {
+        /// The drawing.
+        #[schema(value_type = Uuid)]
         drawing_id: DrawingId,
+        /// The role now; null when there is none any more and delivery has stopped.
+        #[schema(value_type = Option<Role>, required)]
         role: Option<Role>,
     },
+    /// A message was refused; the socket stays open.
     Error {
+        /// What went wrong, to act on.
+        #[schema(schema_with = socket_errors)]
         code: &'a str,
+        /// What happened this time, for a person.
         detail: &'a str,
+        /// The drawing that the message named.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Uuid, required = false)]
         drawing_id: Option<DrawingId>,
     },
+    /// The answer to `ping`.
     Pong {
+        /// As it came.
+        #[schema(value_type = Value)]
         t: &'a Value,
     },
+    /// The node is stopping: connect again after this time.
     Goaway {
+        /// How long to wait.
         reconnect_in_ms: u64,
     },
 }
 
-/// The limits, as `hello` advertises them.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Limits {
-    body_bytes: usize,
-    ops_per_request: usize,
-    op_bytes: usize,
-    points_per_op: usize,
-    drawings_per_socket: usize,
-    client_frame_bytes: usize,
-    client_messages_per_second: u32,
-    page_ops: u32,
-    page_bytes: usize,
-    resume_limit: u64,
+/// What rooms seal as JSON text, once for all readers; here it is only described.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[allow(dead_code, reason = "describes bytes that are put together elsewhere")]
+pub(super) enum SealedMessage {
+    /// Committed ops, in order and without a hole.
+    Ops {
+        /// The drawing.
+        #[schema(value_type = Uuid)]
+        drawing_id: DrawingId,
+        /// That of the last op; each bears its own.
+        #[schema(value_type = u64)]
+        revision: Revision,
+        /// The ops, one or more.
+        #[schema(min_items = 1)]
+        ops: Vec<OpOutput>,
+    },
+    /// Who is present with another state than before, and who has left.
+    Presence {
+        /// The drawing.
+        #[schema(value_type = Uuid)]
+        drawing_id: DrawingId,
+        /// How many connections are present, on all nodes.
+        count: usize,
+        /// Some of them, by connection: those that are new, or show something else.
+        set: HashMap<Uuid, PresenceView>,
+        /// Those that have left.
+        gone: Vec<Uuid>,
+    },
 }
 
-impl Limits {
-    pub(super) const ADVERTISED: Self = Self {
-        body_bytes: limits::MAX_BODY_BYTES,
-        ops_per_request: limits::MAX_OPS_PER_REQUEST,
-        op_bytes: limits::MAX_OP_BYTES,
-        points_per_op: limits::MAX_POINTS_PER_OP,
-        drawings_per_socket: limits::MAX_SUBSCRIPTIONS,
-        client_frame_bytes: limits::MAX_CLIENT_FRAME_BYTES,
-        client_messages_per_second: limits::CLIENT_MESSAGES_PER_SECOND,
-        page_ops: limits::MAX_PAGE_OPS,
-        page_bytes: limits::MAX_PAGE_BYTES,
-        resume_limit: limits::RESUME_LIMIT,
-    };
+fn socket_errors() -> Object {
+    let codes = SOCKET_ERRORS.map(ErrorCode::as_str);
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(codes))
+        .description(Some("What went wrong, to act on"))
+        .build()
+}
+
+impl<'a> ServerMessage<'a> {
+    pub(super) fn error(code: ErrorCode, detail: &'a str, drawing_id: Option<DrawingId>) -> Self {
+        Self::Error { code: code.as_str(), detail, drawing_id }
+    }
+
+    /// The `type`, which is also the name of the event in a stream.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Hello { .. } => "hello",
+            Self::Subscribed { .. } => "subscribed",
+            Self::Head { .. } => "head",
+            Self::Reset { .. } => "reset",
+            Self::Role { .. } => "role",
+            Self::Error { .. } => "error",
+            Self::Pong { .. } => "pong",
+            Self::Goaway { .. } => "goaway",
+        }
+    }
+
+    /// Where a reader stands that has this message and all before it.
+    pub(super) fn position(&self) -> Option<(Epoch, Revision)> {
+        match self {
+            Self::Subscribed { epoch, revision, .. }
+            | Self::Head { epoch, revision, .. }
+            | Self::Reset { epoch, revision, .. } => Some((*epoch, *revision)),
+            _ => None,
+        }
+    }
 }
 
 /// Why the server closes a socket; the hundreds tell the client what to do about it.
@@ -152,6 +308,20 @@ pub enum CloseCode {
 }
 
 impl CloseCode {
+    /// Every code, in order.
+    pub const ALL: [Self; 10] = [
+        Self::Normal,
+        Self::GoingAway,
+        Self::TooSlow,
+        Self::NoPong,
+        Self::Overloaded,
+        Self::IdentityExpired,
+        Self::BadTicket,
+        Self::ProtocolViolation,
+        Self::MessageTooLarge,
+        Self::Rate,
+    ];
+
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Normal => "",

@@ -1,20 +1,36 @@
-//! `GET /v1/ws`: the handshake.
+//! `GET /v1/ws`: the handshake (RFC 6455 §4.2), by hand, because what follows writes to the bare socket.
 
-use axum::{
-    extract::{FromRequestParts, Request, State, WebSocketUpgrade, ws::WebSocket},
-    response::Response,
-};
 use std::sync::Arc;
 
+use axum::{
+    body::Body,
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use tokio::sync::OwnedSemaphorePermit;
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use tungstenite::handshake::derive_accept_key;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
 
 use super::{
     Gateway,
-    connection::{Connection, close},
-    protocol::{CloseCode, JSON_SUBPROTOCOL},
+    connection::Connection,
+    encode::{self, Encoding},
+    extension,
+    protocol::{CloseCode, JSON_SUBPROTOCOL, MESSAGE_PACK_SUBPROTOCOL},
+    session::Session,
 };
 use crate::{
     api::{
@@ -24,84 +40,234 @@ use crate::{
     error::{Error, ErrorCode},
     identity::Identity,
     limits,
+    model::ConnectionId,
+    telemetry,
 };
+
+/// The one version of the protocol (RFC 6455 §4.1).
+const VERSION: &str = "13";
 
 /// A connection's place among those that the node serves at once; it is free again when the last clone
 /// goes.
 #[derive(Clone, Debug)]
 pub struct ConnectionPlace {
     _permit: Arc<OwnedSemaphorePermit>,
+    /// Cuts the connection, whatever it does.
+    cut: CancellationToken,
 }
 
 impl ConnectionPlace {
     /// Holds a permit.
     #[must_use]
     pub fn new(permit: OwnedSemaphorePermit) -> Self {
-        Self { _permit: Arc::new(permit) }
+        Self { _permit: Arc::new(permit), cut: CancellationToken::new() }
+    }
+
+    /// Ends the connection at once, with whatever is under way.
+    pub(super) fn cut(&self) {
+        self.cut.cancel();
+    }
+
+    /// Completes when the connection is to end.
+    pub async fn is_cut(&self) {
+        self.cut.cancelled().await;
     }
 }
 
 /// The socket.
-pub fn router() -> OpenApiRouter<Gateway> {
+pub(super) fn router() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new().routes(routes!(open_socket))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct SocketParams {
+pub(super) struct TicketParams {
     /// From `POST /v1/tickets`; a bearer header does as well.
     #[serde(default)]
-    ticket: Option<String>,
+    pub(super) ticket: Option<String>,
 }
 
 /// Open the socket.
 ///
-/// Subprotocol `revcast.v1.json`. A ticket that does not do is answered with close code 4101, since
-/// a browser cannot see the status of a failed handshake.
+/// Subprotocol `revcast.v1.json` (also without one) or `revcast.v1.msgpack`; `permessage-deflate` when
+/// offered. A ticket that does not do is answered with close code 4101, since a browser cannot see the
+/// status of a failed handshake; a user with too many sockets with 4003.
 #[utoipa::path(
-    get, path = "/v1/ws", tag = "live", params(SocketParams),
+    get, path = "/v1/ws", tag = "live", params(TicketParams),
     responses(
         (status = 101, description = "The socket is open; `hello` comes first"),
         (status = 400, body = Problem, content_type = "application/problem+json", description = "Not a WebSocket handshake"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "Neither a ticket nor a bearer token"),
+        (status = 426, body = Problem, content_type = "application/problem+json", description = "Not version 13 of the protocol"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "Too many handshakes at once, or the server is stopping; with `Retry-After`"),
     )
 )]
 async fn open_socket(State(gateway): State<Gateway>, request: Request) -> Result<Response, Error> {
-    let (mut parts, _) = request.into_parts();
-    if gateway.shutdown.is_cancelled() {
+    if gateway.draining.is_cancelled() {
         return Err(Error::new(ErrorCode::Draining, "the server is stopping; connect again"));
     }
-    let Params(params) = Params::<SocketParams>::from_request_parts(&mut parts, &gateway).await?;
+    let (mut parts, _) = request.into_parts();
+    let Params(params) = Params::<TicketParams>::from_request_parts(&mut parts, &gateway).await?;
     let identity = match params.ticket {
         Some(ticket) => gateway.authenticator.verify_ticket(&ticket).ok(),
         None => Some(Caller::from_request_parts(&mut parts, &gateway).await?.0),
     };
-    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &gateway).await.map_err(|rejection| {
-        Error::new(
-            ErrorCode::InvalidRequest,
-            format!("this is no WebSocket handshake: {}", rejection.body_text()),
-        )
-    })?;
+    let handshake = match Handshake::read(&parts.method, &parts.headers) {
+        Ok(handshake) => handshake,
+        Err(error) => return Ok(error.into_response()),
+    };
+    if !gateway.connections.take_handshake() {
+        return Err(Error::new(ErrorCode::Overloaded, "too many sockets are opened at once; try again"));
+    }
+    let no_upgrade = || Error::new(ErrorCode::InvalidRequest, "this connection cannot be upgraded");
+    let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or_else(no_upgrade)?;
     let place = parts.extensions.get::<ConnectionPlace>().cloned();
+    let response = handshake.response();
     let tasks = gateway.tasks.clone();
-    let response = upgrade
-        .protocols([JSON_SUBPROTOCOL])
-        .read_buffer_size(limits::SOCKET_READ_BUFFER_BYTES)
-        // A message leaves as soon as it is written; nothing gathers in a buffer.
-        .write_buffer_size(0)
-        .max_message_size(limits::MAX_CLIENT_FRAME_BYTES)
-        .max_frame_size(limits::MAX_CLIENT_FRAME_BYTES)
-        .on_upgrade(move |socket| async move {
-            // The connection outlives the request; the tracker lets the server wait for it.
-            let _ = tasks.spawn(serve(gateway, socket, identity)).await;
-            drop(place);
-        });
+    tasks.spawn(async move {
+        let opened = timeout(limits::HANDSHAKE_TIMEOUT, upgrade).await;
+        if let Ok(Ok(upgraded)) = opened {
+            begin(&gateway, upgraded, identity, &handshake, place).await;
+        }
+    });
     Ok(response)
 }
 
-async fn serve(gateway: Gateway, socket: WebSocket, identity: Option<Identity>) {
-    match identity {
-        Some(identity) => Connection::run(gateway, socket, identity).await,
-        None => close(socket, CloseCode::BadTicket).await,
+/// What was agreed on.
+struct Handshake {
+    accept: String,
+    /// The subprotocol, when the client named one of ours.
+    subprotocol: Option<&'static str>,
+    /// The answer to the offer of compression, when it was accepted.
+    extension: Option<HeaderValue>,
+}
+
+impl Handshake {
+    /// Checks the request of a client.
+    fn read(method: &Method, headers: &HeaderMap) -> Result<Self, Refused> {
+        let has =
+            |name: HeaderName, token: &str| tokens(headers, &name).any(|t| t.eq_ignore_ascii_case(token));
+        let has_body = headers.contains_key(header::TRANSFER_ENCODING)
+            || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+        if has_body
+            || method != Method::GET
+            || !has(header::UPGRADE, "websocket")
+            || !has(header::CONNECTION, "upgrade")
+        {
+            return Err(Refused::NoHandshake);
+        }
+        if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != VERSION) {
+            return Err(Refused::Version);
+        }
+        // 16 bytes in base64 (§4.1).
+        let key = headers.get(header::SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes).unwrap_or_default();
+        if key.len() != 24 || !key.ends_with(b"==") {
+            return Err(Refused::NoHandshake);
+        }
+        let ours = [JSON_SUBPROTOCOL, MESSAGE_PACK_SUBPROTOCOL];
+        let subprotocol = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL)
+            .find_map(|named| ours.into_iter().find(|subprotocol| *subprotocol == named));
+        let extension = extension::negotiate(headers);
+        Ok(Self { accept: derive_accept_key(key), subprotocol, extension })
     }
+
+    fn encoding(&self) -> Encoding {
+        let is_message_pack = self.subprotocol == Some(MESSAGE_PACK_SUBPROTOCOL);
+        Encoding::of_socket(is_message_pack, self.extension.is_some())
+    }
+
+    fn response(&self) -> Response {
+        let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        if let Ok(accept) = HeaderValue::from_str(&self.accept) {
+            headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        if let Some(subprotocol) = self.subprotocol {
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(subprotocol));
+        }
+        if let Some(extension) = &self.extension {
+            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, extension.clone());
+        }
+        *response.body_mut() = Body::empty();
+        response
+    }
+}
+
+/// Why a request opens no socket.
+enum Refused {
+    NoHandshake,
+    Version,
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NoHandshake => {
+                Error::new(ErrorCode::InvalidRequest, "this is no WebSocket handshake (RFC 6455, 4.1)")
+                    .into_response()
+            }
+            Self::Version => {
+                let detail = "only version 13 of the WebSocket protocol is spoken here";
+                let mut response = Error::new(ErrorCode::UpgradeRequired, detail).into_response();
+                let headers = response.headers_mut();
+                headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION));
+                headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+                response
+            }
+        }
+    }
+}
+
+/// The members of a header that is a list.
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+/// Makes a connection of what was upgraded. Its task is a new one: thousands of idle ones must not keep what
+/// only the handshake needed.
+async fn begin(
+    gateway: &Gateway,
+    upgraded: Upgraded,
+    identity: Option<Identity>,
+    handshake: &Handshake,
+    place: Option<ConnectionPlace>,
+) {
+    // Every listener is a TCP listener.
+    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
+    let (stream, early) = (parts.io.into_inner(), parts.read_buf);
+    let Some(identity) = identity else { return turn_away(stream, CloseCode::BadTicket).await };
+    let Some(counted) = gateway.connections.count(&identity.user_id) else {
+        return turn_away(stream, CloseCode::Overloaded).await;
+    };
+    // What a reader that stands still may hold in the kernel; a system that refuses has a bound of its own.
+    let _ = SockRef::from(&stream).set_send_buffer_size(limits::SOCKET_SEND_BUFFER_BYTES);
+    let id = ConnectionId(Uuid::now_v7());
+    let connection = Arc::new(Connection::new(id, stream, handshake.encoding(), identity));
+    let mut session = Session::new(gateway.clone(), connection, handshake.extension.is_some());
+    session.begin(&early);
+    let listed = session.list();
+    if gateway.draining.is_cancelled() {
+        // It was listed too late to be asked to leave, perhaps.
+        session.close(CloseCode::GoingAway);
+    }
+    gateway.tasks.spawn(async move {
+        let _held = (listed, counted, place);
+        session.run().await;
+    });
+}
+
+/// Tells a client why it has no socket: a browser sees only the code with which one closes.
+async fn turn_away(mut stream: TcpStream, code: CloseCode) {
+    telemetry::count_close(code as u16);
+    let goodbye = async {
+        stream.write_all(&encode::close(code)).await?;
+        stream.shutdown().await?;
+        let mut waste = Vec::new();
+        stream.take(limits::MAX_CLIENT_FRAME_BYTES as u64).read_to_end(&mut waste).await
+    };
+    // A client that does not listen is not waited for.
+    let _ = timeout(limits::SOCKET_CLOSE_TIMEOUT, goodbye).await;
 }

@@ -198,6 +198,9 @@ impl Authenticator {
     /// # Errors
     /// `unauthenticated`.
     pub fn verify_ticket(&self, ticket: &str) -> Result<Identity, Error> {
+        if ticket.len() > limits::MAX_TOKEN_BYTES {
+            return Err(unauthenticated("the ticket is too long"));
+        }
         let mut claims = decode(ticket, &self.tickets.decoding, &local_rules())?;
         claims.exp = claims.identity_exp.unwrap_or(claims.exp);
         into_identity(claims)

@@ -68,6 +68,8 @@ uuid_id! {
     DrawingId;
     /// One op: made by the client, its idempotency key.
     OpId;
+    /// One connection to a drawing: a socket, or a client that posts its presence.
+    ConnectionId;
     /// One history of the database; a position is a pair of epoch and revision.
     Epoch;
 }

@@ -1,12 +1,19 @@
-//! A frame: some ops of one drawing, encoded once for all its readers.
+//! A frame: some ops of one drawing, sealed as the JSON of one message.
+//!
+//! Its bytes on the wire are those of its item, once for each encoding.
 
 use bytes::Bytes;
 
-use crate::model::{CommittedOp, DrawingId, Revision};
+use crate::{
+    limits,
+    model::{CommittedOp, DrawingId, Epoch, Revision},
+};
 
 /// Contiguous ops, sealed. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Frame {
+    /// The log that they are of.
+    pub epoch: Epoch,
     /// Revision of the first op.
     pub first: Revision,
     /// Revision of the last op.
@@ -23,7 +30,7 @@ const TAIL: &[u8] = b"]}";
 impl Frame {
     /// Seals contiguous `ops`; `None` when there are none.
     #[must_use]
-    pub fn seal(drawing: DrawingId, ops: &[CommittedOp]) -> Option<Self> {
+    pub fn seal(drawing: DrawingId, epoch: Epoch, ops: &[CommittedOp]) -> Option<Self> {
         let (first, last) = (ops.first()?.revision, ops.last()?.revision);
         let size: usize = ops.iter().map(|op| op.json.len() + 1).sum();
         let mut json = Vec::with_capacity(size + 128);
@@ -40,7 +47,7 @@ impl Frame {
             json.extend_from_slice(&op.json);
         }
         json.extend_from_slice(TAIL);
-        Some(Self { first, last, json: json.into(), starts: starts.into() })
+        Some(Self { epoch, first, last, json: json.into(), starts: starts.into() })
     }
 
     /// The ops after `after`, sharing the bytes of the frame.
@@ -55,6 +62,21 @@ impl Frame {
     }
 }
 
+/// Seals ops into frames of about `MAX_FRAME_BYTES`.
+pub(super) fn seal_all(drawing: DrawingId, epoch: Epoch, ops: &[CommittedOp]) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (nth, op) in ops.iter().enumerate() {
+        bytes += op.json.len();
+        if bytes >= limits::MAX_FRAME_BYTES {
+            frames.extend(Frame::seal(drawing, epoch, &ops[start..=nth]));
+            (start, bytes) = (nth + 1, 0);
+        }
+    }
+    frames.extend(Frame::seal(drawing, epoch, &ops[start..]));
+    frames
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,7 +87,7 @@ mod tests {
         let ops: Vec<_> = (3..6)
             .map(|n| CommittedOp { revision: Revision(n), json: format!(r#"{{"revision":{n}}}"#).into() })
             .collect();
-        let frame = Frame::seal(drawing, &ops).unwrap();
+        let frame = Frame::seal(drawing, Epoch(uuid::Uuid::nil()), &ops).unwrap();
         let expected = format!(
             r#"{{"type":"ops","drawing_id":"{drawing}","revision":5,"ops":[{{"revision":3}},{{"revision":4}},{{"revision":5}}]}}"#
         );
@@ -73,6 +95,6 @@ mod tests {
         for (after, from) in [(0, 0), (2, 0), (3, 1), (4, 2), (5, 3), (9, 3)] {
             assert_eq!(frame.ops_after(Revision(after)).collect::<Vec<_>>(), ops[from..], "after {after}");
         }
-        assert!(Frame::seal(drawing, &[]).is_none());
+        assert!(Frame::seal(drawing, Epoch(uuid::Uuid::nil()), &[]).is_none());
     }
 }

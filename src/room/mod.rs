@@ -1,15 +1,24 @@
 //! Rooms: one for each drawing that somebody on this node follows.
 //!
 //! A room takes commits from the bus in any order, repairs holes from the store, and tells its
-//! readers each op once and in order, or that they must start anew. It knows no sockets.
+//! readers each op once and in order, or that they must start anew. It knows no sockets: a reader is
+//! a cursor into the room's ring, and an [`Outlet`] that is offered what is new.
 
+mod attach;
 mod audience;
+mod broadcast;
+mod follower;
 mod frame;
+mod item;
 mod order;
+pub mod presence;
 mod registry;
 mod ring;
 mod task;
 
+pub use broadcast::Outlet;
+pub use follower::{Event, Follower};
 pub use frame::Frame;
-pub use registry::{JoinError, Joined, Position, Rooms};
-pub use ring::{Item, Next, Reader, ResetReason};
+pub use item::{ENCODING_SLOTS, Encodings, Item, News, ResetReason};
+pub use registry::{JoinError, Joined, Position, RoomParts, Rooms};
+pub use ring::{Batch, Next, Reader};

@@ -13,9 +13,11 @@ use crate::{
 /// Takes commits in any order, with repeats and holes; gives out `n + 1` only.
 #[derive(Debug)]
 pub(super) struct Order {
-    /// Everything up to here was given out.
+    /// Everything up to here is in order.
     delivered: Revision,
-    /// Ops beyond a hole, at most `MAX_PENDING_OPS`.
+    /// What is in order and was not given out yet.
+    ready: Vec<CommittedOp>,
+    /// Ops beyond a hole, at most `MAX_PENDING_OPS`: the nearest.
     pending: BTreeMap<Revision, CommittedOp>,
     /// The highest revision that is known to be committed.
     known_head: Revision,
@@ -23,7 +25,7 @@ pub(super) struct Order {
 
 impl Order {
     pub(super) fn starting_after(revision: Revision) -> Self {
-        Self { delivered: revision, pending: BTreeMap::new(), known_head: revision }
+        Self { delivered: revision, ready: Vec::new(), pending: BTreeMap::new(), known_head: revision }
     }
 
     pub(super) fn delivered(&self) -> Revision {
@@ -50,21 +52,28 @@ impl Order {
     /// Takes an op in; one that was delivered, or waits already, changes nothing.
     pub(super) fn accept(&mut self, op: CommittedOp) {
         self.learn_head(op.revision);
-        let is_next = op.revision == self.delivered.next();
-        // Behind a long hole nothing more is kept: the store will give it all.
-        if op.revision > self.delivered && (is_next || self.pending.len() < limits::MAX_PENDING_OPS) {
+        if op.revision == self.delivered.next() {
+            self.advance(op);
+            while let Some(op) = self.pending.remove(&self.delivered.next()) {
+                self.advance(op);
+            }
+        } else if op.revision > self.delivered {
             self.pending.entry(op.revision).or_insert(op);
+            if self.pending.len() > limits::MAX_PENDING_OPS {
+                // Behind a long hole no more is kept: the store will give it all.
+                self.pending.pop_last();
+            }
         }
+    }
+
+    fn advance(&mut self, op: CommittedOp) {
+        self.delivered = op.revision;
+        self.ready.push(op);
     }
 
     /// Gives out what is next, in order.
     pub(super) fn take_ready(&mut self) -> Vec<CommittedOp> {
-        let mut ready = Vec::new();
-        while let Some(op) = self.pending.remove(&self.delivered.next()) {
-            self.delivered = op.revision;
-            ready.push(op);
-        }
-        ready
+        std::mem::take(&mut self.ready)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which rooms this node has; joining them, and their heartbeat.
+//! Which rooms this node has; joining them, their heartbeat, and the look at their readers' roles.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -6,19 +6,23 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Frame, Reader, ResetReason,
+    ResetReason,
+    attach::{Attached, Waiting},
     audience::Audience,
-    task::{Attached, Command, Room},
+    broadcast::{Broadcast, Member, Outlet},
+    presence::{Presence, PresenceRooms},
+    ring::{Reader, Ring},
+    task::{Command, Room},
 };
 use crate::{
     bus::{Bus, ControlMessage},
     limits,
-    model::{CommittedOp, DrawingId, Epoch, Revision, UserId},
-    store::{ReadRange, Store, StoreError},
+    model::{DrawingId, Epoch, Revision, UserId},
+    store::{Store, StoreError},
     telemetry::Metrics,
 };
 
@@ -31,20 +35,47 @@ pub struct Rooms {
 pub(super) struct Inner {
     pub(super) store: Arc<dyn Store>,
     pub(super) bus: Arc<dyn Bus>,
+    pub(super) presence: PresenceRooms,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) heartbeat: Duration,
+    /// The epoch as of the last heartbeat.
+    epoch: watch::Sender<Epoch>,
     tasks: TaskTracker,
-    pub(super) shutdown: CancellationToken,
+    pub(super) stop: CancellationToken,
     /// The rooms of this node. Held for map operations only.
     rooms: Mutex<HashMap<DrawingId, Entry>>,
 }
 
+/// What rooms are made with.
+#[allow(missing_debug_implementations, reason = "made once, and never shown")]
+pub struct RoomParts {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// The hint.
+    pub bus: Arc<dyn Bus>,
+    /// Who is present.
+    pub presence: PresenceRooms,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// How often the heads are read.
+    pub heartbeat: Duration,
+    /// The epoch when the server started.
+    pub epoch: Epoch,
+    /// Where rooms run.
+    pub tasks: TaskTracker,
+    /// Ends all rooms.
+    pub stop: CancellationToken,
+}
+
 /// One room, as the registry knows it.
 #[derive(Clone)]
-struct Entry {
+pub(super) struct Entry {
     /// The way into its task.
     commands: mpsc::Sender<Command>,
+    pub(super) ring: Arc<Ring>,
+    pub(super) broadcast: Arc<Broadcast>,
     /// Who reads there.
-    audience: Arc<Audience>,
+    pub(super) audience: Arc<Audience>,
 }
 
 /// Where a reader stands.
@@ -58,17 +89,15 @@ pub struct Position {
 
 /// What became of a wish to join.
 #[derive(Debug)]
-pub enum Joined {
+pub enum Joined<R = Reader> {
     /// The reader follows the drawing.
     Live {
         /// The epoch of the log.
         epoch: Epoch,
         /// The reader has everything up to here.
         revision: Revision,
-        /// What it lacks between there and its place in the room, in order.
-        backlog: Vec<Frame>,
         /// Its place in the room.
-        reader: Reader,
+        reader: R,
     },
     /// The reader must go to REST first.
     Reset {
@@ -79,16 +108,6 @@ pub enum Joined {
         /// The head of the log.
         revision: Revision,
     },
-}
-
-/// What a reader lacks when it joins.
-enum Backlog {
-    /// This, in order.
-    Frames(Vec<Frame>),
-    /// More than a room remembers for anybody.
-    TooLarge,
-    /// The log was replaced while it was read; it stands there now.
-    OtherEpoch(Epoch, Revision),
 }
 
 /// Why a room could not be joined.
@@ -105,32 +124,36 @@ pub enum JoinError {
     Draining,
 }
 
+impl<R> Joined<R> {
+    pub(super) fn map<S>(self, into: impl FnOnce(R) -> S) -> Joined<S> {
+        match self {
+            Self::Live { epoch, revision, reader } => Joined::Live { epoch, revision, reader: into(reader) },
+            Self::Reset { reason, epoch, revision } => Joined::Reset { reason, epoch, revision },
+        }
+    }
+}
+
 impl Rooms {
     /// A node without rooms; starts the heartbeat.
     #[must_use]
-    pub fn start(
-        store: &Arc<dyn Store>,
-        bus: &Arc<dyn Bus>,
-        metrics: &Arc<Metrics>,
-        heartbeat: Duration,
-        tasks: &TaskTracker,
-        shutdown: &CancellationToken,
-    ) -> Self {
-        let inner = Arc::new(Inner {
-            store: store.clone(),
-            bus: bus.clone(),
-            metrics: metrics.clone(),
-            tasks: tasks.clone(),
-            shutdown: shutdown.clone(),
-            rooms: Mutex::default(),
-        });
-        tasks.spawn(beat(inner.clone(), heartbeat));
-        tasks.spawn(watch_roles(inner.clone()));
+    pub fn start(parts: RoomParts) -> Self {
+        let RoomParts { store, bus, presence, metrics, heartbeat, epoch, tasks, stop } = parts;
+        let (epoch, rooms) = (watch::Sender::new(epoch), Mutex::default());
+        let inner = Arc::new(Inner { store, bus, presence, metrics, heartbeat, epoch, tasks, stop, rooms });
+        inner.tasks.spawn(beat(inner.clone()));
+        inner.tasks.spawn(watch_roles(inner.clone()));
         Self { inner }
     }
 
-    /// Joins the room of a drawing, which is made if this node has none. `wake` fires whenever the
-    /// reader has something to read. The role of `user` is looked after while it reads.
+    /// The epoch as of the last heartbeat.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        *self.inner.epoch.borrow()
+    }
+
+    /// Joins the room of a drawing, which is made if this node has none. What the room tells goes to
+    /// `outlet`, for its reader number `number`; the role of `user` is looked after meanwhile. Whoever
+    /// joined reads once by themselves: the outlet may have been offered something before.
     ///
     /// # Errors
     /// See [`JoinError`].
@@ -139,32 +162,27 @@ impl Rooms {
         drawing: DrawingId,
         user: &UserId,
         position: Position,
-        wake: &Arc<Notify>,
+        outlet: Arc<dyn Outlet>,
+        number: u64,
     ) -> Result<Joined, JoinError> {
+        let member = Member { outlet, reader: number };
         loop {
-            if self.inner.shutdown.is_cancelled() {
+            if self.inner.stop.is_cancelled() {
                 return Err(JoinError::Draining);
             }
             let (reply, answer) = oneshot::channel();
-            let command = Command::Attach { position, wake: wake.clone(), reply };
-            let Entry { commands, audience } = self.inner.room(drawing);
-            if commands.send(command).await.is_err() {
+            let command = Command::Attach(Waiting::new(position, reply));
+            let entry = self.inner.room(drawing);
+            if entry.commands.send(command).await.is_err() {
                 // The room was just closing; the next one is new.
-                self.inner.forget(drawing, &commands);
+                self.inner.forget(drawing, &entry.commands);
                 continue;
             }
             match answer.await {
-                Ok(Ok(Attached::Live { epoch, revision, until, mut reader })) => {
-                    reader.take_seat(audience.join(user));
-                    return Ok(match self.inner.backlog(&reader, drawing, epoch, revision, until).await? {
-                        Backlog::Frames(backlog) => Joined::Live { epoch, revision, backlog, reader },
-                        Backlog::TooLarge => {
-                            Joined::Reset { reason: ResetReason::TooFarBehind, epoch, revision: until }
-                        }
-                        Backlog::OtherEpoch(epoch, head) => {
-                            Joined::Reset { reason: ResetReason::EpochChanged, epoch, revision: head }
-                        }
-                    });
+                Ok(Ok(Attached::Live { epoch, revision, mut reader })) => {
+                    reader.take_seat(entry.audience.join(user, member.clone()));
+                    entry.broadcast.join(member);
+                    return Ok(Joined::Live { epoch, revision, reader });
                 }
                 Ok(Ok(Attached::Reset { reason, epoch, revision })) => {
                     return Ok(Joined::Reset { reason, epoch, revision });
@@ -175,13 +193,29 @@ impl Rooms {
         }
     }
 
-    /// Passes a control message to the room it is about, if this node has it.
-    pub fn apply(&self, message: ControlMessage) {
+    /// The presence of a drawing, and from now on its flushes reach the readers of the room.
+    #[must_use]
+    pub fn presence(&self, drawing: DrawingId) -> Arc<Presence> {
+        let presence = self.inner.presence.of(drawing);
+        if let Some(room) = self.inner.lock().get(&drawing) {
+            presence.tell(&room.broadcast);
+            presence.set_readers(room.ring.reader_count());
+        }
+        presence
+    }
+
+    /// Brings news to the room it is about, if this node has it.
+    pub fn apply(&self, message: &ControlMessage) {
+        self.inner.presence.apply(message);
         let room = self.inner.lock().get(&message.drawing_id()).cloned();
-        if let Some(Entry { commands, .. }) = room {
-            // A room that is closing has no readers who would want to know, and one with a full queue
-            // learns of it when the roles of its readers are read.
-            let _ = commands.try_send(Command::Control(message));
+        let Some(room) = room else { return };
+        match message {
+            ControlMessage::Role { user_id, role, .. } => room.audience.tell_role(user_id, *role),
+            ControlMessage::Deleted { .. } => {
+                room.audience.dismiss();
+                // A room with a full queue learns of it at the heartbeat; its readers are gone already.
+                let _ = room.commands.try_send(Command::Delete);
+            }
         }
     }
 }
@@ -193,9 +227,11 @@ impl Inner {
             return room.clone();
         }
         let (sender, commands) = mpsc::channel(limits::ROOM_COMMANDS);
-        let entry = Entry { commands: sender, audience: Arc::default() };
+        let (ring, stop) = (Arc::new(Ring::new(drawing)), self.stop.child_token());
+        let broadcast = Arc::new(Broadcast::new(&ring, &self.tasks, stop.clone()));
+        let entry = Entry { commands: sender, ring, broadcast, audience: Arc::default() };
         rooms.insert(drawing, entry.clone());
-        self.tasks.spawn(Room::run(self.clone(), drawing, commands));
+        self.tasks.spawn(Room::run(self.clone(), entry.clone(), stop.drop_guard(), commands));
         entry
     }
 
@@ -217,94 +253,28 @@ impl Inner {
         is_closing
     }
 
-    /// The ops in `(after, until]`, sealed: from the ring, or else from the store.
-    async fn backlog(
-        &self,
-        reader: &Reader,
-        drawing: DrawingId,
-        epoch: Epoch,
-        after: Revision,
-        until: Revision,
-    ) -> Result<Backlog, JoinError> {
-        let mut frames = Vec::new();
-        if let Some(ops) = reader.shared().ops_between(after, until) {
-            frames.extend(seal_all(drawing, &ops));
-            return Ok(Backlog::Frames(frames));
-        }
-        let mut bytes = 0;
-        let mut position = after;
-        while position < until {
-            let range = ReadRange {
-                drawing_id: drawing,
-                after: position,
-                until: Some(until),
-                limit: limits::MAX_PAGE_OPS,
-                max_bytes: limits::MAX_PAGE_BYTES,
-            };
-            let page = tokio::time::timeout(limits::STORE_CALL_TIMEOUT, self.store.read(&range)).await;
-            let page = page.map_err(|_| JoinError::Unavailable)?.map_err(|error| unavailable(&error))?;
-            let page = page.ok_or(JoinError::NoDrawing)?;
-            if page.epoch != epoch {
-                return Ok(Backlog::OtherEpoch(page.epoch, page.head));
-            }
-            let ops = page.ops;
-            let ops = ops.into_iter().map(|op| op.commit()).collect::<Result<Vec<_>, _>>();
-            let ops = ops.map_err(|error| unavailable(&error))?;
-            // The log holds what the room delivered; if not, the reader is better off anew.
-            position = ops.last().ok_or(JoinError::Unavailable)?.revision;
-            bytes += ops.iter().map(|op| op.json.len()).sum::<usize>();
-            if bytes > limits::ROOM_RING_BYTES {
-                return Ok(Backlog::TooLarge);
-            }
-            frames.extend(seal_all(drawing, &ops));
-        }
-        Ok(Backlog::Frames(frames))
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<DrawingId, Entry>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Logs why the store did not answer a room.
-pub(super) fn unavailable(error: &StoreError) -> JoinError {
-    tracing::warn!(%error, "a room could not read the store");
-    JoinError::Unavailable
-}
-
-/// Seals ops into frames of about `MAX_FRAME_BYTES`.
-pub(super) fn seal_all(drawing: DrawingId, ops: &[CommittedOp]) -> Vec<Frame> {
-    let mut frames = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    for (nth, op) in ops.iter().enumerate() {
-        bytes += op.json.len();
-        if bytes >= limits::MAX_FRAME_BYTES {
-            frames.extend(Frame::seal(drawing, &ops[start..=nth]));
-            (start, bytes) = (nth + 1, 0);
-        }
-    }
-    frames.extend(Frame::seal(drawing, &ops[start..]));
-    frames
-}
-
 /// Reads the heads of all rooms in one query at every beat, and tells each its own.
-async fn beat(inner: Arc<Inner>, period: Duration) {
-    let mut beats = tokio::time::interval(period);
+async fn beat(inner: Arc<Inner>) {
+    let mut beats = tokio::time::interval(inner.heartbeat);
     beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = inner.shutdown.cancelled() => return,
+            () = inner.stop.cancelled() => return,
             _ = beats.tick() => (),
         }
         let rooms: Vec<_> = inner.lock().iter().map(|(id, room)| (*id, room.clone())).collect();
         inner.metrics.rooms.set(f64::from(u32::try_from(rooms.len()).unwrap_or(u32::MAX)));
-        if rooms.is_empty() {
-            continue;
-        }
         let ids: Vec<_> = rooms.iter().map(|(id, _)| *id).collect();
         match tokio::time::timeout(limits::STORE_CALL_TIMEOUT, inner.store.heads(&ids)).await {
             Ok(Ok(heads)) => {
+                inner.epoch.send_if_modified(|epoch| std::mem::replace(epoch, heads.epoch) != heads.epoch);
                 for (id, room) in &rooms {
+                    inner.presence.note_readers(*id, room.ring.reader_count());
                     let head = heads.revisions.get(id).copied();
                     // A room with a full queue is busy and gets the next beat.
                     let _ = room.commands.try_send(Command::Heartbeat { epoch: heads.epoch, head });
@@ -323,7 +293,7 @@ async fn watch_roles(inner: Arc<Inner>) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = inner.shutdown.cancelled() => return,
+            () = inner.stop.cancelled() => return,
             _ = ticks.tick() => (),
         }
         let rooms: Vec<_> = inner.lock().iter().map(|(id, room)| (*id, room.clone())).collect();
@@ -344,7 +314,10 @@ async fn check_roles(inner: &Inner, rooms: &[(DrawingId, Entry)]) -> Result<(), 
     if pairs.is_empty() {
         return Ok(());
     }
-    let roles = inner.store.roles(&pairs).await?;
+    let mut roles = HashMap::new();
+    for some in pairs.chunks(limits::ROLE_CHECK_BATCH) {
+        roles.extend(inner.store.roles(some).await?);
+    }
     let asked: HashSet<_> = pairs.into_iter().collect();
     for (drawing_id, room) in rooms {
         for user_id in room.audience.users() {
@@ -352,9 +325,11 @@ async fn check_roles(inner: &Inner, rooms: &[(DrawingId, Entry)]) -> Result<(), 
             // A user who sat down after the query is for the next beat.
             let was_asked = role.is_some() || asked.contains(&(*drawing_id, user_id.clone()));
             if was_asked && room.audience.learn_role(&user_id, role) {
-                let message = ControlMessage::Role { drawing_id: *drawing_id, user_id, role };
-                // A room with a full queue is busy and gets the next beat.
-                let _ = room.commands.try_send(Command::Control(message));
+                if role.is_none() {
+                    let (drawing_id, user_id) = (*drawing_id, user_id.clone());
+                    inner.presence.apply(&ControlMessage::Role { drawing_id, user_id, role });
+                }
+                room.audience.tell_role(&user_id, role);
             }
         }
     }

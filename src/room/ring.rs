@@ -1,192 +1,188 @@
-//! What a room has told its readers lately, and each reader's place in it.
+//! What a room has told its readers lately.
 //!
-//! Owns the byte-bounded ring and the cursors into it. A reader has no queue of its own: it is a
-//! cursor, and one that falls out of the ring is told so.
+//! Owns the byte-bounded ring; a reader's place in it is a cursor (`reader.rs`), not a queue.
+
+mod reader;
 
 use std::{
-    collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
 };
 
-use tokio::sync::Notify;
-
-use super::{Frame, audience::Seat};
+use super::{
+    Frame,
+    frame::seal_all,
+    item::{Item, News, ResetReason},
+};
 use crate::{
     limits,
-    model::{CommittedOp, DrawingId, Epoch, Revision, Role, UserId},
+    model::{CommittedOp, DrawingId, Epoch, Revision},
 };
 
-/// Bytes an item counts for beyond its JSON.
-const ITEM_OVERHEAD_BYTES: usize = 128;
+pub use reader::{Batch, Next, Reader};
 
-/// One thing that a room tells its readers. Cheap to clone.
-#[derive(Clone, Debug)]
-pub enum Item {
-    /// Ops, in order.
-    Ops(Frame),
-    /// The log stands here; sent every heartbeat.
-    Head {
-        /// The epoch.
-        epoch: Epoch,
-        /// The head.
-        revision: Revision,
-    },
-    /// The role of one user changed.
-    Role {
-        /// Whose.
-        user_id: UserId,
-        /// What it is now.
-        role: Option<Role>,
-    },
-    /// The log is another one than before; every reader must start anew.
-    Restarted {
-        /// Why.
-        reason: ResetReason,
-        /// The epoch now.
-        epoch: Epoch,
-        /// The head now.
-        revision: Revision,
-    },
-    /// The drawing is deleted.
-    Gone,
-}
+/// Number of the first item of a ring; what is read back from the store comes before it.
+const FIRST_ITEM: u64 = 1 << 40;
 
-/// Why a reader is sent to REST.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ResetReason {
-    /// It read too slowly.
-    Lagged,
-    /// It asked for more ops than a socket fills up.
-    TooFarBehind,
-    /// Its position is of another epoch.
-    EpochChanged,
-    /// Its position is ahead of the head.
-    RevisionAhead,
-}
-
-impl ResetReason {
-    /// The name on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Lagged => "lagged",
-            Self::TooFarBehind => "too_far_behind",
-            Self::EpochChanged => "epoch_changed",
-            Self::RevisionAhead => "revision_ahead",
-        }
-    }
-}
-
-/// What the room's task and its readers share.
+/// What a room's task, its broadcasters and its readers share.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct Ring {
     pub(super) drawing_id: DrawingId,
-    /// Held for a push or a look, never across an await.
+    /// Held for a push or a look, never across an await. Whoever holds the lock of a connection may take
+    /// this one, never the other way round.
     state: Mutex<State>,
+    readers: AtomicUsize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    items: VecDeque<Item>,
+    items: VecDeque<Arc<Item>>,
     /// Number of the first item in the ring, counting all there ever were.
     start: u64,
     bytes: usize,
-    /// Whom to wake when something is pushed.
-    readers: HashMap<u64, Arc<Notify>>,
-    next_reader: u64,
+    /// Ops that are not in a frame yet: whoever looks first seals them, so that what comes while all
+    /// broadcasters are busy shares a frame.
+    unsealed: Vec<CommittedOp>,
+    unsealed_bytes: usize,
     /// Epoch and head as of the last push, for those who fell out of the ring.
     position: Option<(Epoch, Revision)>,
+    /// Small frames that were joined for those who catch up, the latest last: number of the first item,
+    /// how many, and what they are together.
+    gathered: VecDeque<(u64, u64, Arc<Item>)>,
+    /// How often the log was replaced, and why the last time.
+    replaced: (u64, ResetReason),
 }
 
-/// One reader's place in a room; leaving is dropping it.
-#[derive(Debug)]
-pub struct Reader {
-    shared: Arc<Shared>,
-    id: u64,
-    /// Number of the next item to read.
-    cursor: u64,
-    /// Its place in the audience, which it leaves with the room.
-    seat: Option<Seat>,
-}
-
-/// What a reader finds.
-#[derive(Debug)]
-pub enum Next {
-    /// The next item.
-    Item(Item),
-    /// Nothing new; the reader's `Notify` fires when there is.
-    Empty,
-    /// The ring has moved past the reader.
-    Lagged {
-        /// The epoch.
-        epoch: Epoch,
-        /// The head.
-        revision: Revision,
-    },
-}
-
-impl Shared {
+impl Ring {
     pub(super) fn new(drawing_id: DrawingId) -> Self {
-        Self { drawing_id, state: Mutex::default() }
+        let state = State {
+            items: VecDeque::new(),
+            start: FIRST_ITEM,
+            bytes: 0,
+            unsealed: Vec::new(),
+            unsealed_bytes: 0,
+            position: None,
+            gathered: VecDeque::new(),
+            replaced: (0, ResetReason::EpochChanged),
+        };
+        Self { drawing_id, state: Mutex::new(state), readers: AtomicUsize::new(0) }
     }
 
-    /// Appends items, drops the oldest over the bound, and wakes the readers.
-    pub(super) fn push(&self, items: impl IntoIterator<Item = Item>, epoch: Epoch, head: Revision) {
+    /// Appends ops, which reach up to `head`, for whoever looks next.
+    pub(super) fn append(&self, ops: Vec<CommittedOp>, epoch: Epoch, head: Revision) {
         let mut state = self.lock();
         state.position = Some((epoch, head));
-        for item in items {
-            state.bytes += item.size();
-            state.items.push_back(item);
-        }
-        while state.bytes > limits::ROOM_RING_BYTES && state.items.len() > 1 {
-            if let Some(item) = state.items.pop_front() {
-                state.bytes -= item.size();
-                state.start += 1;
-            }
-        }
-        for reader in state.readers.values() {
-            reader.notify_one();
+        state.unsealed_bytes += ops.iter().map(|op| op.json.len()).sum::<usize>();
+        state.unsealed.extend(ops);
+        if state.unsealed_bytes >= limits::MAX_FRAME_BYTES {
+            state.seal(self.drawing_id);
         }
     }
 
-    /// A reader of what is pushed from now on, woken through `wake`.
-    pub(super) fn join(self: &Arc<Self>, wake: Arc<Notify>) -> Reader {
+    /// Appends other news.
+    pub(super) fn push(&self, news: News, epoch: Epoch, head: Revision) {
         let mut state = self.lock();
-        let id = state.next_reader;
-        state.next_reader += 1;
-        state.readers.insert(id, wake);
-        let cursor = state.start + state.items.len() as u64;
-        Reader { shared: self.clone(), id, cursor, seat: None }
+        state.seal(self.drawing_id);
+        state.position = Some((epoch, head));
+        if let News::Restarted { reason, .. } = news {
+            // Nobody can go on in a log that is gone.
+            while state.drop_first() {}
+            state.gathered.clear();
+            state.replaced = (state.replaced.0 + 1, reason);
+        }
+        state.push(Item::new(self.drawing_id, news));
+    }
+
+    /// Puts frames before the first one, as far as the bound allows. They must end where it begins, or at
+    /// `head`, the last revision that was told; what does not would leave a hole and is not taken.
+    pub(super) fn prepend(&self, frames: Vec<Frame>, head: Revision) {
+        let mut state = self.lock();
+        state.seal(self.drawing_id);
+        // Who has not read yet that the log is another one learns it by the number of its log.
+        if let Some(nth) = state.items.iter().position(|item| matches!(item.news, News::Restarted { .. })) {
+            for _ in 0..=nth {
+                state.drop_first();
+            }
+        }
+        for frame in frames.into_iter().rev() {
+            let is_adjacent = state.first_frame().unwrap_or(head.next()) == frame.last.next();
+            let item = Item::new(self.drawing_id, News::Ops(frame));
+            if !is_adjacent || state.bytes + item.size() > limits::ROOM_RING_BYTES {
+                return;
+            }
+            state.bytes += item.size();
+            state.items.push_front(Arc::new(item));
+            state.start -= 1;
+        }
+    }
+
+    /// Drops what was told too long ago.
+    pub(super) fn forget_before(&self, then: Instant) {
+        let mut state = self.lock();
+        while state.items.front().is_some_and(|item| item.told_at < then) {
+            state.drop_first();
+        }
+    }
+
+    /// A reader of what comes after revision `after`; `None` when the ring does not hold all of that
+    /// up to `head`, the last revision that was told.
+    pub(super) fn join(self: &Arc<Self>, epoch: Epoch, after: Revision, head: Revision) -> Option<Reader> {
+        let mut state = self.lock();
+        // A reader begins at the end of a frame.
+        state.seal(self.drawing_id);
+        let log = state.replaced.0;
+        let cursor = if after < head {
+            let mut frames =
+                (state.start..).zip(&state.items).filter_map(|(number, item)| match &item.news {
+                    News::Ops(frame) => Some((number, frame)),
+                    _ => None,
+                });
+            let (number, frame) = frames.find(|(_, frame)| frame.last > after)?;
+            if frame.first > after.next() {
+                return None;
+            }
+            number
+        } else {
+            state.end()
+        };
+        drop(state);
+        self.readers.fetch_add(1, Ordering::Relaxed);
+        Some(Reader::new(self.clone(), epoch, log, after, cursor))
     }
 
     pub(super) fn reader_count(&self) -> usize {
-        self.lock().readers.len()
+        self.readers.load(Ordering::Relaxed)
     }
 
-    /// The ops in `(after, until]`, if the ring still has all of them.
-    pub(super) fn ops_between(&self, after: Revision, until: Revision) -> Option<Vec<CommittedOp>> {
+    /// The first revision that the ring holds.
+    pub(super) fn first_revision(&self) -> Option<Revision> {
+        let mut state = self.lock();
+        state.seal(self.drawing_id);
+        state.first_frame()
+    }
+
+    /// Number of the item that will be pushed next.
+    pub(super) fn end(&self) -> u64 {
+        self.lock().end()
+    }
+
+    /// Whether something was told from item `from` on.
+    pub(super) fn has_after(&self, from: u64) -> bool {
         let state = self.lock();
-        let frames = state.items.iter().filter_map(|item| match item {
-            Item::Ops(frame) => Some(frame),
-            _ => None,
-        });
-        let mut ops = Vec::new();
-        let mut position = after;
-        for frame in frames {
-            if frame.last <= position {
-                continue;
-            }
-            if frame.first > position.next() {
-                return None;
-            }
-            ops.extend(frame.ops_after(position).take_while(|op| op.revision <= until));
-            position = ops.last().map_or(position, |op| op.revision);
-            if position >= until {
-                break;
-            }
-        }
-        (position >= until).then_some(ops)
+        state.end() > from || !state.unsealed.is_empty()
+    }
+
+    /// What was told from item `from` on, as far as the ring still has it.
+    pub(super) fn batch(&self, from: u64) -> Batch {
+        let mut state = self.lock();
+        state.seal(self.drawing_id);
+        let first = from.max(state.start);
+        let skip = usize::try_from(first - state.start).unwrap_or(usize::MAX);
+        Batch::new(state.items.iter().skip(skip).cloned().collect(), first, state.replaced.0)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -194,111 +190,72 @@ impl Shared {
     }
 }
 
-impl Reader {
-    /// The next item, if there is one.
-    pub fn read(&mut self) -> Next {
-        let state = self.shared.lock();
-        let Some(offset) = self.cursor.checked_sub(state.start) else {
-            // Only a push moves the start, and every push brings a position.
-            let Some((epoch, revision)) = state.position else { return Next::Empty };
-            return Next::Lagged { epoch, revision };
-        };
-        let item = usize::try_from(offset).ok().and_then(|offset| state.items.get(offset)).cloned();
-        drop(state);
-        match item {
-            Some(item) => {
-                self.cursor += 1;
-                Next::Item(item)
+impl State {
+    fn end(&self) -> u64 {
+        self.start + self.items.len() as u64
+    }
+
+    fn push(&mut self, item: Item) {
+        self.bytes += item.size();
+        self.items.push_back(Arc::new(item));
+        while self.bytes > limits::ROOM_RING_BYTES && self.items.len() > 1 {
+            self.drop_first();
+        }
+    }
+
+    /// Puts the ops at hand into frames.
+    fn seal(&mut self, drawing: DrawingId) {
+        let (Some((epoch, _)), false) = (self.position, self.unsealed.is_empty()) else { return };
+        self.unsealed_bytes = 0;
+        for frame in seal_all(drawing, epoch, &std::mem::take(&mut self.unsealed)) {
+            self.push(Item::new(drawing, News::Ops(frame)));
+        }
+    }
+
+    /// The item at `offset`, and how many it takes the place of: small frames that follow each other are
+    /// one for those who have some to catch up on, and so are the heads between them.
+    fn gather(&mut self, drawing: DrawingId, offset: usize, item: Arc<Item>) -> (Arc<Item>, u64) {
+        let (mut ops, mut bytes, mut count, mut frames) = (Vec::new(), 0, 1, 0);
+        for (item, nth) in self.items.iter().skip(offset).zip(1..) {
+            match &item.news {
+                News::Ops(frame) if bytes + frame.json.len() <= limits::GATHERED_BYTES || frames == 0 => {
+                    (bytes, count, frames) = (bytes + frame.json.len(), nth, frames + 1);
+                    ops.push(frame.clone());
+                }
+                News::Head { .. } if frames > 0 => (),
+                _ => break,
             }
-            None => Next::Empty,
         }
-    }
-
-    /// Notes the role that the reader's user was told, so that a later one is news.
-    pub fn note_role(&self, role: Role) {
-        if let Some(seat) = &self.seat {
-            seat.note_role(role);
+        let (Some(first), true) = (ops.first(), frames > 1) else { return (item, 1) };
+        let number = self.start + offset as u64;
+        if let Some((.., made)) = self.gathered.iter().find(|made| (made.0, made.1) == (number, count)) {
+            return (made.clone(), count);
         }
-    }
-
-    pub(super) fn take_seat(&mut self, seat: Seat) {
-        self.seat = Some(seat);
-    }
-
-    pub(super) fn shared(&self) -> &Shared {
-        &self.shared
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.shared.lock().readers.remove(&self.id);
-    }
-}
-
-impl Item {
-    fn size(&self) -> usize {
-        match self {
-            Self::Ops(frame) => frame.json.len() + ITEM_OVERHEAD_BYTES,
-            _ => ITEM_OVERHEAD_BYTES,
+        let (epoch, after) = (first.epoch, Revision(first.first.0.saturating_sub(1)));
+        let ops: Vec<_> = ops.iter().flat_map(|frame| frame.ops_after(after)).collect();
+        let Some(frame) = Frame::seal(drawing, epoch, &ops) else { return (item, 1) };
+        let made = Arc::new(Item::new(drawing, News::Ops(frame)));
+        self.gathered.push_back((number, count, made.clone()));
+        if self.gathered.len() > limits::GATHERED_FRAMES {
+            self.gathered.pop_front();
         }
+        (made, count)
+    }
+
+    fn drop_first(&mut self) -> bool {
+        let Some(item) = self.items.pop_front() else { return false };
+        self.bytes -= item.size();
+        self.start += 1;
+        true
+    }
+
+    fn first_frame(&self) -> Option<Revision> {
+        self.items.iter().find_map(|item| match &item.news {
+            News::Ops(frame) => Some(frame.first),
+            _ => None,
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-
-    fn shared() -> Arc<Shared> {
-        Arc::new(Shared::new(DrawingId(Uuid::nil())))
-    }
-
-    fn push(shared: &Shared, revisions: std::ops::RangeInclusive<u64>, size: usize) {
-        let last = Revision(*revisions.end());
-        let ops: Vec<_> =
-            revisions.map(|n| CommittedOp { revision: Revision(n), json: vec![b'x'; size].into() }).collect();
-        let frame = Frame::seal(shared.drawing_id, &ops).unwrap();
-        shared.push([Item::Ops(frame)], Epoch(Uuid::nil()), last);
-    }
-
-    #[test]
-    fn a_reader_sees_each_item_once_from_where_it_joined() {
-        let shared = shared();
-        push(&shared, 1..=1, 10);
-        let mut reader = shared.join(Arc::default());
-        assert!(matches!(reader.read(), Next::Empty));
-        push(&shared, 2..=3, 10);
-        assert!(matches!(reader.read(), Next::Item(Item::Ops(frame)) if frame.last == Revision(3)));
-        assert!(matches!(reader.read(), Next::Empty));
-    }
-
-    #[test]
-    fn the_ring_is_bounded_by_bytes_and_a_slow_reader_is_told_where_the_log_stands() {
-        let shared = shared();
-        let mut reader = shared.join(Arc::default());
-        let frames = 2 * limits::ROOM_RING_BYTES / 10_000;
-        for revision in 1..=frames as u64 {
-            push(&shared, revision..=revision, 10_000);
-        }
-        assert!(shared.lock().bytes <= limits::ROOM_RING_BYTES);
-        assert!(matches!(reader.read(), Next::Lagged { revision, .. } if revision.0 == frames as u64));
-    }
-
-    #[test]
-    fn ops_between_are_all_there_or_not_at_all() {
-        let shared = shared();
-        push(&shared, 3..=5, 10);
-        push(&shared, 6..=6, 10);
-        let revisions = |after, until| {
-            let ops = shared.ops_between(Revision(after), Revision(until));
-            ops.map(|ops| ops.iter().map(|op| op.revision.0).collect::<Vec<_>>())
-        };
-        assert_eq!(revisions(2, 6), Some(vec![3, 4, 5, 6]));
-        assert_eq!(revisions(4, 5), Some(vec![5]));
-        assert_eq!(revisions(6, 6), Some(vec![]));
-        assert_eq!(revisions(1, 6), None);
-        assert_eq!(revisions(5, 7), None);
-    }
-}
+mod tests;

@@ -148,6 +148,24 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// The node is stopping.
+    #[must_use]
+    pub fn stopped() -> Self {
+        Self::Unavailable(sqlx::Error::PoolClosed)
+    }
+
+    /// The same error for another who waited for the same answer; the cause stays with the first.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Unavailable(_) => Self::Unavailable(sqlx::Error::Protocol(self.to_string())),
+            Self::Failed(_) => Self::Failed(sqlx::Error::Protocol(self.to_string())),
+            Self::Corrupt(what) => Self::Corrupt(what),
+        }
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error::{Database, Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};

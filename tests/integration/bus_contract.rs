@@ -14,7 +14,10 @@ use revcast::{
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::support::nats_url;
+use crate::{
+    bus_presence::{presence_and_ops_do_not_mix, presence_arrives_as_it_was_sent_and_in_order},
+    support::nats_url,
+};
 
 /// Makes one test a rule and carrier. A rule gets the bus of a node that publishes and that of one
 /// that subscribes; inside one process they are the same.
@@ -53,6 +56,8 @@ contract! {
     control_messages_of_all_drawings_arrive,
     messages_of_one_publisher_arrive_in_order,
     nothing_arrives_for_other_drawings,
+    presence_arrives_as_it_was_sent_and_in_order,
+    presence_and_ops_do_not_mix,
     a_burst_as_large_as_a_batch_is_published_whole,
     a_dropped_subscription_does_not_disturb_the_others,
     a_slow_subscriber_is_bounded_and_sees_that_it_missed_something,

@@ -1,4 +1,4 @@
-//! The description of the interface: OpenAPI, its page, and the names of the metrics.
+//! The description of the interface: OpenAPI and AsyncAPI, their page, and the names of the metrics.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::{App, Client, op};
 
 /// The paths and methods of the contract; a document with more is fine, with less is not.
-const PATHS: [(&str, &[&str]); 16] = [
+const PATHS: [(&str, &[&str]); 17] = [
     ("/v1/drawings", &["get", "post"]),
     ("/v1/drawings/{drawing_id}", &["get", "patch", "delete"]),
     ("/v1/drawings/{drawing_id}/members", &["get"]),
@@ -17,6 +17,7 @@ const PATHS: [(&str, &[&str]); 16] = [
     ("/v1/drawings/{drawing_id}/links/{link_id}", &["delete"]),
     ("/v1/links/{token}/join", &["post"]),
     ("/v1/drawings/{drawing_id}/ops", &["get", "post"]),
+    ("/v1/drawings/{drawing_id}/presence", &["get", "post"]),
     ("/v1/tickets", &["post"]),
     ("/v1/dev/tokens", &["post"]),
     ("/v1/ws", &["get"]),
@@ -107,6 +108,29 @@ fn the_document_in_the_repository_is_that_of_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_asyncapi_document_of_the_server_is_that_in_the_repository() {
+    let app = App::sqlite().await;
+    let answer = Client::with_token(&app.base, "").get("/asyncapi.yaml").await.expect(200);
+    assert_eq!(answer.headers["content-type"], "application/yaml");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi/asyncapi.yaml");
+    let written = std::fs::read(file).expect("openapi/asyncapi.yaml can be read");
+    assert!(written == answer.bytes, "it is out of date: run make openapi");
+}
+
+#[test]
+fn every_reference_of_the_asyncapi_document_leads_somewhere() {
+    let document = revcast::gateway::asyncapi_document();
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    let mut found = BTreeSet::new();
+    references(&document, &mut found);
+    assert!(found.contains("#/components/schemas/serverHello"), "{found:?}");
+    for reference in found {
+        let pointer = reference.strip_prefix('#').expect("a reference stays inside the document");
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_page_of_the_document_asks_nobody_else() {
     let app = App::sqlite().await;
     let anyone = Client::with_token(&app.base, "");
@@ -149,7 +173,14 @@ async fn metrics_have_their_names_and_count() {
         "revcast_repairs_total",
         "revcast_rooms",
         "revcast_connections",
-        "revcast_frames_total",
+        "revcast_room_reads_total",
+        "revcast_bus_renewals_total",
+        "revcast_connections_behind",
+        "revcast_handshakes_total",
+        "revcast_handshakes_refused_total",
+        "revcast_user_connections_refused_total",
+        "revcast_deliveries_total",
+        "revcast_delivered_bytes_total",
         "revcast_panics_total",
         "revcast_http_responses_total{class=\"2xx\"}",
     ];

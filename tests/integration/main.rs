@@ -6,8 +6,10 @@
 
 mod support;
 
+mod asyncapi;
 mod bus_contract;
 mod bus_outages;
+mod bus_presence;
 mod commit;
 mod commit_failures;
 mod commit_setup;
@@ -23,8 +25,22 @@ mod http_invalid;
 mod http_limits;
 mod http_members;
 mod http_ops;
+mod http_presence;
 mod http_read;
+mod interop;
 mod live;
+mod live_drain;
+mod live_events;
+mod live_frames;
+mod live_limits;
+mod live_presence;
+mod live_presence_nodes;
+mod live_resume;
+mod live_slow;
+mod rfc6455;
+mod rfc6455_handshake;
+mod room_joins;
+mod room_outages;
 mod store_append;
 mod store_contract;
 mod store_directory;

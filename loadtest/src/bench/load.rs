@@ -101,7 +101,8 @@ pub async fn read_pages(base: &str, token: &str, drawing: Uuid) -> anyhow::Resul
     }
 }
 
-fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+/// The number or word after a name in JSON, found without parsing the rest.
+pub fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let rest = &text[text.find(name)? + name.len()..];
     Some(&rest[..rest.find([',', '}'])?])
 }

@@ -1,7 +1,11 @@
 //! The bench: what each row measures, and how.
 
+pub mod bare;
 pub mod latency;
+pub mod live;
 pub mod load;
+pub mod pace;
+pub mod probe;
 pub mod report;
 pub mod rows;
 pub mod sql;
@@ -15,6 +19,10 @@ pub struct Bench {
     pub binary: PathBuf,
     /// Length of one measurement, after a second of warming up.
     pub seconds: u64,
+    /// Length of the row `crowd`, which is about what lasts.
+    pub crowd_seconds: u64,
+    /// Most readers of a row with a swarm; for trying.
+    pub max_readers: usize,
 }
 
 /// The secret of servers under measurement.

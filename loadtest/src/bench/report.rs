@@ -64,7 +64,7 @@ impl Rounds {
     }
 
     /// The round with the median rate.
-    fn median(&self) -> Measured {
+    pub fn median(&self) -> Measured {
         let mut rounds = self.0.clone();
         rounds.sort_by(|a, b| a.rate.total_cmp(&b.rate));
         rounds.get(rounds.len() / 2).copied().unwrap_or(Measured { rate: f64::NAN, cores: Cores::default() })

@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Bench, SECRET, latency, load,
+    Bench, SECRET, latency, live, load,
     report::{CpuMeter, Measured, Report, Rounds, percentile},
     sql,
 };
@@ -13,7 +13,7 @@ use crate::http::Connection;
 use crate::services::{Durability, Nats, Postgres, Revcast, TempFolder, cpu_seconds};
 
 /// Limit and service take turns this often; the machine's own ups and downs then meet both.
-const ROUNDS: usize = 3;
+pub(super) const ROUNDS: usize = 3;
 /// Users of the largest row.
 const USERS: usize = 256;
 /// Drawings of the rows that spread.
@@ -51,14 +51,16 @@ pub async fn run(bench: &Bench, only: Option<&str>, report: &mut Report) -> anyh
     if is_wanted("read") {
         cluster.read(report).await?;
     }
-    Ok(())
+    live::run(&cluster, &is_wanted, report).await
 }
 
-struct Cluster<'a> {
-    bench: &'a Bench,
-    postgres: &'a Postgres,
-    nats: &'a Nats,
-    tokens: &'a [String],
+/// What all rows run on.
+pub(super) struct Cluster<'a> {
+    pub(super) bench: &'a Bench,
+    pub(super) postgres: &'a Postgres,
+    pub(super) nats: &'a Nats,
+    /// Of as many users as the largest row needs.
+    pub(super) tokens: &'a [String],
 }
 
 /// A database of its own for one row, and a server on it.
@@ -192,7 +194,7 @@ impl Cluster<'_> {
     }
 }
 
-fn server_flags(url: &str) -> Vec<&str> {
+pub(super) fn server_flags(url: &str) -> Vec<&str> {
     let mut flags = vec!["--database-url", url, "--jwt-secret", SECRET];
     flags.extend(["--write-requests-per-second", "1000000", "--write-ops-per-second", "1000000"]);
     flags

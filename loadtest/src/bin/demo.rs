@@ -12,18 +12,15 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use loadtest::{
     bench::report::percentile,
+    pen::{self, Stroke},
     services::{Durability, Nats, Postgres, Revcast},
     socket::Socket,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Characters to draw; each has one to twenty strokes.
-const CHARACTERS: &str = "永和春秋龍鳳書畫學問天地山水風雲花鳥魚馬";
 const WRITERS: usize = 4;
 const READERS_A_NODE: usize = 3;
-/// Points in one append: a pen at 60 Hz gives about five in 80 ms.
-const POINTS_AN_APPEND: usize = 5;
 /// Pause between the appends of a stroke; real pens take 60 to 100 ms, but nobody is watching.
 const APPEND_PAUSE: Duration = Duration::from_millis(10);
 /// Messages after which one reader loses its socket.
@@ -35,7 +32,7 @@ type SentAt = Arc<Mutex<HashMap<String, Instant>>>;
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let folder = std::env::args().nth(1).context("usage: demo <folder of hanzi-writer-data>")?;
-    let strokes = load_strokes(Path::new(&folder))?;
+    let strokes = pen::load(Path::new(&folder))?;
     let binary =
         PathBuf::from(std::env::var("REVCAST_BIN").unwrap_or_else(|_| "target/release/revcast".to_owned()));
     let (postgres, nats) = (Postgres::start(Durability::Full)?, Nats::start()?);
@@ -51,8 +48,7 @@ async fn main() -> anyhow::Result<()> {
     let link = owner.post(&format!("/v1/drawings/{drawing}/links"), &json!({"role": "editor"})).await?;
     let link = link["token"].as_str().context("no link")?.to_owned();
 
-    let total =
-        strokes.iter().map(|stroke| 2 + stroke.chunks(POINTS_AN_APPEND).skip(1).count()).sum::<usize>();
+    let total: usize = strokes.iter().map(|stroke| pen::count_ops(stroke)).sum();
     let sent_at = SentAt::default();
     let mut readers = Vec::new();
     for (node, server) in nodes.iter().enumerate() {
@@ -105,49 +101,12 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The medians of all strokes of the characters.
-fn load_strokes(folder: &Path) -> anyhow::Result<Vec<Vec<[i64; 2]>>> {
-    let mut strokes = Vec::new();
-    for (nth, character) in CHARACTERS.chars().enumerate() {
-        let file = folder.join(format!("{character}.json"));
-        let text = std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
-        let data: Value = serde_json::from_str(&text)?;
-        let medians: Vec<Vec<[i64; 2]>> = serde_json::from_value(data["medians"].clone())?;
-        // Five in a row, on cells of 1,024; the data's y axis points up.
-        let (x0, y0) = (i64::try_from(nth % 5)? * 1_024, i64::try_from(nth / 5)? * 1_024);
-        strokes.extend(
-            medians
-                .into_iter()
-                .map(|stroke| stroke.into_iter().map(|[x, y]| [x0 + x, y0 + 900 - y]).collect()),
-        );
-    }
-    Ok(strokes)
-}
-
 /// Draws strokes one after the other: begin, appends, end, one undo unit each.
-async fn draw(
-    pen: Pen,
-    drawing: String,
-    strokes: Vec<Vec<[i64; 2]>>,
-    sent_at: SentAt,
-) -> anyhow::Result<Vec<f64>> {
+async fn draw(pen: Pen, drawing: String, strokes: Vec<Stroke>, sent_at: SentAt) -> anyhow::Result<Vec<f64>> {
     let path = format!("/v1/drawings/{drawing}/ops");
     let mut latencies = Vec::new();
     for stroke in strokes {
-        let (unit, object) = (Uuid::now_v7().to_string(), Uuid::now_v7().to_string());
-        let mut chunks = stroke.chunks(POINTS_AN_APPEND);
-        let first = chunks.next().unwrap_or_default();
-        let mut ops = vec![json!({
-            "op_id": unit, "type": "stroke.begin", "object_id": object, "tool": "pen", "props": {"color": "#1a1a2e"}, "points": first,
-        })];
-        for (points, index) in chunks.zip(1..) {
-            ops.push(json!({
-                "op_id": Uuid::now_v7(), "unit": unit, "type": "stroke.append", "object_id": object, "index": index, "points": points,
-            }));
-        }
-        let count = ops.len() - 1;
-        ops.push(json!({"op_id": Uuid::now_v7(), "unit": unit, "type": "stroke.end", "object_id": object, "count": count}));
-        for op in ops {
+        for op in pen::ops(&stroke) {
             let id = op["op_id"].as_str().context("an op without id")?.to_owned();
             let sent = Instant::now();
             lock(&sent_at).insert(id, sent);

@@ -6,9 +6,9 @@ use revcast::{
     config::{Cli, Command},
     server::{Server, listen},
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::JoinHandle};
 
-use super::{Client, nats_url, new_database};
+use super::{Client, asyncapi::check_message, nats_url, new_database};
 
 /// A running server; it stops when the handle goes.
 pub struct App {
@@ -17,7 +17,8 @@ pub struct App {
     /// The database it runs on, for a second server beside it.
     pub database_url: String,
     /// Stops the server when it goes.
-    _stop: oneshot::Sender<()>,
+    stop: Option<oneshot::Sender<()>>,
+    served: JoinHandle<()>,
     _folder: Option<TempFolder>,
 }
 
@@ -63,6 +64,7 @@ impl App {
 
     /// With these flags alone, save for the write limits.
     async fn start_without_dev(database_url: &str, flags: &[&str]) -> Self {
+        loadtest::socket::watch_all(check_message);
         let mut line = vec!["revcast", "serve", "--database-url", database_url];
         if !flags.iter().any(|flag| flag.starts_with("--write-")) {
             line.extend(["--write-requests-per-second", "0", "--write-ops-per-second", "0"]);
@@ -73,11 +75,21 @@ impl App {
         let listener = listen("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(async move {
+        let served = tokio::spawn(async move {
             let stopped = async { drop(stopped.await) };
             server.run(listener, stopped).await.unwrap();
         });
-        Self { base, database_url: database_url.to_owned(), _stop: stop, _folder: None }
+        Self { base, database_url: database_url.to_owned(), stop: Some(stop), served, _folder: None }
+    }
+
+    /// Asks the server to stop.
+    pub fn stop(&mut self) {
+        self.stop = None;
+    }
+
+    /// Waits until it has stopped.
+    pub async fn stopped(&mut self) {
+        (&mut self.served).await.unwrap();
     }
 
     /// A client with a token for `user`.

@@ -1,7 +1,14 @@
 //! What tests are made of: servers in this process, clients, and conditions to wait for.
 
 mod app;
+pub mod asyncapi;
 mod client;
+mod counting;
+pub mod events;
+mod fickle;
+pub mod interop;
+pub mod raw;
+pub mod rooms;
 
 use std::{
     future::Future,
@@ -15,6 +22,8 @@ use uuid::Uuid;
 
 pub use app::App;
 pub use client::{Answer, Client};
+pub use counting::CountingStore;
+pub use fickle::FickleBus;
 
 /// The cluster that tests share, each with a database of its own.
 static POSTGRES: LazyLock<Postgres> =
@@ -60,6 +69,12 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut probe:
         assert!(tokio::time::Instant::now() < deadline, "not in time: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Waits for what has a part in heartbeats, and so is never silent; panics with `what` after 60 s.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let outcome = tokio::time::timeout(Duration::from_secs(60), future).await;
+    outcome.unwrap_or_else(|_| panic!("not in time: {what}"))
 }
 
 /// The revisions of ops, in the order given.

@@ -1,0 +1,194 @@
+//! What a swarm is asked to do, and what it tells.
+//!
+//! Both travel between processes as JSON.
+
+use std::net::SocketAddr;
+
+use anyhow::ensure;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Histogram;
+
+/// Handshakes under way at the same time, unless a row is about just that.
+const AT_ONCE: usize = 100;
+
+/// What every reader does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// Nodes; the readers of each drawing spread over them.
+    pub addresses: Vec<SocketAddr>,
+    /// Users; readers take them in turn.
+    pub tokens: Vec<String>,
+    /// Drawings; readers take them in turn, one each.
+    pub drawings: Vec<Uuid>,
+    /// How many readers there are.
+    pub readers: usize,
+    /// What they ask the server to speak.
+    pub encoding: Encoding,
+    /// Whether they offer permessage-deflate.
+    pub deflate: bool,
+    /// Where they resume, for each drawing; from the head on without it.
+    pub after: Option<Vec<u64>>,
+    /// Whether they want presence.
+    pub presence: bool,
+    /// Whether a reader that was too slow subscribes again from the head on, instead of failing. What
+    /// it missed does not count as delivered.
+    pub rejoins: bool,
+    /// Handshakes that may be under way at the same time.
+    pub at_once: usize,
+    /// How often each sends where its cursor is, every second.
+    pub cursors_per_second: u32,
+}
+
+/// What is spoken on the sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Encoding {
+    /// `revcast.v1.json`.
+    Json,
+    /// `revcast.v1.msgpack`.
+    Msgpack,
+    /// Frames without a handshake or a meaning: those of the limit program. The first one stands for
+    /// `subscribed`.
+    Bare,
+}
+
+impl Encoding {
+    /// The name of the subprotocol.
+    pub(super) fn subprotocol(self) -> &'static str {
+        if self == Self::Msgpack { "revcast.v1.msgpack" } else { "revcast.v1.json" }
+    }
+}
+
+impl Plan {
+    /// Readers of JSON from the head on, without presence.
+    pub fn new(addresses: Vec<SocketAddr>, tokens: &[String], drawings: &[Uuid], readers: usize) -> Self {
+        Self {
+            addresses,
+            tokens: tokens.to_vec(),
+            drawings: drawings.to_vec(),
+            readers,
+            encoding: Encoding::Json,
+            deflate: false,
+            after: None,
+            presence: false,
+            rejoins: false,
+            at_once: AT_ONCE,
+            cursors_per_second: 0,
+        }
+    }
+
+    /// Readers of the limit program.
+    pub fn bare(address: SocketAddr, readers: usize) -> Self {
+        let plan = Self::new(vec![address], &[String::new()], &[Uuid::nil()], readers);
+        Self { encoding: Encoding::Bare, ..plan }
+    }
+
+    /// Checks that every reader finds its part.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        ensure!(!self.addresses.is_empty(), "the plan names no address");
+        ensure!(!self.tokens.is_empty(), "the plan names no token");
+        ensure!(!self.drawings.is_empty(), "the plan names no drawing");
+        let is_complete = self.after.as_ref().is_none_or(|after| after.len() == self.drawings.len());
+        ensure!(is_complete, "the plan must say for each drawing where to resume");
+        Ok(())
+    }
+
+    /// The drawing of the nth reader, as an index.
+    pub(super) fn room_of(&self, reader: usize) -> usize {
+        reader % self.drawings.len()
+    }
+
+    /// The node of the nth reader.
+    pub(super) fn address_of(&self, reader: usize) -> SocketAddr {
+        self.addresses[reader / self.drawings.len() % self.addresses.len()]
+    }
+
+    /// The user of the nth reader.
+    pub(super) fn token_of(&self, reader: usize) -> &str {
+        &self.tokens[reader % self.tokens.len()]
+    }
+
+    /// Where the readers of a drawing resume.
+    pub(super) fn after_of(&self, room: usize) -> Option<u64> {
+        self.after.as_ref().map(|after| after[room])
+    }
+}
+
+/// What a swarm tells when each reader has subscribed or failed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Started {
+    /// Readers that were answered `subscribed`.
+    pub subscribed: usize,
+    /// Readers with which the server agreed on compression.
+    pub deflated: usize,
+    /// Readers that were refused, reset or closed, so far.
+    pub failed: usize,
+    /// What happened to the first of them.
+    pub failures: Vec<String>,
+    /// From the first connect to each `subscribed`, in ms.
+    pub subscribed_ms: Latency,
+}
+
+impl Started {
+    /// Fails when a reader has.
+    pub fn check(&self) -> anyhow::Result<()> {
+        ensure!(self.failed == 0, "{} readers failed, such as: {}", self.failed, self.failures.join("; "));
+        Ok(())
+    }
+}
+
+/// What a swarm tells at its end.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    /// How it began; its failures are those of the whole time.
+    pub started: Started,
+    /// Frames with ops, counted at each reader.
+    pub frames: u64,
+    /// Ops in them.
+    pub ops: u64,
+    /// Their bytes on the wire, WebSocket headers included.
+    pub bytes: u64,
+    /// Frames with presence.
+    pub presence_frames: u64,
+    /// Their bytes on the wire.
+    pub presence_bytes: u64,
+    /// `head` messages.
+    pub heads: u64,
+    /// How often a reader was too slow and subscribed again.
+    pub rejoined: u64,
+    /// From the first connect until all readers had what was asked for, in ms; absent if they had not.
+    pub complete_ms: Option<f64>,
+    /// From the send time that an op bears to its arrival, for each op at each reader, in ms.
+    pub latency: Latency,
+}
+
+/// The distribution of a time, in ms.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Latency {
+    /// Times measured.
+    pub count: u64,
+    /// The median.
+    pub p50: f64,
+    /// What 99 of 100 keep below.
+    pub p99: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+impl From<&Histogram> for Latency {
+    fn from(histogram: &Histogram) -> Self {
+        Self {
+            count: histogram.count(),
+            p50: histogram.percentile(0.5),
+            p99: histogram.percentile(0.99),
+            max: histogram.max(),
+        }
+    }
+}
+
+impl std::fmt::Display for Latency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms", self.p50, self.p99, self.max)
+    }
+}

@@ -1,0 +1,189 @@
+//! `/v1/drawings/{drawing_id}/presence`: who is here, and being here without a socket.
+
+use std::collections::HashMap;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, value::RawValue};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use super::{
+    Api,
+    extract::{Caller, JsonBytes, PathId, json_error, require_object},
+    problem::Problem,
+};
+use crate::{
+    clock::now_ms,
+    error::{Error, ErrorCode},
+    identity::Identity,
+    limits,
+    model::{ConnectionId, DrawingId, PresenceState},
+    room::presence::{PresenceError, Present},
+};
+
+pub(super) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(read_presence, post_presence))
+}
+
+/// Who is present.
+#[derive(Debug, Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes a body whose parts are spliced in as they are")]
+struct PresenceRoster {
+    #[schema(value_type = Uuid)]
+    drawing_id: DrawingId,
+    /// How many connections are present, on all nodes.
+    count: usize,
+    /// All of them by connection id.
+    set: HashMap<Uuid, PresenceView>,
+}
+
+/// One present connection.
+#[derive(Debug, Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes a part of a body that is spliced in as it is")]
+pub(crate) struct PresenceView {
+    user_id: String,
+    #[schema(required)]
+    name: Option<String>,
+    /// What the connection shows of itself.
+    #[schema(value_type = Object)]
+    state: HashMap<String, Value>,
+}
+
+/// What to show to the others.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code, reason = "describes what `PostBody` parses")]
+struct PostPresence {
+    /// An object of at most 1,024 bytes of compact JSON, which takes the place of the one before; null to
+    /// leave. In large drawings its fields `cursor` (`{x, y}` or `[x, y]`) and `viewport`
+    /// (`{x, y, width, height}` or an array of the four) decide who is told of whom.
+    #[schema(value_type = Option<Object>, required)]
+    state: Option<HashMap<String, Value>>,
+    /// The connection of an earlier answer, or a new UUID; made by the server by default.
+    connection_id: Option<Uuid>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PostBody<'a> {
+    #[serde(borrow)]
+    state: &'a RawValue,
+    #[serde(default)]
+    connection_id: Option<ConnectionId>,
+}
+
+/// Where the connection stands.
+#[derive(Debug, Serialize, ToSchema)]
+struct PostedPresence {
+    /// To be named in the next request.
+    #[schema(value_type = Uuid)]
+    connection_id: ConnectionId,
+    /// How many connections are present, on all nodes.
+    count: usize,
+    /// When the connection leaves, unless it posts again; in milliseconds since 1970. Null once it has left.
+    expires_at: Option<i64>,
+}
+
+/// Read who is present.
+///
+/// What a socket is told as `presence`, as of now. Presence is not part of the log: it is never stored.
+#[utoipa::path(
+    get, path = "/v1/drawings/{drawing_id}/presence", tag = "presence",
+    params(("drawing_id" = uuid::Uuid, Path)),
+    responses(
+        (status = 200, body = PresenceRoster),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "`store_unavailable`, with `Retry-After`"),
+    )
+)]
+async fn read_presence(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathId(drawing_id): PathId<DrawingId>,
+) -> Result<Response, Error> {
+    api.access.require_member(drawing_id, &identity.user_id).await?;
+    let presence = api.presence.of(drawing_id);
+    presence.synced().await;
+    let roster = presence.roster();
+    let body = format!(r#"{{"drawing_id":"{drawing_id}","count":{},"set":{}}}"#, roster.count, roster.json);
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    Ok((headers, body).into_response())
+}
+
+/// Be present without a socket, or leave.
+///
+/// The connection stays for 30 s after its last post, at whichever node. Up to 60 posts a second a user.
+#[utoipa::path(
+    post, path = "/v1/drawings/{drawing_id}/presence", tag = "presence",
+    params(("drawing_id" = uuid::Uuid, Path)),
+    request_body = PostPresence,
+    responses(
+        (status = 200, body = PostedPresence),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
+        (status = 413, body = Problem, content_type = "application/problem+json", description = "`too_large`: the body; a state over 1,024 bytes is `invalid_field`"),
+        (status = 415, body = Problem, content_type = "application/problem+json", description = "`unsupported_media_type`"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "`invalid_field`: the state breaks a rule, or the connection is another user's"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "`rate_limited`, with `Retry-After`"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, with `Retry-After`"),
+    )
+)]
+async fn post_presence(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathId(drawing_id): PathId<DrawingId>,
+    JsonBytes(body): JsonBytes,
+) -> Result<Json<PostedPresence>, Error> {
+    api.limits.take_presence(&identity.user_id)?;
+    api.access.require_member(drawing_id, &identity.user_id).await?;
+    let (who, state) = parse(&identity, &body)?;
+    let presence = api.presence.of(drawing_id);
+    let connection_id = who.connection_id;
+    let Some(state) = state else {
+        let count = presence.leave_http(&who)?;
+        return Ok(Json(PostedPresence { connection_id, count, expires_at: None }));
+    };
+    let count = presence.publish_http(&who, state)?;
+    let ttl = i64::try_from(limits::PRESENCE_HTTP_TTL.as_millis()).unwrap_or(i64::MAX);
+    Ok(Json(PostedPresence { connection_id, count, expires_at: Some(now_ms().saturating_add(ttl)) }))
+}
+
+/// Who posts, and what; no state to leave.
+fn parse(identity: &Identity, body: &[u8]) -> Result<(Present, Option<PresenceState>), Error> {
+    require_object(body)?;
+    let PostBody { state, connection_id } =
+        serde_json::from_slice(body).map_err(|error| json_error(&error))?;
+    let state = match state.get() {
+        "null" => None,
+        json => {
+            let state = PresenceState::parse(json);
+            Some(state.map_err(|error| Error::field("/state", error.to_string()))?)
+        }
+    };
+    if state.is_none() && connection_id.is_none() {
+        return Err(Error::field("/connection_id", "must name the connection that leaves"));
+    }
+    let connection_id = connection_id.unwrap_or_else(|| ConnectionId(Uuid::new_v4()));
+    let Identity { user_id, name, .. } = identity.clone();
+    Ok((Present { connection_id, user_id, name }, state))
+}
+
+impl From<PresenceError> for Error {
+    fn from(error: PresenceError) -> Self {
+        match error {
+            PresenceError::Full => Self::new(ErrorCode::Overloaded, error.to_string()),
+            PresenceError::NotYours => Self::field("/connection_id", "belongs to another user"),
+        }
+    }
+}

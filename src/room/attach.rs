@@ -1,0 +1,196 @@
+//! Who waits for a place in a room, and what each of them still needs.
+//!
+//! Pure: it decides who can join and which read would help; the room's task reads.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::{
+    item::ResetReason,
+    registry::{JoinError, Position},
+    ring::{Reader, Ring},
+};
+use crate::{
+    limits,
+    model::{Epoch, Revision},
+};
+
+/// Where a new reader stands.
+#[derive(Debug)]
+pub(super) enum Attached {
+    /// It has everything up to `revision`, and reads what comes after.
+    Live { epoch: Epoch, revision: Revision, reader: Reader },
+    /// It must go to REST first.
+    Reset { reason: ResetReason, epoch: Epoch, revision: Revision },
+}
+
+/// What a read of the store is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// What comes after the position of the room, and the head.
+    Follow { after: Revision },
+    /// What comes before the ring.
+    Fill,
+}
+
+/// Somebody who waits.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    position: Position,
+    reply: oneshot::Sender<Result<Attached, JoinError>>,
+    /// The read under way answers it.
+    is_asked: bool,
+    /// The head was read after it came.
+    is_settled: bool,
+    /// Reads for what it lacks so far.
+    fills: u32,
+    need: Need,
+}
+
+/// What somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    /// The head of the log in the store.
+    Head,
+    /// Ops that the ring does not hold.
+    Ops,
+}
+
+/// Reads for one reader's ops, before it is told to get them over REST: a wide one that serves others
+/// too, and one of just what those lack who wait.
+const FILL_ATTEMPTS: u32 = 2;
+
+impl Waiting {
+    pub(super) fn new(position: Position, reply: oneshot::Sender<Result<Attached, JoinError>>) -> Self {
+        Self { position, reply, is_asked: false, is_settled: false, fills: 0, need: Need::Head }
+    }
+
+    /// Decides where the reader begins in a log that stands at `head`; `Err` tells what it needs first.
+    fn place(&self, ring: &Arc<Ring>, epoch: Epoch, head: Revision) -> Result<Attached, Need> {
+        let revision = self.position.after.unwrap_or(head);
+        let reset = |reason| Ok(Attached::Reset { reason, epoch, revision: head });
+        // Both may be news that the room has not heard yet.
+        let reason = match self.position.epoch {
+            Some(known) if known != epoch => Some(ResetReason::EpochChanged),
+            _ if revision > head => Some(ResetReason::RevisionAhead),
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            return if self.is_settled { reset(reason) } else { Err(Need::Head) };
+        }
+        if head.0 - revision.0 > limits::RESUME_LIMIT {
+            return reset(ResetReason::TooFarBehind);
+        }
+        match ring.join(epoch, revision, head) {
+            Some(reader) => Ok(Attached::Live { epoch, revision, reader }),
+            None if self.fills < FILL_ATTEMPTS => Err(Need::Ops),
+            // More than a room keeps for anybody.
+            None => reset(ResetReason::TooFarBehind),
+        }
+    }
+}
+
+/// Those who wait.
+#[derive(Debug, Default)]
+pub(super) struct Waitlist(Vec<Waiting>);
+
+impl Waitlist {
+    pub(super) fn push(&mut self, waiting: Waiting) {
+        self.0.push(waiting);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Answers everybody who can be answered by a room at `head`, which the store confirmed a moment ago
+    /// if it `is_fresh`.
+    pub(super) fn attach(&mut self, ring: &Arc<Ring>, epoch: Epoch, head: Revision, is_fresh: bool) {
+        for mut waiting in std::mem::take(&mut self.0) {
+            if !is_fresh && !waiting.is_settled {
+                if !waiting.is_asked {
+                    waiting.need = Need::Head;
+                }
+                self.0.push(waiting);
+                continue;
+            }
+            match waiting.place(ring, epoch, head) {
+                // Whoever hung up leaves the room again with the reader that is dropped here.
+                Ok(attached) => drop(waiting.reply.send(Ok(attached))),
+                Err(need) => {
+                    waiting.need = need;
+                    self.0.push(waiting);
+                }
+            }
+        }
+    }
+
+    /// Whether somebody needs a read that is not under way.
+    pub(super) fn wants_read(&self) -> bool {
+        self.0.iter().any(|waiting| !waiting.is_asked)
+    }
+
+    pub(super) fn wants_head(&self) -> bool {
+        self.0.iter().any(|waiting| waiting.need == Need::Head)
+    }
+
+    /// A read begins; it answers those who need this.
+    pub(super) fn ask(&mut self, purpose: Purpose) {
+        let need = if purpose == Purpose::Fill { Need::Ops } else { Need::Head };
+        for waiting in &mut self.0 {
+            waiting.is_asked |= waiting.need == need;
+        }
+    }
+
+    /// The head was read and the room has caught up with it.
+    pub(super) fn settle_asked(&mut self) {
+        for waiting in &mut self.0 {
+            waiting.is_settled |= waiting.is_asked;
+            waiting.is_asked = false;
+        }
+    }
+
+    /// What comes before the ring was read.
+    pub(super) fn note_filled(&mut self) {
+        for waiting in self.0.iter_mut().filter(|waiting| waiting.is_asked) {
+            waiting.fills += 1;
+            waiting.is_asked = false;
+        }
+    }
+
+    /// The read failed.
+    pub(super) fn fail_asked(&mut self, error: JoinError) {
+        for waiting in self.0.extract_if(.., |waiting| waiting.is_asked) {
+            // Whoever hung up needs no answer.
+            let _ = waiting.reply.send(Err(error));
+        }
+    }
+
+    pub(super) fn fail_all(&mut self, error: JoinError) {
+        for waiting in self.0.drain(..) {
+            let _ = waiting.reply.send(Err(error));
+        }
+    }
+
+    /// Where to read from when the head is unknown: whoever can be filled up at all is at most
+    /// `RESUME_LIMIT` behind the one who is farthest. Without positions, the head alone.
+    pub(super) fn first_wanted(&self) -> Revision {
+        let farthest = self.0.iter().filter_map(|waiting| waiting.position.after).max();
+        farthest.map_or(Revision(u64::MAX), |after| Revision(after.0.saturating_sub(limits::RESUME_LIMIT)))
+    }
+
+    /// What to read for those who lack ops, as `(after, until]`.
+    pub(super) fn fill_range(&self, ring: &Ring, head: Revision) -> (Revision, Revision) {
+        let until = ring.first_revision().map_or(head, |first| Revision(first.0.saturating_sub(1)));
+        let lacking = || self.0.iter().filter(|waiting| waiting.need == Need::Ops);
+        // Others will come who lack a little more; but where all of that is too much, only what is asked.
+        let is_wide = lacking().all(|waiting| waiting.fills == 0);
+        let wide = Revision(head.0.saturating_sub(limits::RESUME_LIMIT));
+        let narrow = lacking().filter_map(|waiting| waiting.position.after).min().unwrap_or(wide);
+        (if is_wide { wide } else { narrow }, until)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! Hands what a room tells to its readers, on as many cores as are worth it.
+//!
+//! Owns the broadcasters of a room: tasks that each have a share of the readers. A reader is an
+//! [`Outlet`]; what it does with the bytes is its own business, but it must not wait.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use tokio::sync::Notify;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::ring::{Batch, Ring};
+use crate::{limits, model::Role};
+
+/// Where the items of a reader go.
+pub trait Outlet: Send + Sync + fmt::Debug {
+    /// There are items: perhaps these, perhaps others, perhaps none. Must not wait. Returns false when
+    /// `reader` is gone.
+    fn offer(&self, reader: u64, batch: &Batch) -> bool;
+
+    /// There is another version of presence. Must not wait.
+    fn offer_presence(&self, reader: u64);
+
+    /// The role of the reader's user changed; without one nothing more may be sent to it.
+    fn tell_role(&self, reader: u64, role: Option<Role>);
+}
+
+/// A reader as its broadcaster knows it.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) outlet: Arc<dyn Outlet>,
+    /// Which of the outlet's readers it is.
+    pub(super) reader: u64,
+}
+
+/// The broadcasters of one room.
+#[derive(Debug)]
+pub(super) struct Broadcast {
+    ring: Arc<Ring>,
+    shards: Box<[Shard]>,
+    tasks: TaskTracker,
+    /// Ends the broadcasters with the room.
+    stop: CancellationToken,
+}
+
+/// One broadcaster.
+#[derive(Debug)]
+struct Shard {
+    /// Whether its task runs.
+    is_running: AtomicBool,
+    wake: Notify,
+    /// Whether presence has changed since its readers were told of it.
+    has_presence: AtomicBool,
+    /// Who came since its last round. Held to add one, or to take all.
+    joined: Mutex<Vec<Member>>,
+    /// Its readers, roughly: those who left are counted until the next round.
+    size: AtomicUsize,
+}
+
+impl Broadcast {
+    pub(super) fn new(ring: &Arc<Ring>, tasks: &TaskTracker, stop: CancellationToken) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let shard = |_| Shard {
+            is_running: AtomicBool::new(false),
+            wake: Notify::new(),
+            has_presence: AtomicBool::new(false),
+            joined: Mutex::default(),
+            size: AtomicUsize::new(0),
+        };
+        let shards = (0..cores.min(limits::BROADCASTERS_MAX)).map(shard).collect();
+        Self { ring: ring.clone(), shards, tasks: tasks.clone(), stop }
+    }
+
+    /// Adds a reader, which will be offered what is pushed from now on.
+    pub(super) fn join(self: &Arc<Self>, member: Member) {
+        let first = self.shards.iter().position(|shard| shard.size() < limits::BROADCAST_ALONE);
+        let least = || (0..self.shards.len()).min_by_key(|nth| self.shards[*nth].size());
+        let Some(nth) = first.or_else(least) else { return };
+        let shard = &self.shards[nth];
+        shard.size.fetch_add(1, Ordering::Relaxed);
+        shard.joined.lock().unwrap_or_else(PoisonError::into_inner).push(member);
+        if !shard.is_running.swap(true, Ordering::AcqRel) {
+            self.tasks.spawn(run(self.clone(), nth, self.ring.end()));
+        }
+        // Whoever joined reads by themselves first; from then on the broadcaster must know them.
+        shard.wake.notify_one();
+    }
+
+    /// Lets all broadcasters look at presence, once they have told all ops.
+    pub(super) fn wake_for_presence(&self) {
+        for shard in &self.shards {
+            shard.has_presence.store(true, Ordering::Release);
+        }
+        self.wake();
+    }
+
+    /// Lets all broadcasters look at the ring.
+    pub(super) fn wake(&self) {
+        for shard in &self.shards {
+            if shard.is_running.load(Ordering::Acquire) {
+                shard.wake.notify_one();
+            }
+        }
+    }
+}
+
+impl Shard {
+    fn size(&self) -> usize {
+        self.size.load(Ordering::Relaxed)
+    }
+}
+
+/// Tells the readers of one shard until the room ends, from item `position` on.
+async fn run(broadcast: Arc<Broadcast>, nth: usize, mut position: u64) {
+    let shard = &broadcast.shards[nth];
+    let mut members: Vec<Member> = Vec::new();
+    // Those at the front who are still to be told of presence.
+    let mut untold = 0;
+    let mut purges = tokio::time::interval(limits::BROADCAST_PURGE);
+    loop {
+        let is_purge = tokio::select! {
+            () = broadcast.stop.cancelled() => return,
+            () = shard.wake.notified() => false,
+            _ = purges.tick() => true,
+        };
+        members.append(&mut shard.joined.lock().unwrap_or_else(PoisonError::into_inner));
+        let batch = broadcast.ring.batch(position);
+        position = batch.end();
+        // Without news, whoever is gone is found now and then.
+        if is_purge || !batch.items.is_empty() {
+            tell(shard, &mut members, &batch).await;
+        }
+        if shard.has_presence.swap(false, Ordering::AcqRel) {
+            untold = members.len();
+        }
+        untold = untold.min(members.len());
+        // Ops go first, but presence is not to starve while they never end.
+        let share = untold.saturating_sub(members.len().div_ceil(limits::PRESENCE_SHARE));
+        while untold > share || (untold > 0 && !broadcast.ring.has_after(position)) {
+            let stride = untold.saturating_sub(limits::PRESENCE_STRIDE)..untold;
+            untold = stride.start;
+            for member in &members[stride] {
+                member.outlet.offer_presence(member.reader);
+            }
+            tokio::task::yield_now().await;
+        }
+        if untold > 0 {
+            // Ops first; then the rest.
+            shard.wake.notify_one();
+        }
+    }
+}
+
+/// Offers a batch to all members, and forgets those who are gone.
+async fn tell(shard: &Shard, members: &mut Vec<Member>, batch: &Batch) {
+    let mut at = 0;
+    while at < members.len() {
+        let stop = members.len().min(at + limits::BROADCAST_STRIDE);
+        while at < stop.min(members.len()) {
+            let member = &members[at];
+            if member.outlet.offer(member.reader, batch) {
+                at += 1;
+            } else {
+                members.swap_remove(at);
+                shard.size.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        if at < members.len() {
+            // A large room must not keep writes and other rooms waiting.
+            tokio::task::yield_now().await;
+        }
+    }
+}

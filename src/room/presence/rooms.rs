@@ -1,0 +1,132 @@
+//! Which rooms of this node have presence.
+//!
+//! Owns one [`Presence`] a drawing and its lane, from the first use until nobody uses it any more.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::time::Instant;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+use super::{Presence, lane};
+use crate::{
+    bus::{Bus, ControlMessage},
+    limits,
+    model::DrawingId,
+};
+
+/// The presences of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct PresenceRooms {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    bus: Arc<dyn Bus>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+    /// Held for map operations only.
+    rooms: Mutex<HashMap<DrawingId, Entry>>,
+}
+
+struct Entry {
+    presence: Arc<Presence>,
+    /// Ends the lane.
+    end: CancellationToken,
+    /// When somebody last asked for it, or was seen to use it.
+    used_at: Instant,
+}
+
+/// The holders of a presence that nobody uses: its entry here, its lane, and what the lane wakes.
+const IDLE_HOLDERS: usize = 3;
+
+impl PresenceRooms {
+    /// A node without presence.
+    #[must_use]
+    pub fn start(bus: &Arc<dyn Bus>, tasks: &TaskTracker, shutdown: &CancellationToken) -> Self {
+        let inner = Arc::new(Inner {
+            bus: bus.clone(),
+            tasks: tasks.clone(),
+            shutdown: shutdown.clone(),
+            rooms: Mutex::default(),
+        });
+        tasks.spawn(sweep(inner.clone()));
+        Self { inner }
+    }
+
+    /// The presence of a drawing, which lives at least as long as it is held.
+    #[must_use]
+    pub fn of(&self, drawing: DrawingId) -> Arc<Presence> {
+        let mut rooms = self.inner.lock();
+        let entry = rooms.entry(drawing).or_insert_with(|| self.inner.open(drawing));
+        entry.used_at = Instant::now();
+        entry.presence.clone()
+    }
+
+    /// Learns how many readers a room has on this node, if anybody is present there.
+    pub(in crate::room) fn note_readers(&self, drawing: DrawingId, readers: usize) {
+        if let Some(entry) = self.inner.lock().get(&drawing) {
+            entry.presence.set_readers(readers);
+        }
+    }
+
+    /// Takes in a control message: who has no role any more is not present.
+    pub fn apply(&self, message: &ControlMessage) {
+        let rooms = self.inner.lock();
+        let Some(Entry { presence, .. }) = rooms.get(&message.drawing_id()) else { return };
+        match message {
+            ControlMessage::Role { user_id, role: None, .. } => presence.leave_user(user_id),
+            ControlMessage::Role { .. } => (),
+            ControlMessage::Deleted { .. } => presence.leave_all(),
+        }
+    }
+}
+
+impl Inner {
+    fn open(&self, drawing: DrawingId) -> Entry {
+        let presence = Arc::new(Presence::new(drawing, Uuid::new_v4()));
+        let end = self.shutdown.child_token();
+        let readers = presence.clone();
+        let wake = move || readers.wake_readers();
+        self.tasks.spawn(lane::run(presence.clone(), self.bus.clone(), wake, end.clone()));
+        Entry { presence, end, used_at: Instant::now() }
+    }
+
+    /// Ends what nobody has used for `ROOM_LINGER`.
+    fn close_idle(&self, now: Instant) {
+        self.lock().retain(|_, entry| {
+            // Nobody can get hold of it while the map is locked.
+            if Arc::strong_count(&entry.presence) > IDLE_HOLDERS || entry.presence.has_local() {
+                entry.used_at = now;
+            }
+            let is_used = now < entry.used_at + limits::ROOM_LINGER;
+            if !is_used {
+                entry.end.cancel();
+            }
+            is_used
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<DrawingId, Entry>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn sweep(inner: Arc<Inner>) {
+    let mut ticks = tokio::time::interval(limits::PRESENCE_TICK);
+    loop {
+        tokio::select! {
+            () = inner.shutdown.cancelled() => return,
+            _ = ticks.tick() => inner.close_idle(Instant::now()),
+        }
+    }
+}
+
+impl std::fmt::Debug for PresenceRooms {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PresenceRooms").field("count", &self.inner.lock().len()).finish_non_exhaustive()
+    }
+}

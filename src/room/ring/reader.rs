@@ -1,0 +1,192 @@
+//! A reader's place in the ring, and what it finds there.
+//!
+//! A reader has no queue of its own: it is a cursor, and one that falls out of the ring is told so.
+
+use std::sync::{Arc, OnceLock, atomic::Ordering};
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Ring, State};
+use crate::{
+    model::{Epoch, Revision, Role},
+    room::{
+        Frame,
+        audience::Seat,
+        item::{ENCODING_SLOTS, Item, News, ResetReason},
+    },
+};
+
+/// One reader's place in a room; leaving is dropping it.
+#[derive(Debug)]
+pub struct Reader {
+    ring: Arc<Ring>,
+    /// The log that it reads.
+    epoch: Epoch,
+    /// How often the log had been replaced when it joined.
+    log: u64,
+    /// The last revision that it has; it only grows.
+    position: Revision,
+    /// Number of the next item to read.
+    cursor: u64,
+    /// Its place in the audience, which it leaves with the room.
+    seat: Option<Seat>,
+}
+
+/// What a reader finds.
+#[derive(Debug)]
+pub enum Next {
+    /// The next item.
+    Item(Arc<Item>),
+    /// Nothing new.
+    Empty,
+    /// The ring has moved past the reader.
+    Lagged {
+        /// `Lagged`, or why the log was replaced meanwhile.
+        reason: ResetReason,
+        /// The epoch.
+        epoch: Epoch,
+        /// The head.
+        revision: Revision,
+    },
+}
+
+/// The items that a broadcaster hands to its readers in one round.
+#[derive(Debug)]
+pub struct Batch {
+    /// The items, in order.
+    pub items: Vec<Arc<Item>>,
+    /// Number of the first of them.
+    first: u64,
+    /// First and last revision of their ops, if there are any.
+    revisions: Option<(Revision, Revision)>,
+    /// How often the log had been replaced when they were told.
+    log: u64,
+    /// Whether the log is replaced in between.
+    restarts: bool,
+    /// All of them as one piece, for each encoding.
+    joined: [OnceLock<Bytes>; ENCODING_SLOTS],
+}
+
+impl Batch {
+    pub(super) fn new(items: Vec<Arc<Item>>, first: u64, log: u64) -> Self {
+        let (restarts, joined) = (false, Default::default());
+        let mut batch = Self { items, first, revisions: None, log, restarts, joined };
+        for item in &batch.items {
+            match &item.news {
+                News::Ops(frame) => {
+                    let from = batch.revisions.map_or(frame.first, |(from, _)| from);
+                    batch.revisions = Some((from, frame.last));
+                }
+                News::Restarted { .. } => batch.restarts = true,
+                News::Head { .. } => (),
+            }
+        }
+        batch
+    }
+
+    /// Number of the item after the last.
+    pub(in crate::room) fn end(&self) -> u64 {
+        self.first + self.items.len() as u64
+    }
+
+    /// All items as one piece in encoding `slot`; `encode` gives the bytes of one.
+    pub fn joined(&self, slot: usize, encode: impl Fn(&Item) -> Bytes) -> &Bytes {
+        self.joined[slot].get_or_init(|| match self.items.as_slice() {
+            [item] => encode(item),
+            items => {
+                let mut all = BytesMut::new();
+                for item in items {
+                    all.extend_from_slice(&encode(item));
+                }
+                all.freeze()
+            }
+        })
+    }
+}
+
+impl Reader {
+    /// A reader that has everything of log number `log` up to `position`, and reads item `cursor` next.
+    pub(super) fn new(ring: Arc<Ring>, epoch: Epoch, log: u64, position: Revision, cursor: u64) -> Self {
+        Self { ring, epoch, log, position, cursor, seat: None }
+    }
+
+    /// Takes a whole batch, if it begins where the reader stands; else the reader has to read.
+    pub fn take(&mut self, batch: &Batch) -> bool {
+        let fits = batch.revisions.is_none_or(|(first, _)| first == self.position.next());
+        let is_next = self.cursor == batch.first && self.log == batch.log && fits && !batch.restarts;
+        if is_next {
+            self.cursor = batch.end();
+            self.position = batch.revisions.map_or(self.position, |(_, last)| last);
+        }
+        is_next
+    }
+
+    /// The next item, if there is one.
+    pub fn read(&mut self) -> Next {
+        loop {
+            let item = {
+                let mut state = self.ring.lock();
+                state.seal(self.ring.drawing_id);
+                let offset = self.cursor.checked_sub(state.start);
+                let offset = offset.and_then(|offset| usize::try_from(offset).ok());
+                let item = offset.and_then(|offset| state.items.get(offset)).cloned();
+                let is_lost = match item.as_ref().map(|item| &item.news) {
+                    _ if offset.is_none() => true,
+                    Some(News::Restarted { .. }) => false,
+                    _ if self.log != state.replaced.0 => true,
+                    Some(News::Ops(frame)) => frame.first > self.position.next(),
+                    _ => false,
+                };
+                if is_lost {
+                    return self.lagged(&state);
+                }
+                let (Some(item), Some(offset)) = (item, offset) else { return Next::Empty };
+                let (item, count) = state.gather(self.ring.drawing_id, offset, item);
+                self.cursor += count;
+                item
+            };
+            let News::Ops(frame) = &item.news else { return Next::Item(item) };
+            let before = self.position;
+            self.position = before.max(frame.last);
+            if frame.first == before.next() {
+                return Next::Item(item);
+            }
+            // The reader has a part of this frame, or all of it.
+            let rest: Vec<_> = frame.ops_after(before).collect();
+            if let Some(frame) = Frame::seal(self.ring.drawing_id, self.epoch, &rest) {
+                return Next::Item(Arc::new(Item::new(self.ring.drawing_id, News::Ops(frame))));
+            }
+        }
+    }
+
+    fn lagged(&self, state: &State) -> Next {
+        // Only a push moves the start for good, and every push brings a position.
+        let Some((epoch, revision)) = state.position else { return Next::Empty };
+        let (log, why) = state.replaced;
+        let reason = if log == self.log { ResetReason::Lagged } else { why };
+        Next::Lagged { reason, epoch, revision }
+    }
+
+    /// Where the reader stands.
+    #[must_use]
+    pub fn position(&self) -> (Epoch, Revision) {
+        (self.epoch, self.position)
+    }
+
+    /// Notes the role that the reader's user was told, so that a later one is news.
+    pub fn note_role(&self, role: Role) {
+        if let Some(seat) = &self.seat {
+            seat.note_role(role);
+        }
+    }
+
+    pub(in crate::room) fn take_seat(&mut self, seat: Seat) {
+        self.seat = Some(seat);
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.ring.readers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
