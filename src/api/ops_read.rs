@@ -144,9 +144,7 @@ async fn wait_for_ops(
             Ok(Joined::Live { reader, .. }) => reader,
             // There is something to read: a refusal.
             Ok(Joined::Reset { .. }) | Err(JoinError::NoDrawing | JoinError::Draining) => return Ok(()),
-            Err(JoinError::Unavailable) => {
-                return Err(Error::new(ErrorCode::StoreUnavailable, "the store does not answer; try again"));
-            }
+            Err(error @ JoinError::Unavailable) => return Err(error.into()),
         };
         // A head says nothing new to whoever waits for ops.
         while let Event::Item(item) = follower.next().await {

@@ -9,14 +9,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt, future::join_all};
+use futures_util::future::join_all;
+use loadtest::socket::{MESSAGE_PACK, Socket};
 use revcast::{limits, room::Encodings};
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, sync::Barrier, time::timeout};
-use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
-};
+use tokio::sync::Barrier;
 
 use crate::support::{
     App, Client, new_id, op,
@@ -26,37 +23,8 @@ use crate::support::{
 };
 
 /// A socket that speaks MessagePack.
-struct Packed(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Packed {
-    async fn open(client: &Client) -> Self {
-        let url = format!("{}/v1/ws", client.base.replacen("http", "ws", 1));
-        let mut request = url.into_client_request().unwrap();
-        let headers = request.headers_mut();
-        headers.insert("authorization", format!("Bearer {}", client.token).parse().unwrap());
-        headers.insert("sec-websocket-protocol", HeaderValue::from_static("revcast.v1.msgpack"));
-        let (stream, response) = connect_async(request).await.unwrap();
-        assert_eq!(response.headers()["sec-websocket-protocol"], "revcast.v1.msgpack");
-        Self(stream)
-    }
-
-    async fn send(&mut self, message: &Value) {
-        let bytes = rmp_serde::to_vec_named(message).unwrap();
-        self.0.send(Message::binary(bytes)).await.unwrap();
-    }
-
-    /// The next message of a type.
-    async fn receive_type(&mut self, kind: &str) -> Value {
-        loop {
-            let next = timeout(Duration::from_secs(20), self.0.next()).await.expect("it is not silent");
-            if let Message::Binary(bytes) = next.unwrap().unwrap() {
-                let message: Value = rmp_serde::from_slice(&bytes).unwrap();
-                if message["type"] == kind {
-                    return message;
-                }
-            }
-        }
-    }
+async fn packed(client: &Client) -> Socket {
+    Socket::open_with(&client.base, &client.token, MESSAGE_PACK).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,12 +33,12 @@ async fn readers_of_json_and_of_message_pack_get_the_same_ops() {
     let alice = app.client("alice").await;
     let drawing = alice.create_drawing().await;
     alice.commit_some(&drawing, 4).await;
-    let (mut json, mut packed) = (alice.socket().await, Packed::open(&alice).await);
-    assert_eq!(packed.receive_type("hello").await["limits"], json.hello["limits"]);
+    let (mut json, mut packed) = (alice.socket().await, packed(&alice).await);
+    assert_eq!(packed.hello["limits"], json.hello["limits"]);
     // From the middle of what is one frame in the ring by then.
     json.subscribe(&drawing, Some(1)).await.unwrap();
-    packed.send(&json!({"type": "subscribe", "drawing_id": drawing, "after": 1})).await;
-    assert_eq!(packed.receive_type("subscribed").await["revision"], 1);
+    packed.send(&json!({"type": "subscribe", "drawing_id": drawing, "after": 1})).await.unwrap();
+    assert_eq!(packed.receive_type("subscribed").await.unwrap()["revision"], 1);
     let mut values = vec![op(5)];
     for data in
         [json!(-1), json!(0.5), json!(1e300), json!([[], {}]), json!("ü \u{0} \u{1F58A}"), json!(null)]
@@ -84,12 +52,12 @@ async fn readers_of_json_and_of_message_pack_get_the_same_ops() {
         from_json.extend(json.receive_ops().await.unwrap());
     }
     while from_packed.len() < log.len() {
-        from_packed.extend(packed.receive_type("ops").await["ops"].as_array().unwrap().clone());
+        from_packed.extend(packed.receive_type("ops").await.unwrap()["ops"].as_array().unwrap().clone());
     }
     assert_eq!((&from_json, &from_packed), (&log, &log));
-    packed.send(&json!({"type": "presence", "drawing_id": drawing, "state": {"n": 1}})).await;
-    packed.send(&json!({"type": "ping", "t": [1, null]})).await;
-    assert_eq!(packed.receive_type("pong").await["t"], json!([1, null]));
+    packed.send(&json!({"type": "presence", "drawing_id": drawing, "state": {"n": 1}})).await.unwrap();
+    packed.send(&json!({"type": "ping", "t": [1, null]})).await.unwrap();
+    assert_eq!(packed.receive_type("pong").await.unwrap()["t"], json!([1, null]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,9 +69,9 @@ async fn a_double_keeps_its_last_bit_on_every_way() {
     let app = App::sqlite().await;
     let alice = app.client("alice").await;
     let drawing = alice.create_drawing().await;
-    let mut packed = Packed::open(&alice).await;
-    packed.send(&json!({"type": "subscribe", "drawing_id": drawing})).await;
-    packed.receive_type("subscribed").await;
+    let mut packed = packed(&alice).await;
+    packed.send(&json!({"type": "subscribe", "drawing_id": drawing})).await.unwrap();
+    packed.receive_type("subscribed").await.unwrap();
     let mut plain = alice.socket().await;
     plain.subscribe(&drawing, None).await.unwrap();
     let id = new_id();
@@ -115,7 +83,7 @@ async fn a_double_keeps_its_last_bit_on_every_way() {
     let doubles = |op: &Value| -> Vec<f64> {
         op["data"].as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
     };
-    assert_eq!(doubles(&packed.receive_type("ops").await["ops"][0]), exact);
+    assert_eq!(doubles(&packed.receive_type("ops").await.unwrap()["ops"][0]), exact);
     assert_eq!(doubles(&plain.receive_ops().await.unwrap()[0]), exact);
     let page = alice.get_with(&format!("{path}?after=0"), &[("accept", "application/msgpack")]).await;
     let page: Value = rmp_serde::from_slice(&page.expect(200).bytes).unwrap();
