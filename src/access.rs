@@ -134,6 +134,7 @@ impl Access {
             ControlMessage::Deleted { drawing_id } => {
                 self.roles.retain(|(drawing, _), _| drawing != drawing_id);
             }
+            ControlMessage::Grown { .. } => (),
         }
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    bus::{Bus, OpsMessage},
+    bus::{Bus, ControlMessage, OpsMessage},
     clock::now_ms,
     limits,
     model::{CommittedOp, DrawingId, Epoch, Revision},
@@ -33,6 +33,15 @@ pub struct Committer {
     /// Bytes that may still be queued; a request that finds too few is refused.
     bytes: Arc<Semaphore>,
     metrics: Arc<Metrics>,
+}
+
+/// How commits are written.
+#[derive(Clone, Copy, Debug)]
+pub struct CommitOptions {
+    /// Batches that may be written at the same time.
+    pub writers: usize,
+    /// Whenever a head passes a multiple of this, the workers are told.
+    pub snapshot_every: u64,
 }
 
 /// A request whose ops are in the log.
@@ -87,17 +96,18 @@ impl Job {
 }
 
 impl Committer {
-    /// Starts `writers` writers on `tasks`. After `shutdown` they refuse what is new, finish what
+    /// Starts the writers on `tasks`. After `shutdown` they refuse what is new, finish what
     /// is queued, and end.
     #[must_use]
     pub fn start(
         store: &Arc<dyn Store>,
         bus: &Arc<dyn Bus>,
         metrics: &Arc<Metrics>,
-        writers: usize,
+        options: CommitOptions,
         tasks: &TaskTracker,
         shutdown: &CancellationToken,
     ) -> Self {
+        let CommitOptions { writers, snapshot_every } = options;
         let queues = (0..writers.max(1))
             .map(|_| {
                 let (sender, receiver) = mpsc::channel(limits::COMMIT_QUEUE_REQUESTS);
@@ -105,7 +115,7 @@ impl Committer {
                 let (announcements, announced) = mpsc::channel(1);
                 let writer = Writer { store: store.clone(), metrics: metrics.clone() };
                 tasks.spawn(writer.run(receiver, announcements, shutdown.clone()));
-                let announcer = Announcer { bus: bus.clone(), metrics: metrics.clone() };
+                let announcer = Announcer { bus: bus.clone(), metrics: metrics.clone(), snapshot_every };
                 tasks.spawn(announcer.run(announced));
                 sender
             })
@@ -250,6 +260,7 @@ async fn announce(
 struct Announcer {
     bus: Arc<dyn Bus>,
     metrics: Arc<Metrics>,
+    snapshot_every: u64,
 }
 
 impl Announcer {
@@ -294,6 +305,10 @@ impl Announcer {
         }
         for (drawing_id, ops) in ranges {
             if let Some(message) = OpsMessage::new(drawing_id, appended.epoch, ops) {
+                let step = |revision: u64| revision / self.snapshot_every;
+                if step(message.first.0 - 1) != step(message.last.0) {
+                    self.bus.publish_control(ControlMessage::Grown { drawing_id });
+                }
                 self.bus.publish_ops(message);
             }
         }

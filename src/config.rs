@@ -2,12 +2,22 @@
 //!
 //! Owns parsing and the rules between flags. It connects nothing: `server` does.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use axum::http::HeaderValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::{api::CorsOrigins, identity::Secret, limits, model::UserId, telemetry::LogFormat};
+use crate::{
+    api::CorsOrigins,
+    identity::Secret,
+    limits,
+    model::{DrawingId, Title, UserId},
+    snapshot::{BlobUrl, InvalidBlobUrl},
+    telemetry::{self, LogFormat},
+};
+
+/// Where snapshots lie unless somebody says otherwise.
+pub const DEFAULT_BLOB_URL: &str = "file:data/blobs";
 
 /// REST commits the truth. The socket broadcasts the truth.
 #[derive(Debug, Parser)]
@@ -31,6 +41,8 @@ pub enum Command {
     Asyncapi,
     /// Bring the schema of the database up to date, and end.
     Migrate(StoreArgs),
+    /// Make a drawing of the log of another server, as `GET …/export?format=ndjson` gives it; prints its id.
+    Import(ImportArgs),
     /// Give the database a new epoch, after a backup was restored; prints it.
     NewEpoch(StoreArgs),
 }
@@ -64,7 +76,7 @@ pub struct StoreArgs {
     #[arg(long, env = "REVCAST_LOG_FORMAT", value_enum, default_value = "pretty")]
     pub log_format: LogFormat,
     /// What is logged, in the syntax of RUST_LOG.
-    #[arg(long, env = "REVCAST_LOG", default_value = "info")]
+    #[arg(long, env = "REVCAST_LOG", default_value = telemetry::LOG_FILTER)]
     pub log: String,
 }
 
@@ -94,6 +106,10 @@ pub struct ServeArgs {
     /// Addresses of NATS, separated by commas; without it the bus is inside the process.
     #[arg(long, env = "REVCAST_NATS_URL", hide_env_values = true)]
     pub nats_url: Option<String>,
+    /// Where snapshots lie: `file:path` or `s3://bucket/prefix`, whose settings stand in the environment
+    /// (`AWS_ACCESS_KEY_ID`, `AWS_REGION`, `AWS_ENDPOINT_URL` and so on) or after a `?`.
+    #[arg(long, env = "REVCAST_BLOB_URL", default_value = DEFAULT_BLOB_URL, hide_env_values = true)]
+    pub blob_url: String,
     /// What this node does.
     #[arg(
         long,
@@ -130,12 +146,35 @@ pub struct ServeArgs {
     /// Batches that may be written at the same time.
     #[arg(long, env = "REVCAST_WRITERS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub writers: u8,
+    /// Ops by which a drawing grows before the next snapshot of it is built.
+    #[arg(long, env = "REVCAST_SNAPSHOT_EVERY", default_value_t = limits::SNAPSHOT_EVERY, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub snapshot_every: u64,
     /// Requests a user may write each second; 0 for any number.
     #[arg(long, env = "REVCAST_WRITE_REQUESTS_PER_SECOND", default_value_t = limits::WRITE_REQUESTS_PER_SECOND)]
     pub write_requests_per_second: u32,
     /// Ops a user may write each second; 0 for any number.
     #[arg(long, env = "REVCAST_WRITE_OPS_PER_SECOND", default_value_t = limits::WRITE_OPS_PER_SECOND)]
     pub write_ops_per_second: u32,
+}
+
+/// Flags of `import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub store: StoreArgs,
+    /// The user who will own the drawing.
+    #[arg(long)]
+    pub owner: UserId,
+    /// The id of the drawing; a new one by default. To go on with an import that was cut off, the same as then.
+    #[arg(long)]
+    pub drawing_id: Option<DrawingId>,
+    /// The title of the drawing.
+    #[arg(long, default_value = "")]
+    pub title: Title,
+    /// The log, one op a line; `-` for standard input.
+    #[arg(default_value = "-")]
+    pub file: PathBuf,
 }
 
 /// Flags of `token`.
@@ -173,6 +212,9 @@ pub enum ConfigError {
     /// A bus inside one process beside a database for many.
     #[error("an SQLite file has one server: --nats-url goes with a postgres:// database")]
     NatsWithSqlite,
+    /// No place for snapshots of a known kind.
+    #[error(transparent)]
+    BlobUrl(#[from] InvalidBlobUrl),
     /// An origin that no header can hold.
     #[error("an origin of --cors-origins is malformed")]
     Origin,
@@ -186,6 +228,7 @@ impl ServeArgs {
     pub fn check(&self) -> Result<(), ConfigError> {
         self.identity.check()?;
         self.store.check()?;
+        self.blob_url.parse::<BlobUrl>()?;
         if self.identity.jwt_secret.is_none() && self.jwks_url.is_none() && !self.dev {
             return Err(ConfigError::NoKey);
         }

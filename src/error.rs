@@ -60,6 +60,10 @@ codes! {
     RevisionConflict = "revision_conflict", 409, "The drawing has moved on";
     /// The unit lies below the undo horizon.
     UnitClosed = "unit_closed", 409, "The undo unit is closed";
+    /// No unit is left whose undoing could be seen.
+    NothingToUndo = "nothing_to_undo", 409, "There is nothing to undo";
+    /// No unit is left whose redoing could be seen.
+    NothingToRedo = "nothing_to_redo", 409, "There is nothing to redo";
     /// The `drawing_id` is or was another drawing.
     DrawingIdTaken = "drawing_id_taken", 409, "The drawing_id is taken";
     /// The change would leave a drawing without an owner.
@@ -90,6 +94,8 @@ codes! {
     Overloaded = "overloaded", 503, "The server is overloaded";
     /// The store does not answer.
     StoreUnavailable = "store_unavailable", 503, "The store is unavailable";
+    /// The snapshots cannot be read, and the log is too long to do without.
+    SnapshotsUnavailable = "snapshots_unavailable", 503, "Snapshots are unavailable";
     /// The issuer's keys cannot be read.
     IdentityUnavailable = "identity_unavailable", 503, "Tokens cannot be verified at present";
     /// The request was not answered within its time.

@@ -9,7 +9,7 @@
 //!
 //! | Module | Owns |
 //! |---|---|
-//! | [`model`] | ops, ids, roles, presence states: pure |
+//! | [`model`] | ops, ids, roles, presence states, the canvas: pure |
 //! | [`error`], [`limits`], [`clock`], [`telemetry`] | codes, figures, time, logs and metrics |
 //! | [`store`] | the truth: logs, heads, members, links, the epoch |
 //! | [`bus`] | the hint: messages between nodes |
@@ -18,6 +18,8 @@
 //! | [`access`], [`identity`] | who may do what, and who is asking |
 //! | [`api`] | REST, one file a resource |
 //! | [`gateway`] | sockets and event streams: each connection is a cursor into its rooms |
+//! | [`snapshot`] | canvases from snapshots and the ops after them; the worker that builds snapshots |
+//! | [`import`] | a drawing of the log of another server |
 //! | [`config`], [`server`] | flags; the one place that puts it all together |
 //!
 //! ARCHITECTURE.md has the invariants, and what happens at every bound.
@@ -25,15 +27,18 @@
 pub mod access;
 pub mod api;
 pub mod bus;
+pub mod client_stream;
 pub mod clock;
 pub mod commit;
 pub mod config;
 pub mod error;
 pub mod gateway;
 pub mod identity;
+pub mod import;
 pub mod limits;
 pub mod model;
 pub mod room;
 pub mod server;
+pub mod snapshot;
 pub mod store;
 pub mod telemetry;

@@ -63,6 +63,101 @@ pub const COMPRESS_ABOVE_BYTES: u64 = 1_024;
 /// Revisions in one step of the undo horizon.
 pub const UNDO_HORIZON_STEP: u64 = 1_024;
 
+/// Picks of a unit that one undo or redo may take. Each that fails means that a press on another node went through
+/// first, and the slower of two nodes may lose to all that wait on the other.
+pub const UNDO_ATTEMPTS: u32 = 100;
+
+// --- Canvases and snapshots ---------------------------------------------------------------------
+
+/// Revisions by which a head is ahead of its newest snapshot when the next one is built, by default.
+pub const SNAPSHOT_EVERY: u64 = 500;
+/// How long the claim of a worker on a snapshot holds unless it is renewed.
+pub const SNAPSHOT_LEASE: Duration = Duration::from_secs(60);
+/// Age at which a worker renews its claim.
+pub const SNAPSHOT_RENEW_AFTER: Duration = Duration::from_secs(10);
+/// Ops that a worker replays before it looks whether its claim has to be renewed.
+pub const SNAPSHOT_BUILD_OPS: u64 = 2_000;
+/// Newest snapshots of a drawing that are kept.
+pub const SNAPSHOTS_KEPT: usize = 3;
+/// Longest way from one snapshot that is kept to the next, and from the beginning to the first: older ones stay for that,
+/// and on a longer way to the head a worker builds one after each. Only a damaged one makes it longer.
+pub const SNAPSHOT_STRETCH: u64 = 10_000;
+/// Snapshots that are looked at to find those that are superseded. Older ones have been looked at before.
+pub const SNAPSHOT_RETENTION_LOOK: u32 = 64;
+/// How often a worker looks at the next stretch of heads.
+pub const SNAPSHOT_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// Heads in one such stretch.
+pub const SNAPSHOT_SWEEP_HEADS: u32 = 5_000;
+/// Hints that may wait for a worker; further ones are dropped, and their drawings found by the sweep.
+pub const SNAPSHOT_HINTS: usize = 4_096;
+/// Pause of a worker after a snapshot that could not be built.
+pub const SNAPSHOT_RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How long a worker leaves a drawing alone of which a build has failed.
+pub const SNAPSHOT_FAILURE_PAUSE: Duration = Duration::from_secs(5);
+/// How much lower than that of requests the priority of a worker's thread is, as `nice` counts it.
+pub const BACKGROUND_NICE: i32 = 10;
+/// How many times as long as a build a worker rests after it.
+pub const SNAPSHOT_REST_FACTOR: u32 = 3;
+/// Longest such rest.
+pub const SNAPSHOT_MAX_REST: Duration = Duration::from_secs(2);
+/// Blobs removed at a time, and claims that have run out.
+pub const SNAPSHOT_WASTE_BATCH: u32 = 100;
+/// Age at which waste is forgotten that no node has found in a folder of its own.
+pub const LOCAL_WASTE_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+/// Blobs that may fail to be removed before the others of the batch are left for another time.
+pub const SNAPSHOT_WASTE_FAILURES: usize = 3;
+/// Batches of blobs removed between two looks at heads.
+pub const SNAPSHOT_WASTE_BATCHES: u32 = 10;
+/// Level of compression of snapshots, 1 to 9: the fastest, which is also that of the wire.
+pub const SNAPSHOT_GZIP_LEVEL: u32 = 1;
+/// Largest snapshot that is read, in bytes of JSON.
+pub const MAX_SNAPSHOT_JSON_BYTES: u64 = 2 << 30;
+/// Longest log that is replayed from its first op while the snapshots cannot be read, in ops.
+pub const REPLAY_WITHOUT_SNAPSHOT_OPS: u64 = 20_000;
+/// Largest snapshot that is written or read, in bytes as it lies in the blob store.
+pub const MAX_SNAPSHOT_BYTES: usize = 1 << 30;
+/// Time for one call of the blob store, attempts included: the largest snapshot takes 34 MiB a second.
+pub const BLOB_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for the blob store to begin its answer to a read, attempts included. A request that waits for it has time
+/// left to do without.
+pub const BLOB_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long requests do without snapshots, after a read that the blob store did not answer, before one tries again.
+pub const BLOB_READ_PAUSE: Duration = Duration::from_secs(1);
+/// Time to connect to a bucket.
+pub const BLOB_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Attempts of a bucket's client after one that failed.
+pub const BLOB_RETRIES: usize = 3;
+/// Longest pause between them; the first is 100 ms.
+pub const BLOB_RETRY_MAX: Duration = Duration::from_secs(2);
+/// Time for the blob store to answer `/readyz`.
+pub const BLOB_PROBE_TIMEOUT: Duration = READY_TIMEOUT;
+/// How long what it answered is told to others who ask.
+pub const BLOB_PROBE_MAX_AGE: Duration = Duration::from_secs(1);
+/// Memory for canvases on one node, in bytes; the least useful goes, and is loaded again.
+pub const CANVAS_CACHE_BYTES: u64 = 256 << 20;
+/// Memory for rendered canvases on one node, in bytes.
+pub const PICTURE_CACHE_BYTES: u64 = 128 << 20;
+/// Canvases that one node is expected to keep; sizes the tables of the caches.
+pub const CANVAS_CACHE_ENTRIES: usize = 10_000;
+/// Ops after which a canvas in memory is weighed again.
+pub const CANVAS_WEIGH_OPS: u64 = 200;
+/// What a canvas counts for at most, so that one that is larger than the cache is kept all the same.
+pub const CANVAS_MAX_WEIGHT: u64 = CANVAS_CACHE_BYTES * 9 / 10;
+/// What the place of a drawing counts for beside its canvas, in bytes: its locks, its histories, its entry.
+pub const SLOT_WEIGHT: u64 = 1_024;
+/// Histories at one revision that are kept, one for each user who asked.
+pub const HISTORIES_KEPT: usize = 1_000;
+/// What a picture counts for at most.
+pub const PICTURE_MAX_WEIGHT: u64 = PICTURE_CACHE_BYTES * 9 / 10;
+/// Canvases that are loaded from nothing at the same time; others wait.
+pub const CANVAS_LOADS: usize = 4;
+/// Canvases of the past that are loaded at the same time.
+pub const PAST_LOADS: usize = 2;
+/// Requests for canvases of the past that are loaded or wait for that; further ones are answered `503 overloaded`.
+pub const PAST_QUEUE: usize = 64;
+/// Pictures that are drawn for exports at the same time; others wait.
+pub const EXPORT_DRAWINGS: usize = 2;
+
 // --- Writing ------------------------------------------------------------------------------------
 
 /// Requests that may wait for one writer; further ones are answered `503 overloaded`.
@@ -297,6 +392,10 @@ pub const MAX_CONNECTIONS: usize = 50_000;
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a browser may remember the answer to a CORS preflight.
 pub const CORS_MAX_AGE: Duration = Duration::from_secs(3600);
+/// How long a client may take nothing of an answer.
+pub const ANSWER_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Pieces in which large answers are written and compressed; between them other tasks run.
+pub const ANSWER_PIECE_BYTES: usize = 64 * 1024;
 /// Time to answer one request, a long-poll's `wait` aside.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for one statement in the store.
@@ -326,5 +425,13 @@ pub const TIDY_INTERVAL: Duration = Duration::from_secs(5);
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// Pause between two removals while there is more: live writes come first.
 pub const PURGE_PAUSE: Duration = Duration::from_millis(100);
-/// Ops of deleted drawings removed in one statement.
+/// Ops of deleted drawings, or of imports that came to nothing, removed in one statement.
 pub const PURGE_OPS: u32 = 1_000;
+/// Ops that an import writes in one transaction.
+pub const IMPORT_OPS: usize = 1_000;
+/// Bytes of op bodies at which such a transaction is full: it ends long before `STATEMENT_TIMEOUT`.
+pub const IMPORT_BYTES: usize = 4 << 20;
+/// Longest line of a log that is imported, in bytes: an op, what the server adds to it, and some white space.
+pub const MAX_IMPORT_LINE_BYTES: u64 = 4 * MAX_OP_BYTES as u64;
+/// Age at which an unfinished import has come to nothing.
+pub const IMPORT_MAX_AGE: Duration = Duration::from_hours(24);

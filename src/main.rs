@@ -5,13 +5,16 @@ use std::{io::Write, sync::Arc};
 use anyhow::Context;
 use clap::Parser;
 use revcast::{
-    config::{Cli, Command, ServeArgs, StoreArgs, TokenArgs},
+    config::{Cli, Command, ImportArgs, ServeArgs, StoreArgs, TokenArgs},
     gateway::asyncapi_yaml,
     identity::sign_token,
+    import::Import,
+    model::DrawingId,
     server::{Server, listen, open_store, openapi_document},
     store::Store,
-    telemetry,
+    telemetry::{self, LogOutput},
 };
+use tokio::io::{AsyncRead, BufReader};
 use uuid::Uuid;
 
 #[global_allocator]
@@ -22,7 +25,10 @@ fn main() -> anyhow::Result<()> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run(cli.command))
+    let outcome = runtime.block_on(run(cli.command));
+    // What was left running on threads of its own, such as a picture nobody waits for any more, is not waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn run(command: Command) -> anyhow::Result<()> {
@@ -36,6 +42,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             store.close().await;
             Ok(())
         }
+        Command::Import(args) => import(&args).await,
         Command::NewEpoch(args) => {
             let store = open(&args).await?;
             let epoch = store.new_epoch().await?;
@@ -45,14 +52,15 @@ async fn run(command: Command) -> anyhow::Result<()> {
     }
 }
 
+/// Opens the store for a command that prints a result and ends.
 async fn open(args: &StoreArgs) -> anyhow::Result<Arc<dyn Store>> {
-    telemetry::init_logs(args.log_format, &args.log);
+    telemetry::init_logs(args.log_format, &args.log, LogOutput::Stderr);
     open_store(args).await
 }
 
 async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     args.check()?;
-    telemetry::init_logs(args.store.log_format, &args.store.log);
+    telemetry::init_logs(args.store.log_format, &args.store.log, LogOutput::Stdout);
     let listener = listen(&args.listen).await?;
     let address = listener.local_addr()?;
     let server = Server::start(args).await?;
@@ -61,6 +69,22 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
         print_first_steps(&format!("http://{address}"), &server)?;
     }
     server.run(listener, stop_signal()).await
+}
+
+async fn import(args: &ImportArgs) -> anyhow::Result<()> {
+    let log: Box<dyn AsyncRead + Unpin> = if args.file.as_os_str() == "-" {
+        Box::new(tokio::io::stdin())
+    } else {
+        let file = tokio::fs::File::open(&args.file).await;
+        Box::new(file.with_context(|| format!("opening {}", args.file.display()))?)
+    };
+    let store = open(&args.store).await?;
+    let drawing_id = args.drawing_id.unwrap_or_else(|| DrawingId(Uuid::now_v7()));
+    let import = Import { drawing_id, title: args.title.clone(), owner: args.owner.clone() };
+    let outcome = import.run(&*store, BufReader::new(log)).await;
+    store.close().await;
+    outcome?;
+    print_line(&drawing_id.to_string())
 }
 
 /// Three lines to paste into a shell.

@@ -19,15 +19,18 @@ use tower::ServiceExt;
 use crate::{
     access::Access,
     api::{self, Api, WriteLimits},
-    bus::{Bus, Delivery, LocalBus, NatsBus, NatsOptions},
-    commit::Committer,
-    config::{NodeRole, ServeArgs, StoreArgs},
+    bus::{Bus, ControlMessage, Delivery, LocalBus, NatsBus, NatsOptions},
+    client_stream::ClientStream,
+    clock::now_ms,
+    commit::{CommitOptions, Committer},
+    config::{DEFAULT_BLOB_URL, NodeRole, ServeArgs, StoreArgs},
     gateway::{self, ConnectionPlace, Connections, Gateway, GatewayParts},
     identity::{Authenticator, IdentityOptions, Jwks},
     limits,
     model::UserId,
     room::{RoomParts, Rooms, presence::PresenceRooms},
-    store::{PoolOptions, PostgresStore, SqliteStore, Store},
+    snapshot::{self, Background, BlobHealth, Blobs, Builder, Canvases, Hints, Loader, Worker},
+    store::{PoolOptions, PostgresStore, SqliteStore, Store, StoreError},
     telemetry::{self, Metrics},
 };
 
@@ -89,6 +92,33 @@ pub async fn open_store(args: &StoreArgs) -> anyhow::Result<Arc<dyn Store>> {
     })
 }
 
+async fn connect_bus(args: &ServeArgs, metrics: &Arc<Metrics>) -> anyhow::Result<Arc<dyn Bus>> {
+    let Some(url) = &args.nats_url else { return Ok(Arc::new(LocalBus::new())) };
+    let options = NatsOptions { url: url.clone() };
+    Ok(Arc::new(NatsBus::connect(&options, metrics.clone()).await.context("connecting to NATS")?))
+}
+
+fn identity_options(args: &ServeArgs, jwks: Option<Jwks>) -> IdentityOptions {
+    IdentityOptions {
+        secret: args.identity.jwt_secret.clone(),
+        jwks,
+        issuer: args.identity.jwt_issuer.clone(),
+        audience: args.identity.jwt_audience.clone(),
+        dev: args.dev,
+    }
+}
+
+fn open_blobs(args: &ServeArgs) -> anyhow::Result<Blobs> {
+    let blobs = Blobs::open(&args.blob_url).context("opening the blob store")?;
+    if args.store.is_sqlite() || args.blob_url != DEFAULT_BLOB_URL {
+        return Ok(blobs);
+    }
+    tracing::warn!(
+        "snapshots are kept in a folder of this machine: give --blob-url when there are other nodes"
+    );
+    Ok(blobs.perhaps_local())
+}
+
 /// The OpenAPI document, whatever the roles of a node.
 #[must_use]
 pub fn openapi_document() -> utoipa::openapi::OpenApi {
@@ -124,26 +154,16 @@ impl Server {
         let (tasks, stop) = (&stops.tasks, &stops.all);
         let metrics = Arc::new(Metrics::new());
         let store = open_store(&args.store).await?;
-        let bus: Arc<dyn Bus> = match &args.nats_url {
-            Some(url) => {
-                let options = NatsOptions { url: url.clone() };
-                Arc::new(NatsBus::connect(&options, metrics.clone()).await.context("connecting to NATS")?)
-            }
-            None => Arc::new(LocalBus::new()),
-        };
+        let bus = connect_bus(args, &metrics).await?;
         let meta = store.meta().await.context("reading the database")?;
         let jwks = args.jwks_url.clone().map(|url| Jwks::follow(url, tasks, stop.clone())).transpose()?;
-        let identity = IdentityOptions {
-            secret: args.identity.jwt_secret.clone(),
-            jwks,
-            issuer: args.identity.jwt_issuer.clone(),
-            audience: args.identity.jwt_audience.clone(),
-            dev: args.dev,
-        };
-        let authenticator = Arc::new(Authenticator::new(identity, meta.server_key));
+        let authenticator = Arc::new(Authenticator::new(identity_options(args, jwks), meta.server_key));
         let access = Access::start(&store, tasks, stop);
         let (writers, writer_tasks) = (args.writers.into(), &stops.writer_tasks);
-        let committer = Committer::start(&store, &bus, &metrics, writers, writer_tasks, &stops.writers);
+        let options = CommitOptions { writers, snapshot_every: args.snapshot_every };
+        let committer = Committer::start(&store, &bus, &metrics, options, writer_tasks, &stops.writers);
+        let blobs = open_blobs(args)?;
+        let canvases = Canvases::new(Loader::new(&store, &blobs, &metrics), tasks.clone(), stop.clone());
         let presence = PresenceRooms::start(&bus, tasks, stop);
         let rooms = Rooms::start(RoomParts {
             store: store.clone(),
@@ -164,16 +184,23 @@ impl Server {
             args.write_ops_per_second,
             metrics.clone(),
         ));
-        tasks.spawn(follow_control(bus.clone(), access.clone(), rooms.clone(), stop.clone()));
+        let (hints, hinted) = snapshot::hints();
+        tasks.spawn(follow_control(bus.clone(), access.clone(), rooms.clone(), hints, stop.clone()));
         tasks.spawn(keep_house(write_limits.clone(), stop.clone()));
         if args.roles.contains(&NodeRole::Worker) {
-            tasks.spawn(purge_deleted(store.clone(), stop.clone()));
+            tasks.spawn(purge(store.clone(), stop.clone()));
+            let background = Background::start().context("starting a thread for snapshots")?;
+            let builder = Builder::new(&store, &blobs, &metrics, args.snapshot_every, background);
+            tasks.spawn(Worker::new(&store, builder).run(hinted, stop.clone()));
         }
         let api = Api::new(api::Parts {
             store: store.clone(),
             bus: bus.clone(),
             committer,
             rooms: rooms.clone(),
+            canvases,
+            blobs: BlobHealth::new(blobs),
+            export_drawings: Arc::new(Semaphore::new(limits::EXPORT_DRAWINGS)),
             presence,
             access: access.clone(),
             authenticator: authenticator.clone(),
@@ -301,7 +328,7 @@ async fn serve_connection(
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HEADER_READ_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(ClientStream::new(stream, limits::ANSWER_STALL_TIMEOUT)), service)
         .with_upgrades();
     tokio::pin!(connection);
     tokio::select! {
@@ -318,8 +345,14 @@ async fn serve_connection(
     }
 }
 
-/// Brings news of roles to the cache and to the rooms of this node.
-async fn follow_control(bus: Arc<dyn Bus>, access: Access, rooms: Rooms, stop: CancellationToken) {
+/// Brings news of roles to the cache and to the rooms of this node, and hints to its worker.
+async fn follow_control(
+    bus: Arc<dyn Bus>,
+    access: Access,
+    rooms: Rooms,
+    hints: Hints,
+    stop: CancellationToken,
+) {
     let mut news = bus.subscribe_control().await;
     loop {
         let delivery = tokio::select! {
@@ -327,6 +360,7 @@ async fn follow_control(bus: Arc<dyn Bus>, access: Access, rooms: Rooms, stop: C
             delivery = news.next() => delivery,
         };
         match delivery {
+            Some(Delivery::Message(ControlMessage::Grown { drawing_id })) => hints.give(drawing_id),
             Some(Delivery::Message(message)) => {
                 access.apply(&message);
                 rooms.apply(&message);
@@ -337,15 +371,14 @@ async fn follow_control(bus: Arc<dyn Bus>, access: Access, rooms: Rooms, stop: C
     }
 }
 
-/// Removes the ops of deleted drawings, a little at a time.
-async fn purge_deleted(store: Arc<dyn Store>, stop: CancellationToken) {
+/// Removes the ops of deleted drawings and of imports that came to nothing, a little at a time.
+async fn purge(store: Arc<dyn Store>, stop: CancellationToken) {
     loop {
-        let removed = store.purge_deleted(limits::PURGE_OPS).await;
-        let pause = match removed {
-            Ok(1..) => limits::PURGE_PAUSE,
-            Ok(0) => limits::HOUSEKEEPING_INTERVAL,
+        let pause = match purge_some(&*store).await {
+            Ok(false) => limits::PURGE_PAUSE,
+            Ok(true) => limits::HOUSEKEEPING_INTERVAL,
             Err(error) => {
-                tracing::warn!(%error, "deleted drawings could not be purged");
+                tracing::warn!(%error, "deleted drawings and stale imports could not be purged");
                 limits::HOUSEKEEPING_INTERVAL
             }
         };
@@ -354,6 +387,20 @@ async fn purge_deleted(store: Arc<dyn Store>, stop: CancellationToken) {
             () = tokio::time::sleep(pause) => (),
         }
     }
+}
+
+/// Removes some ops; true when there are no more.
+async fn purge_some(store: &dyn Store) -> Result<bool, StoreError> {
+    if store.purge_deleted(limits::PURGE_OPS).await? > 0 {
+        return Ok(false);
+    }
+    let max_age = i64::try_from(limits::IMPORT_MAX_AGE.as_millis()).unwrap_or(i64::MAX);
+    for import in store.stale_imports(now_ms() - max_age).await? {
+        if !store.abort_import(import, limits::PURGE_OPS).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Keeps what grows with use small.

@@ -3,13 +3,16 @@
 //! Owns the names of all metrics and the format of logs. Modules count through [`Metrics`], whose
 //! handles are made once, so that counting on the hot path is one atomic addition.
 
-use std::sync::OnceLock;
+use std::{
+    io::{self, IsTerminal},
+    sync::OnceLock,
+};
 
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -20,16 +23,29 @@ pub enum LogFormat {
     Json,
 }
 
-/// Sends logs to standard output; `filter` has the syntax of `RUST_LOG`.
-pub fn init_logs(format: LogFormat, filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+/// What is logged by default. The client of a bucket tells of each attempt that failed; we tell of the outcome.
+pub const LOG_FILTER: &str = "info,object_store=warn";
+
+/// Where log lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogOutput {
+    /// Standard output.
+    Stdout,
+    /// Standard error, because standard output is for the result.
+    Stderr,
+}
+
+/// Sends logs to `output`; `filter` has the syntax of `RUST_LOG`.
+pub fn init_logs(format: LogFormat, filter: &str, output: LogOutput) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(LOG_FILTER));
+    let (writer, is_terminal) = match output {
+        LogOutput::Stdout => (BoxMakeWriter::new(io::stdout), io::stdout().is_terminal()),
+        LogOutput::Stderr => (BoxMakeWriter::new(io::stderr), io::stderr().is_terminal()),
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     // A second call, as by tests in one process, changes nothing.
     let _ = match format {
-        LogFormat::Pretty => {
-            let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
-            builder.with_ansi(is_terminal).try_init()
-        }
+        LogFormat::Pretty => builder.with_ansi(is_terminal).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
 }
@@ -75,6 +91,9 @@ metrics! {
     histogram batch_ops = "revcast_batch_ops", Count, "Ops in one batch.";
     gauge queue_depth = "revcast_commit_queue_depth", Count, "Requests waiting to be written.";
     histogram commit_seconds = "revcast_commit_seconds", Seconds, "From the queue to the outcome, one request.";
+    counter snapshots_built = "revcast_snapshots_built_total", Count, "Snapshots built.";
+    counter snapshots_damaged = "revcast_snapshots_damaged_total", Count, "Snapshots given up because they could not be used.";
+    histogram snapshot_seconds = "revcast_snapshot_seconds", Seconds, "From the claim of a snapshot to its row.";
     counter publish_failures = "revcast_publish_failures_total", Count, "Bus messages that were lost on the way out.";
     counter repairs = "revcast_repairs_total", Count, "Reads of the store that gave a room ops the bus had not.";
     counter room_reads = "revcast_room_reads_total", Count, "Reads of the store by rooms: for their position, to close a hole, to fill up who joins.";

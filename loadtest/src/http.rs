@@ -44,8 +44,18 @@ impl Connection {
 
     /// Gets a path; the body stays in the buffer.
     pub async fn get(&mut self, path: &str) -> anyhow::Result<u16> {
+        self.get_with(path, "").await
+    }
+
+    /// Gets a path; the body, which the server may gzip, stays in the buffer.
+    pub async fn get_gzip(&mut self, path: &str) -> anyhow::Result<u16> {
+        self.get_with(path, "accept-encoding: gzip\r\n").await
+    }
+
+    async fn get_with(&mut self, path: &str, headers: &str) -> anyhow::Result<u16> {
         let (host, token) = (&self.host, &self.token);
-        let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\n{headers}\r\n");
         self.stream.write_all(request.as_bytes()).await?;
         self.read_response().await
     }

@@ -9,6 +9,10 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+/// Where `make demo` puts real ones.
+const DATA: &str = "target/pen/node_modules/hanzi-writer-data";
+/// How many are made up where they are not.
+const MADE_UP: usize = 200;
 /// Characters to draw; each has one to twenty strokes.
 const CHARACTERS: &str = "永和春秋龍鳳書畫學問天地山水風雲花鳥魚馬";
 /// Points in one append: a pen at 60 Hz gives about five in 80 ms.
@@ -62,6 +66,26 @@ pub fn made_up(count: usize) -> Vec<Stroke> {
         .collect()
 }
 
+/// The strokes of `make demo` if that has fetched them, otherwise made-up ones; and what they are.
+pub fn load_or_make_up() -> (Vec<Stroke>, &'static str) {
+    match load(Path::new(DATA)) {
+        Ok(strokes) => (strokes, "stroke medians of hanzi-writer-data"),
+        Err(_) => (made_up(MADE_UP), "made-up strokes, since make demo has fetched no real ones"),
+    }
+}
+
+/// A stroke as a pen draws it that is read so often on its way: `count` points, as many on each part.
+pub fn sampled(stroke: &[[i64; 2]], count: u8) -> Stroke {
+    let (parts, steps) = (stroke.len().saturating_sub(1), usize::from(count.max(2)) - 1);
+    let point = |step: usize| {
+        let (part, beyond) = (step * parts / steps, step * parts % steps);
+        let ([x0, y0], [x1, y1]) = (stroke[part], stroke[(part + 1).min(parts)]);
+        let between = |a: i64, b: i64| a + (b - a) * beyond as i64 / steps as i64;
+        [between(x0, x1), between(y0, y1)]
+    };
+    (0..=steps).map(point).collect()
+}
+
 /// The ops of one stroke: begin, appends, end, one undo unit.
 pub fn ops(stroke: &[[i64; 2]]) -> Vec<Value> {
     let (unit, object) = (Uuid::now_v7().to_string(), Uuid::now_v7().to_string());
@@ -83,4 +107,17 @@ pub fn ops(stroke: &[[i64; 2]]) -> Vec<Value> {
 /// How many ops one stroke takes.
 pub fn count_ops(stroke: &[[i64; 2]]) -> usize {
     2 + stroke.chunks(POINTS_AN_APPEND).skip(1).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sampled_stroke_goes_where_the_stroke_goes() {
+        let stroke = [[0, 0], [10, 0], [10, 40]];
+        assert_eq!(sampled(&stroke, 5), [[0, 0], [5, 0], [10, 0], [10, 20], [10, 40]]);
+        assert_eq!(sampled(&stroke, 2), [[0, 0], [10, 40]]);
+        assert_eq!(sampled(&stroke[..1], 3), [[0, 0]; 3]);
+    }
 }

@@ -16,6 +16,8 @@ enum Mode {
     Open,
     /// Breaks connections and refuses new ones.
     Cut,
+    /// Takes connections and passes nothing on.
+    Held,
 }
 
 /// Passes connections on to one address until it is cut.
@@ -43,6 +45,12 @@ impl Proxy {
         self.mode.send_replace(Mode::Cut);
     }
 
+    /// Goes silent: takes connections and answers nothing, as a peer does that hangs. Those that are open break when
+    /// that ends, and those that came meanwhile are passed on.
+    pub fn hold(&self) {
+        self.mode.send_replace(Mode::Held);
+    }
+
     /// Passes connections on again.
     pub fn restore(&self) {
         self.mode.send_replace(Mode::Open);
@@ -64,12 +72,21 @@ async fn accept(listener: TcpListener, target: SocketAddr, mode: Arc<watch::Send
         }
         tokio::spawn(async move {
             let mut client = client;
+            if !is_open_at_last(&mut mode).await {
+                return;
+            }
             let Ok(mut server) = TcpStream::connect(target).await else { return };
             tokio::select! {
                 // Either side may break off; that is what the proxy is for.
                 _ = copy_bidirectional(&mut client, &mut server) => (),
-                _ = mode.wait_for(|mode| *mode == Mode::Cut) => (),
+                _ = mode.wait_for(|mode| *mode != Mode::Open) => (),
             }
+            is_open_at_last(&mut mode).await;
         });
     }
+}
+
+/// Waits for as long as the proxy is silent; whether it is open then.
+async fn is_open_at_last(mode: &mut watch::Receiver<Mode>) -> bool {
+    mode.wait_for(|mode| *mode != Mode::Held).await.is_ok_and(|mode| *mode == Mode::Open)
 }

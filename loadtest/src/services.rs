@@ -4,6 +4,7 @@
 
 use std::{
     fs,
+    hash::{DefaultHasher, Hash, Hasher},
     io::{BufRead, BufReader},
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
@@ -129,6 +130,16 @@ impl TempFolder {
     pub fn path(&self) -> &Path {
         &self.0
     }
+}
+
+/// A `--blob-url` for the servers on one database, however often they start: a folder that stays until another process of
+/// ours starts.
+pub fn blob_url_beside(database_url: &str) -> anyhow::Result<String> {
+    static BLOBS: LazyLock<anyhow::Result<TempFolder>> = LazyLock::new(|| TempFolder::new("blobs"));
+    let root = BLOBS.as_ref().map_err(|error| anyhow::anyhow!("no folder for blobs: {error}"))?;
+    let mut hasher = DefaultHasher::new();
+    database_url.hash(&mut hasher);
+    Ok(format!("file:{}/{:x}", root.path().display(), hasher.finish()))
 }
 
 /// Removes what processes left behind that were killed.
@@ -416,10 +427,15 @@ pub struct Revcast {
 }
 
 impl Revcast {
-    /// Starts `binary serve --listen 127.0.0.1:0` with further flags, and waits until it listens.
+    /// Starts `binary serve --listen 127.0.0.1:0` with further flags, and waits until it listens. Its blobs are in a
+    /// folder that all servers on its database share, unless the flags say otherwise.
     pub fn start(binary: &Path, flags: &[&str]) -> anyhow::Result<Self> {
         let mut server = command(binary, "KILL", None);
         server.args(["serve", "--listen", "127.0.0.1:0"]).args(flags);
+        let database = flags.iter().skip_while(|flag| **flag != "--database-url").nth(1);
+        if let Some(database) = database.filter(|_| !flags.contains(&"--blob-url")) {
+            server.args(["--blob-url", &blob_url_beside(database)?]);
+        }
         server.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = spawn(server)?;
         let stdout = child.stdout.take().context("the server has no output")?;

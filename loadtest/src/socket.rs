@@ -123,25 +123,27 @@ impl Socket {
 
     /// Subscribes, from `after` or from the head, and waits for the answer: `subscribed`, `reset` or `error`.
     pub async fn subscribe(&mut self, drawing: &str, after: Option<u64>) -> anyhow::Result<Value> {
-        self.subscribe_with(drawing, after, false).await
+        let mut message = json!({"type": "subscribe", "drawing_id": drawing, "presence": false});
+        if let Some(after) = after {
+            message["after"] = after.into();
+        }
+        self.subscribe_with(drawing, &message).await
+    }
+
+    /// Subscribes after a position that was read elsewhere, and waits for the answer.
+    pub async fn resume(&mut self, drawing: &str, after: u64, epoch: &str) -> anyhow::Result<Value> {
+        let message = json!({"type": "subscribe", "drawing_id": drawing, "after": after, "epoch": epoch});
+        self.subscribe_with(drawing, &message).await
     }
 
     /// Subscribes and wants to know who is present.
     pub async fn watch(&mut self, drawing: &str) -> anyhow::Result<Value> {
-        self.subscribe_with(drawing, None, true).await
+        self.subscribe_with(drawing, &json!({"type": "subscribe", "drawing_id": drawing, "presence": true}))
+            .await
     }
 
-    async fn subscribe_with(
-        &mut self,
-        drawing: &str,
-        after: Option<u64>,
-        presence: bool,
-    ) -> anyhow::Result<Value> {
-        let mut message = json!({"type": "subscribe", "drawing_id": drawing, "presence": presence});
-        if let Some(after) = after {
-            message["after"] = after.into();
-        }
-        self.send(&message).await?;
+    async fn subscribe_with(&mut self, drawing: &str, message: &Value) -> anyhow::Result<Value> {
+        self.send(message).await?;
         loop {
             let answer = self.receive().await?;
             let is_answer = matches!(answer["type"].as_str(), Some("subscribed" | "reset" | "error"));

@@ -21,7 +21,7 @@ use crate::{
     clock::now_ms,
     error::{Error, ErrorCode},
     limits,
-    model::{DrawingId, Epoch, Revision, Role, UserId},
+    model::{DrawingId, Epoch, InvalidId, Revision, Role, Title, UserId},
     store::{CreateOutcome, Drawing, DrawingCursor},
 };
 
@@ -90,7 +90,7 @@ impl From<Drawing> for DrawingView {
             updated_at: drawing.updated_at,
             epoch: drawing.epoch,
             latest_revision: drawing.head,
-            snapshot_revision: None,
+            snapshot_revision: drawing.snapshot_revision,
             role: drawing.role,
         }
     }
@@ -139,9 +139,9 @@ async fn create_drawing(
 ) -> Result<Response, Error> {
     let user = identity.user_id;
     api.limits.take_request(&user)?;
-    let title = checked_title(body.title.unwrap_or_default())?;
+    let title = parse_title(body.title.as_deref().unwrap_or_default())?;
     let id = body.drawing_id.unwrap_or_else(|| DrawingId(Uuid::now_v7()));
-    let status = match api.store.create_drawing(id, &title, &user, now_ms()).await? {
+    let status = match api.store.create_drawing(id, title.as_str(), &user, now_ms()).await? {
         CreateOutcome::Created => StatusCode::CREATED,
         CreateOutcome::Exists => StatusCode::OK,
         CreateOutcome::Taken => {
@@ -233,8 +233,8 @@ async fn update_drawing(
 ) -> Result<Json<DrawingView>, Error> {
     api.limits.take_request(&identity.user_id)?;
     api.access.require_manager(id, &identity.user_id).await?;
-    let title = checked_title(body.title)?;
-    api.store.rename_drawing(id, &title, now_ms()).await?;
+    let title = parse_title(&body.title)?;
+    api.store.rename_drawing(id, title.as_str(), now_ms()).await?;
     let drawing = api.store.drawing(id, &identity.user_id).await?;
     drawing.map(|drawing| Json(drawing.into())).ok_or_else(|| Error::not_found("the drawing"))
 }
@@ -269,16 +269,6 @@ async fn delete_drawing(
     api.to_the_end(change).await
 }
 
-fn checked_title(title: String) -> Result<String, Error> {
-    if title.chars().count() > limits::MAX_TITLE_CHARS {
-        return Err(Error::field(
-            "/title",
-            format!("must be at most {} characters", limits::MAX_TITLE_CHARS),
-        ));
-    }
-    // Postgres stores no NUL, and no title needs a control character.
-    if title.chars().any(char::is_control) {
-        return Err(Error::field("/title", "must not contain control characters"));
-    }
-    Ok(title)
+fn parse_title(title: &str) -> Result<Title, Error> {
+    title.parse().map_err(|error: InvalidId| Error::field("/title", error.to_string()))
 }

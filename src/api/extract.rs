@@ -4,7 +4,7 @@ use std::{str::FromStr, sync::Arc};
 
 use axum::{
     extract::{FromRef, FromRequest, FromRequestParts, Path, Query, Request, rejection::BytesRejection},
-    http::{StatusCode, header, request::Parts},
+    http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -146,6 +146,16 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
             }
         }
     }
+}
+
+/// Whether the client has what this `ETag` names. Compared weakly (RFC 9110, 8.8.3.2): a proxy may have taken the W/
+/// away.
+pub(super) fn knows_etag(request: &HeaderMap, etag: &str) -> bool {
+    request.get_all(header::IF_NONE_MATCH).iter().any(|value| {
+        let opaque = |name: &str| name.trim().trim_start_matches("W/").to_owned();
+        let mut names = value.to_str().unwrap_or_default().split(',');
+        names.any(|name| opaque(name) == opaque(etag) || name.trim() == "*")
+    })
 }
 
 /// Refuses what is no object: serde would take an array as the fields of a struct in their order.

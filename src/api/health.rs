@@ -26,14 +26,16 @@ struct Health {
 /// Whether the node can do its work.
 #[derive(Debug, Serialize, ToSchema)]
 struct Readiness {
-    /// `ready`; `degraded` without the bus, when ops reach other nodes at the heartbeat only;
-    /// `unavailable` without the store; `draining` while stopping.
+    /// `ready`; `degraded` without the bus, when ops reach other nodes at the heartbeat only, or without the blob
+    /// store, when no snapshots are built or read; `unavailable` without the store; `draining` while stopping.
     #[schema(example = "ready")]
     status: &'static str,
     /// Whether the store answers.
     store: bool,
     /// Whether the bus is connected.
     bus: bool,
+    /// Whether the blob store answers and takes what is written.
+    blobs: bool,
 }
 
 /// Whether the process lives.
@@ -48,15 +50,16 @@ async fn healthz() -> Json<Health> {
     responses((status = 200, body = Readiness, description = "`ready` or `degraded`"), (status = 503, body = Readiness))
 )]
 async fn readyz(State(api): State<Api>) -> Response {
-    let store = matches!(tokio::time::timeout(limits::READY_TIMEOUT, api.store.meta()).await, Ok(Ok(_)));
-    let bus = api.bus.is_connected();
-    let (code, status) = match (api.draining.is_cancelled(), store, bus) {
+    let meta = tokio::time::timeout(limits::READY_TIMEOUT, api.store.meta());
+    let (meta, blobs) = tokio::join!(meta, api.blobs.is_good());
+    let (store, bus) = (matches!(meta, Ok(Ok(_))), api.bus.is_connected());
+    let (code, status) = match (api.draining.is_cancelled(), store, bus && blobs) {
         (true, _, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         (_, false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         (_, _, false) => (StatusCode::OK, "degraded"),
         _ => (StatusCode::OK, "ready"),
     };
-    (code, Json(Readiness { status, store, bus })).into_response()
+    (code, Json(Readiness { status, store, bus, blobs })).into_response()
 }
 
 /// Metrics in the text format of Prometheus.

@@ -3,10 +3,14 @@
 //! Owns requests and responses: it parses, authenticates, authorizes and limits, makes one call,
 //! and answers. It writes only through `commit` and the store.
 
+mod body;
+mod canvas_schema;
 pub mod docs;
 mod drawings;
+mod export;
 pub mod extract;
 mod health;
+mod history;
 mod identity;
 mod layers;
 mod links;
@@ -18,11 +22,13 @@ mod ops_read;
 pub(crate) mod presence;
 pub mod problem;
 mod rate;
+mod snapshot;
 
 use std::{future::Future, ops::Deref, sync::Arc};
 
 use axum::{Router, extract::FromRef};
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -34,6 +40,7 @@ use crate::{
     error::{Error, ErrorCode},
     identity::Authenticator,
     room::{Rooms, presence::PresenceRooms},
+    snapshot::{BlobHealth, Canvases},
     store::Store,
 };
 
@@ -54,6 +61,12 @@ pub struct Parts {
     pub committer: Committer,
     /// What long-polls wait in.
     pub rooms: Rooms,
+    /// Canvases of drawings.
+    pub canvases: Canvases,
+    /// Whether the place for snapshots does.
+    pub blobs: BlobHealth,
+    /// Places for those who draw the picture of an export.
+    pub export_drawings: Arc<Semaphore>,
     /// Who is present.
     pub presence: PresenceRooms,
     /// Roles.
@@ -122,7 +135,10 @@ pub fn router() -> OpenApiRouter<Api> {
         .merge(links::router())
         .merge(identity::router())
         .merge(ops_commit::router())
-        .merge(presence::router());
+        .merge(presence::router())
+        .merge(snapshot::router())
+        .merge(history::router())
+        .merge(export::router());
     layers::with_timeout(short).merge(ops_read::router())
 }
 

@@ -132,7 +132,8 @@ async fn parse(
     let role = api.access.require(drawing_id, &identity.user_id, permits).await?;
     let ops = ops.iter().zip(&compacted).map(|(op, body)| new_op(op, body)).collect();
     let if_revision = body.if_revision.map(Revision);
-    Ok(AppendRequest { drawing_id, actor: identity.user_id.clone(), role, if_revision, ops })
+    let actor = identity.user_id.clone();
+    Ok(AppendRequest { drawing_id, actor, role, if_revision, untoggled_since: None, ops })
 }
 
 fn may_write(role: Role) -> Result<(), Error> {
@@ -206,16 +207,19 @@ fn new_op(op: &Op<'_>, body: &str) -> NewOp {
     }
 }
 
+impl OpResult {
+    pub(super) fn new(op_id: OpId, outcome: OpOutcome) -> Self {
+        let duplicate = matches!(outcome, OpOutcome::Duplicate(_));
+        Self { op_id, revision: outcome.revision(), duplicate }
+    }
+}
+
 impl CommitResponse {
     fn new(op_ids: &[OpId], committed: &Committed) -> Self {
         let results = op_ids
             .iter()
             .zip(&committed.ops)
-            .map(|(op_id, outcome)| OpResult {
-                op_id: *op_id,
-                revision: outcome.revision(),
-                duplicate: matches!(outcome, OpOutcome::Duplicate(_)),
-            })
+            .map(|(op_id, outcome)| OpResult::new(*op_id, *outcome))
             .collect();
         Self { epoch: committed.epoch, latest_revision: committed.head, results }
     }
@@ -265,6 +269,10 @@ fn refused(epoch: Epoch, refusal: Refusal) -> Error {
         }
         Refusal::UnitClosed { index } => {
             at(ErrorCode::UnitClosed, "the unit is below the undo horizon".to_owned(), index, "/unit")
+        }
+        Refusal::UnitToggled { index } => {
+            let detail = "the unit was undone or redone meanwhile".to_owned();
+            at(ErrorCode::RevisionConflict, detail, index, "/unit")
         }
         Refusal::FogForbidden { index } => {
             at(ErrorCode::Forbidden, "only an owner may touch objects of kind fog".to_owned(), index, "")

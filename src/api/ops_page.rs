@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::op_schema::OpOutput;
+use super::{extract::knows_etag, op_schema::OpOutput};
 use crate::{
     error::{Error, ErrorCode},
     model::{CommittedOp, Epoch, Revision},
@@ -121,14 +121,8 @@ impl Page {
         }
         if is_closed {
             let etag = self.etag(form);
-            let is_known = request.get_all(header::IF_NONE_MATCH).iter().any(|value| {
-                let names = value.to_str().unwrap_or_default();
-                // Compared weakly (RFC 9110, 8.8.3.2): a proxy may have taken the W/ away.
-                let opaque = |name: &str| name.trim().trim_start_matches("W/").to_owned();
-                names.split(',').any(|name| opaque(name) == opaque(&etag) || name.trim() == "*")
-            });
             headers.insert(header::ETAG, header_value(&etag));
-            if is_known {
+            if knows_etag(request, &etag) {
                 return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
             }
         }

@@ -90,7 +90,7 @@ impl OpsMessage {
     }
 }
 
-/// News about who may do what; JSON on the wire.
+/// News about a drawing, its ops aside; JSON on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ControlMessage {
@@ -108,6 +108,11 @@ pub enum ControlMessage {
         /// The drawing.
         drawing_id: DrawingId,
     },
+    /// Its log has grown so much that a snapshot may be due.
+    Grown {
+        /// The drawing.
+        drawing_id: DrawingId,
+    },
 }
 
 impl ControlMessage {
@@ -115,7 +120,9 @@ impl ControlMessage {
     #[must_use]
     pub fn drawing_id(&self) -> DrawingId {
         match self {
-            Self::Role { drawing_id, .. } | Self::Deleted { drawing_id } => *drawing_id,
+            Self::Role { drawing_id, .. } | Self::Deleted { drawing_id } | Self::Grown { drawing_id } => {
+                *drawing_id
+            }
         }
     }
 }

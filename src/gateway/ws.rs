@@ -37,6 +37,7 @@ use crate::{
         extract::{Caller, Params},
         problem::Problem,
     },
+    client_stream::ClientStream,
     error::{Error, ErrorCode},
     identity::Identity,
     limits,
@@ -236,8 +237,8 @@ async fn begin(
     place: Option<ConnectionPlace>,
 ) {
     // Every listener is a TCP listener.
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
-    let (stream, early) = (parts.io.into_inner(), parts.read_buf);
+    let Ok(parts) = upgraded.downcast::<TokioIo<ClientStream>>() else { return };
+    let (stream, early) = (parts.io.into_inner().into_inner(), parts.read_buf);
     let Some(identity) = identity else { return turn_away(stream, CloseCode::BadTicket).await };
     let Some(counted) = gateway.connections.count(&identity.user_id) else {
         return turn_away(stream, CloseCode::Overloaded).await;

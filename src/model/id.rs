@@ -19,6 +19,9 @@ pub enum InvalidId {
     /// Empty, too long, or with control characters.
     #[error("must be 1 to 128 characters without control characters")]
     User,
+    /// Too long, or with control characters.
+    #[error("must be at most 200 characters without control characters")]
+    Title,
 }
 
 /// Parses the hyphenated form alone, in either case: one spelling for each UUID on the wire.
@@ -162,6 +165,27 @@ impl<'de> Deserialize<'de> for UserId {
     }
 }
 
+/// What a drawing is called; perhaps nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Title(Box<str>);
+
+impl Title {
+    /// The title as its owner wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Title {
+    type Err = InvalidId;
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        // Postgres stores no NUL, and no title needs a control character.
+        let fits = text.chars().count() <= limits::MAX_TITLE_CHARS && !text.chars().any(char::is_control);
+        fits.then(|| Self(text.into())).ok_or(InvalidId::Title)
+    }
+}
+
 /// An object on the canvas; made by the client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct ObjectId(Box<str>);
@@ -211,10 +235,13 @@ mod tests {
     }
 
     #[test]
-    fn user_and_object_ids_end_at_their_limits() {
+    fn user_ids_titles_and_object_ids_end_at_their_limits() {
         assert!("ä".repeat(128).parse::<UserId>().is_ok());
         assert!("ä".repeat(129).parse::<UserId>().is_err());
         assert!("a\u{0}".parse::<UserId>().is_err());
+        assert!("ä".repeat(200).parse::<Title>().is_ok() && "".parse::<Title>().is_ok());
+        assert!("ä".repeat(201).parse::<Title>().is_err());
+        assert!("a\n".parse::<Title>().is_err());
         assert!("a".repeat(64).parse::<ObjectId>().is_ok());
         assert!("a".repeat(65).parse::<ObjectId>().is_err());
         assert!("a b".parse::<ObjectId>().is_err());

@@ -66,7 +66,7 @@ fn string_end(bytes: &[u8], start: usize) -> usize {
     bytes.len()
 }
 
-fn number_end(bytes: &[u8], start: usize) -> usize {
+pub(super) fn number_end(bytes: &[u8], start: usize) -> usize {
     let is_part = |b: &u8| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-');
     start + bytes[start..].iter().take_while(|b| is_part(b)).count()
 }
@@ -163,6 +163,10 @@ impl<'de> Visitor<'de> for Sound {
     }
 }
 
+/// The key by which serde_json knows a text that it is to take for JSON. Nobody else's JSON may have it: parsed to a
+/// [`Value`], `{"<key>":"1"}` would come to `1`.
+const RAW_VALUE: &str = "$serde_json::private::RawValue";
+
 /// Reads one key of an object and refuses it the second time.
 struct UniqueKey<'a>(&'a mut HashSet<Box<str>>);
 
@@ -181,6 +185,9 @@ impl Visitor<'_> for UniqueKey<'_> {
     }
 
     fn visit_str<E: de::Error>(self, key: &str) -> Result<(), E> {
+        if key == RAW_VALUE {
+            return Err(E::custom("a key is reserved"));
+        }
         if self.0.insert(key.into()) { Ok(()) } else { Err(E::custom("a key stands twice in one object")) }
     }
 }
@@ -227,5 +234,13 @@ mod tests {
         assert!(!is_sound(r#"{"a":[{"b":1,"b":2}]}"#));
         assert!(!is_sound(r#"{"a":1,"\u0061":2}"#));
         assert!(!is_sound(r#"["\ud800"]"#));
+        // What serde_json would unwrap.
+        for json in [
+            r#"{"a":[{"$serde_json::private::RawValue":"1"}]}"#,
+            r#"{"\u0024serde_json::private::RawValue":1}"#,
+        ] {
+            assert!(!is_sound(json));
+        }
+        assert_eq!(serde_json::from_str::<Value>(r#"{"$serde_json::private::RawValue":"1"}"#).unwrap(), 1);
     }
 }

@@ -1,17 +1,27 @@
-//! The vocabulary: identifiers, ops, presence, roles. Pure: no I/O, no async, no clock.
+//! The vocabulary: identifiers, ops, presence, roles, and views with their pictures. Pure: no I/O, no
+//! async, no clock.
 
+mod canonical;
+mod canvas;
 mod committed;
 mod fault;
 mod id;
 mod json;
+mod logged;
 mod op;
 mod presence;
 mod role;
+mod svg;
+mod view;
 
+pub use canvas::{Applied, Canvas, History, InvalidRegisters, Scope, state_hash};
 pub use committed::CommittedOp;
 pub use fault::Fault;
-pub use id::{ConnectionId, DrawingId, Epoch, InvalidId, ObjectId, OpId, Revision, UserId};
+pub use id::{ConnectionId, DrawingId, Epoch, InvalidId, ObjectId, OpId, Revision, Title, UserId};
 pub use json::{compact, json_equal};
+pub use logged::LoggedOp;
 pub use op::{Change, Op, Point, RawObject};
 pub use presence::{InvalidPresence, Place, PresenceState, Viewport};
 pub use role::Role;
+pub use svg::svg;
+pub use view::{View, ViewObject};

@@ -366,10 +366,48 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
+impl Change<'_> {
+    /// Whether it may change the canvas. What is of one's own making, and undo and redo, are no drawing.
+    #[must_use]
+    pub fn draws(&self) -> bool {
+        !matches!(self, Self::Custom { .. } | Self::Undo | Self::Redo)
+    }
+}
+
 impl RawObject<'_> {
+    /// Calls `each` with every key and the JSON of its value, in the order in which they came.
+    pub fn for_each(self, each: impl FnMut(&str, &str)) {
+        // It was parsed when it was taken in.
+        let _ = serde_json::Deserializer::from_str(self.0.get()).deserialize_map(EntriesVisitor(each));
+    }
+
+    /// Whether it has no entries.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0.get().trim_matches(['{', '}']).trim_ascii().is_empty()
+    }
+
     fn has_any_key(self, keys: &[Cow<'_, str>]) -> bool {
         serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(self.0.get())
             .is_ok_and(|map| keys.iter().any(|key| map.contains_key(&**key)))
+    }
+}
+
+/// Hands over the entries of an object, one by one.
+struct EntriesVisitor<F>(F);
+
+impl<'de, F: FnMut(&str, &str)> de::Visitor<'de> for EntriesVisitor<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(mut self, mut entries: A) -> Result<(), A::Error> {
+        while let Some((key, value)) = entries.next_entry::<Text<'de>, &'de RawValue>()? {
+            (self.0)(&key.0, value.get());
+        }
+        Ok(())
     }
 }
 

@@ -216,6 +216,7 @@ impl Rooms {
                 // A room with a full queue learns of it at the heartbeat; its readers are gone already.
                 let _ = room.commands.try_send(Command::Delete);
             }
+            ControlMessage::Grown { .. } => (),
         }
     }
 }

@@ -1,10 +1,11 @@
-//! Drawings, members, links and reads: the SQL that both back ends understand alike.
+//! Drawings, members and links: the SQL that both back ends understand alike.
 //!
-//! Owns every statement that is not part of appending. A macro, because sqlx's types differ by
-//! database while the statements do not: each back end expands it once.
+//! Owns every statement about them; `log.rs`, `snapshots.rs` and `import.rs` own the others. Macros, because sqlx's
+//! types differ by database while the statements do not: each back end expands them once.
 
 /// Expands to `impl Store` for a back end with two pools, `read` and `write`, which may be the same,
-/// and four methods of its own: `begin_write`, `append_batch`, `read_heads`, `read_roles`.
+/// four methods of its own: `begin_write`, `append_batch`, `read_heads`, `read_roles`, and those of
+/// `impl_log`.
 macro_rules! impl_store {
     ($backend:ty) => {
         #[async_trait]
@@ -27,42 +28,16 @@ macro_rules! impl_store {
             self.read_heads(drawings).await
         }
 
-            async fn read(&self, range: &ReadRange) -> Result<Option<LogPage>, StoreError> {
-            let mut page: Option<LogPage> = None;
-            let (mut after, mut until, mut bytes) = (range.after, range.until, 0);
-            let mut rest = range.limit;
-            // A few ops tell how large they are; then comes what fits. So a page of large ops does not
-            // make the database send many times what is kept.
-            let mut portion = rest.min(limits::PAGE_PROBE_OPS);
-            'portions: while portion > 0 {
-                let rows = self.read_portion(range.drawing_id, after, until, portion).await?;
-                let Some((epoch, head, ..)) = rows.first() else { break };
-                let (epoch, head) = (Epoch(*epoch), revision_from_sql(*head)?);
-                let page = page.get_or_insert_with(|| LogPage { epoch, head, ops: Vec::new() });
-                // What is read later ends where the head was first: the page shows one moment.
-                until = Some(until.map_or(page.head, |until| until.min(page.head)));
-                let before = page.ops.len();
-                for row in rows {
-                    let (_, _, Some(revision), Some(actor), Some(ts), Some(body)) = row else { break };
-                    let revision = revision_from_sql(revision)?;
-                    // A drawing that is deleted meanwhile loses its ops from the beginning.
-                    let is_full = !page.ops.is_empty() && bytes >= range.max_bytes;
-                    if revision != after.next() || page.epoch != epoch || is_full {
-                        break 'portions;
-                    }
-                    (after, bytes) = (revision, bytes + body.len());
-                    page.ops.push(StoredOp { revision, actor, ts, body });
-                }
-                let read = page.ops.len() - before;
-                if read < portion as usize || bytes >= range.max_bytes {
-                    break;
-                }
-                rest -= portion;
-                let average = (bytes / page.ops.len().max(1)).max(1);
-                let fitting = (range.max_bytes - bytes).div_ceil(average);
-                portion = rest.min(u32::try_from(fitting).unwrap_or(u32::MAX));
-            }
-            Ok(page)
+        async fn read(&self, range: &ReadRange) -> Result<Option<LogPage>, StoreError> {
+            self.read_log(range).await
+        }
+
+        async fn find_op(&self, drawing: DrawingId, op_id: OpId) -> Result<Option<StoredOp>, StoreError> {
+            self.find_in_log(drawing, op_id).await
+        }
+
+        async fn revision_at(&self, drawing: DrawingId, at_ms: i64) -> Result<Option<Revision>, StoreError> {
+            self.search_log(drawing, at_ms).await
         }
 
         async fn meta(&self) -> Result<Meta, StoreError> {
@@ -97,13 +72,14 @@ macro_rules! impl_store {
             .execute(&mut *tx)
             .await?;
             if inserted.rows_affected() == 0 {
-                let (created_by, deleted_at) = sqlx::query_as::<_, (String, Option<i64>)>(
-                    "SELECT created_by, deleted_at FROM drawings WHERE drawing_id = $1",
+                let (created_by, is_whole) = sqlx::query_as::<_, (String, bool)>(
+                    "SELECT created_by, deleted_at IS NULL AND importing_since IS NULL
+                       FROM drawings WHERE drawing_id = $1",
                 )
                 .bind(id.0)
                 .fetch_one(&mut *tx)
                 .await?;
-                let is_same = created_by == owner.as_str() && deleted_at.is_none();
+                let is_same = created_by == owner.as_str() && is_whole;
                 return Ok(if is_same { CreateOutcome::Exists } else { CreateOutcome::Taken });
             }
             sqlx::query("INSERT INTO heads (drawing_id) VALUES ($1)").bind(id.0).execute(&mut *tx).await?;
@@ -118,7 +94,8 @@ macro_rules! impl_store {
 
         async fn drawing(&self, id: DrawingId, user: &UserId) -> Result<Option<Drawing>, StoreError> {
             let row = sqlx::query_as::<_, DrawingRow>(
-                "SELECT d.drawing_id, d.title, d.created_by, d.created_at, d.updated_at, x.epoch, h.revision, m.role
+                "SELECT d.drawing_id, d.title, d.created_by, d.created_at, d.updated_at, x.epoch, h.revision,
+                        (SELECT max(s.revision) FROM snapshots s WHERE s.drawing_id = d.drawing_id), m.role
                    FROM members m
                    JOIN drawings d ON d.drawing_id = m.drawing_id
                    JOIN heads h ON h.drawing_id = m.drawing_id
@@ -140,7 +117,8 @@ macro_rules! impl_store {
         ) -> Result<Vec<Drawing>, StoreError> {
             let after = cursor.unwrap_or(DrawingCursor { created_at: i64::MAX, drawing_id: DrawingId(Uuid::max()) });
             let rows = sqlx::query_as::<_, DrawingRow>(
-                "SELECT d.drawing_id, d.title, d.created_by, d.created_at, d.updated_at, x.epoch, h.revision, m.role
+                "SELECT d.drawing_id, d.title, d.created_by, d.created_at, d.updated_at, x.epoch, h.revision,
+                        (SELECT max(s.revision) FROM snapshots s WHERE s.drawing_id = d.drawing_id), m.role
                    FROM members m
                    JOIN drawings d ON d.drawing_id = m.drawing_id
                    JOIN heads h ON h.drawing_id = m.drawing_id
@@ -160,7 +138,8 @@ macro_rules! impl_store {
 
         async fn rename_drawing(&self, id: DrawingId, title: &str, now_ms: i64) -> Result<bool, StoreError> {
             let done = sqlx::query(
-                "UPDATE drawings SET title = $2, updated_at = $3 WHERE drawing_id = $1 AND deleted_at IS NULL",
+                "UPDATE drawings SET title = $2, updated_at = $3
+                  WHERE drawing_id = $1 AND deleted_at IS NULL AND importing_since IS NULL",
             )
             .bind(id.0)
             .bind(title)
@@ -173,7 +152,8 @@ macro_rules! impl_store {
         async fn delete_drawing(&self, id: DrawingId, now_ms: i64) -> Result<bool, StoreError> {
             let mut tx = self.begin_write().await?;
             let done = sqlx::query(
-                "UPDATE drawings SET deleted_at = $2, title = '' WHERE drawing_id = $1 AND deleted_at IS NULL",
+                "UPDATE drawings SET deleted_at = $2, title = ''
+                  WHERE drawing_id = $1 AND deleted_at IS NULL AND importing_since IS NULL",
             )
             .bind(id.0)
             .bind(now_ms)
@@ -187,6 +167,12 @@ macro_rules! impl_store {
                 "DELETE FROM members WHERE drawing_id = $1",
                 "DELETE FROM links WHERE drawing_id = $1",
                 "DELETE FROM fog WHERE drawing_id = $1",
+                // Nobody moves these meanwhile: who does holds the row of the drawing.
+                "INSERT INTO snapshot_waste (snapshot_id, drawing_id)
+                 SELECT snapshot_id, drawing_id FROM snapshots WHERE drawing_id = $1
+                 UNION ALL SELECT snapshot_id, drawing_id FROM snapshot_claims WHERE drawing_id = $1",
+                "DELETE FROM snapshots WHERE drawing_id = $1",
+                "DELETE FROM snapshot_claims WHERE drawing_id = $1",
             ] {
                 sqlx::query(statement).bind(id.0).execute(&mut *tx).await?;
             }
@@ -254,7 +240,8 @@ macro_rules! impl_store {
             let mut tx = self.begin_write().await?;
             // Changes to the members of one drawing wait for each other at its row.
             let locked = sqlx::query(
-                "UPDATE drawings SET updated_at = $2 WHERE drawing_id = $1 AND deleted_at IS NULL",
+                "UPDATE drawings SET updated_at = $2
+                  WHERE drawing_id = $1 AND deleted_at IS NULL AND importing_since IS NULL",
             )
             .bind(id.0)
             .bind(now_ms)
@@ -396,56 +383,19 @@ macro_rules! impl_store {
 }
 pub(super) use impl_store;
 
-/// Expands to the query of `read`, as an inherent method.
-macro_rules! read_portion {
-    ($backend:ty) => {
-        impl $backend {
-            /// The epoch and head with each of the next `limit` ops, or alone; nothing for an unknown drawing.
-            async fn read_portion(
-                &self,
-                drawing: DrawingId,
-                after: Revision,
-                until: Option<Revision>,
-                limit: u32,
-            ) -> Result<Vec<OpRow>, StoreError> {
-                let rows = sqlx::query_as::<_, OpRow>(
-                    "SELECT m.epoch, h.revision, o.revision, o.actor, o.ts, o.body
-                       FROM heads h CROSS JOIN meta m
-                       LEFT JOIN (SELECT revision, actor, ts, body FROM ops
-                                   WHERE drawing_id = $1 AND revision > $2 AND revision <= $3
-                                   ORDER BY revision LIMIT $4) AS o ON true
-                      WHERE h.drawing_id = $1
-                      ORDER BY o.revision",
-                )
-                .bind(drawing.0)
-                .bind(revision_to_sql(after))
-                .bind(until.map_or(i64::MAX, revision_to_sql))
-                .bind(i64::from(limit))
-                .fetch_all(&self.read)
-                .await?;
-                Ok(rows)
-            }
-        }
-    };
-}
-pub(super) use read_portion;
-
-/// One row of `read_portion`: epoch, head, and an op's revision, actor, ts and body.
-pub(super) type OpRow = (Uuid, i64, Option<i64>, Option<String>, Option<i64>, Option<String>);
-
 use uuid::Uuid;
 
 use super::{Drawing, StoreError, revision_from_sql};
 use crate::model::{DrawingId, Epoch, Role, UserId};
 
 /// A drawing as both databases return it.
-pub(super) type DrawingRow = (Uuid, String, String, i64, i64, Uuid, i64, String);
+pub(super) type DrawingRow = (Uuid, String, String, i64, i64, Uuid, i64, Option<i64>, String);
 
 impl TryFrom<DrawingRow> for Drawing {
     type Error = StoreError;
 
     fn try_from(row: DrawingRow) -> Result<Self, StoreError> {
-        let (drawing_id, title, created_by, created_at, updated_at, epoch, head, role) = row;
+        let (drawing_id, title, created_by, created_at, updated_at, epoch, head, snapshot, role) = row;
         Ok(Self {
             drawing_id: DrawingId(drawing_id),
             title,
@@ -454,6 +404,7 @@ impl TryFrom<DrawingRow> for Drawing {
             updated_at,
             epoch: Epoch(epoch),
             head: revision_from_sql(head)?,
+            snapshot_revision: snapshot.map(revision_from_sql).transpose()?,
             role: role_from_sql(&role)?,
         })
     }

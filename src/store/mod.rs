@@ -1,25 +1,37 @@
 //! The store: the truth. One trait, two back ends, one contract suite (`tests/integration/store`).
 //!
-//! Owns what is durable: the log of each drawing, its head, members, links and the epoch. It never
-//! publishes and knows neither requests nor readers.
+//! Owns what is durable: the log of each drawing, its head, members, links, which snapshots there are,
+//! and the epoch. It never publishes and knows neither requests nor readers.
 
 mod columns;
 mod directory;
+mod import;
+mod log;
 mod postgres;
 mod resolve;
+mod snapshots;
 mod sqlite;
+mod types;
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::model::{CommittedOp, DrawingId, Epoch, ObjectId, OpId, Revision, Role, UserId};
+use crate::model::{DrawingId, Epoch, OpId, Revision, Role, UserId};
 
+pub use import::{ImportStore, ImportedOp};
 pub use postgres::PostgresStore;
+pub use snapshots::SnapshotStore;
 pub use sqlite::SqliteStore;
+pub use types::{
+    AppendOutcome, AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads,
+    Link, LogPage, Member, MemberOutcome, Meta, NewOp, OpOutcome, PoolOptions, ReadRange, Refusal, Snapshot,
+    StoredOp,
+};
 
-/// Durable storage of drawings.
+/// Durable storage of drawings. Snapshots and imports stand in traits of their own, by topic; whoever
+/// has a store has them all.
 ///
 /// Invariants every back end keeps:
 ///
@@ -32,7 +44,7 @@ pub use sqlite::SqliteStore;
 /// 7. No call waits longer than `STORE_ACQUIRE_TIMEOUT` plus `STATEMENT_TIMEOUT` for each of its
 ///    few statements.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: SnapshotStore + ImportStore + 'static {
     /// Commits a batch in one transaction: lock the heads in id order, look for duplicates, check
     /// named units and fog, number, insert. Returns one outcome a request, in order.
     ///
@@ -44,6 +56,14 @@ pub trait Store: Send + Sync + 'static {
     /// Reads ops in `(after, until]` in order, at most `limit` ops and about `max_bytes` of bodies
     /// (one op at least). `None` when there is no such drawing.
     async fn read(&self, range: &ReadRange) -> Result<Option<LogPage>, StoreError>;
+
+    /// Reads the op with this id; `None` when it is not in the log, or there is no such drawing.
+    async fn find_op(&self, drawing: DrawingId, op_id: OpId) -> Result<Option<StoredOp>, StoreError>;
+
+    /// Finds the revision at a time, in milliseconds since 1970: the last op committed by then, 0
+    /// before the first one, `None` when there is no such drawing. The times of a log rise, but for
+    /// what the clocks of nodes differ by; within that difference the answer is one of several.
+    async fn revision_at(&self, drawing: DrawingId, at_ms: i64) -> Result<Option<Revision>, StoreError>;
 
     /// Reads the heads of many drawings in one query; those that do not exist are absent.
     async fn heads(&self, drawings: &[DrawingId]) -> Result<Heads, StoreError>;
@@ -77,7 +97,8 @@ pub trait Store: Send + Sync + 'static {
     /// Renames a drawing; false when there is no such drawing.
     async fn rename_drawing(&self, id: DrawingId, title: &str, now_ms: i64) -> Result<bool, StoreError>;
 
-    /// Deletes a drawing for good; false when there is no such drawing.
+    /// Deletes a drawing for good, and makes its snapshots and its claim waste; false when there is no
+    /// such drawing.
     async fn delete_drawing(&self, id: DrawingId, now_ms: i64) -> Result<bool, StoreError>;
 
     /// Removes up to `limit` ops of deleted drawings; returns how many.
@@ -155,6 +176,12 @@ impl StoreError {
         Self::Unavailable(sqlx::Error::PoolClosed)
     }
 
+    /// Whether what was inserted is there already.
+    #[must_use]
+    pub fn is_repeated(&self) -> bool {
+        matches!(self, Self::Failed(sqlx::Error::Database(error)) if error.is_unique_violation())
+    }
+
     /// The same error for another who waited for the same answer; the cause stays with the first.
     #[must_use]
     pub fn again(&self) -> Self {
@@ -187,281 +214,6 @@ fn is_passing_code(code: &str) -> bool {
     let is_postgres =
         code.len() == 5 && (["08", "53", "57", "40"].iter().any(|c| code.starts_with(c)) || code == "25006");
     if code.len() == 5 { is_postgres } else { is_sqlite }
-}
-
-// --- Append -------------------------------------------------------------------------------------
-
-/// The ops of one `POST`, checked as far as that goes without the log.
-#[derive(Clone, Debug)]
-pub struct AppendRequest {
-    /// The drawing they belong to.
-    pub drawing_id: DrawingId,
-    /// Who sends them.
-    pub actor: UserId,
-    /// What the sender may do; decides on units of others and on fog.
-    pub role: Role,
-    /// The head that the sender insists on.
-    pub if_revision: Option<Revision>,
-    /// The ops, in order; at least one.
-    pub ops: Vec<NewOp>,
-}
-
-/// One op to append.
-#[derive(Clone, Debug)]
-pub struct NewOp {
-    /// Its idempotency key.
-    pub op_id: OpId,
-    /// Its undo unit; itself when it begins one.
-    pub unit: OpId,
-    /// Whether it undoes or redoes its unit rather than joining it.
-    pub is_undo_redo: bool,
-    /// Whether it creates an object of kind `fog`.
-    pub creates_fog: bool,
-    /// The objects it names.
-    pub touches: Vec<ObjectId>,
-    /// The client's JSON, compact.
-    pub body: Box<str>,
-}
-
-/// What became of a batch.
-#[derive(Debug)]
-pub struct Appended {
-    /// The epoch in which it was committed.
-    pub epoch: Epoch,
-    /// One a request, in order.
-    pub outcomes: Vec<AppendOutcome>,
-}
-
-/// What became of one request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AppendOutcome {
-    /// Every op is in the log.
-    Accepted {
-        /// The head of the drawing after the batch.
-        head: Revision,
-        /// One an op, in order.
-        ops: Vec<OpOutcome>,
-    },
-    /// Nothing of it was written.
-    Refused(Refusal),
-}
-
-/// Where one accepted op stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OpOutcome {
-    /// It was committed now.
-    Committed(Revision),
-    /// It was in the log already.
-    Duplicate(Revision),
-}
-
-impl OpOutcome {
-    /// The revision of the op, whenever it was committed.
-    #[must_use]
-    pub fn revision(self) -> Revision {
-        match self {
-            Self::Committed(revision) | Self::Duplicate(revision) => revision,
-        }
-    }
-}
-
-/// Why a request was refused; `index` is that of the op at fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the fields are explained by the variants")]
-pub enum Refusal {
-    /// There is no such drawing.
-    NoDrawing,
-    /// The head is not the one the sender insists on.
-    RevisionConflict { head: Revision },
-    /// The `op_id` stands at `revision` with another body.
-    OpIdConflict { index: usize, revision: Revision },
-    /// The named unit is not in the log, or is no unit.
-    UnknownUnit { index: usize },
-    /// The named unit belongs to another actor.
-    UnitOfAnother { index: usize },
-    /// The named unit began at or below the undo horizon.
-    UnitClosed { index: usize },
-    /// The op touches an object of kind `fog`.
-    FogForbidden { index: usize },
-}
-
-// --- Read ---------------------------------------------------------------------------------------
-
-/// Which ops to read.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadRange {
-    /// The drawing.
-    pub drawing_id: DrawingId,
-    /// Exclusive start.
-    pub after: Revision,
-    /// Inclusive end; the head where absent or ahead of it.
-    pub until: Option<Revision>,
-    /// Most ops.
-    pub limit: u32,
-    /// Bytes of bodies after which no further op is begun.
-    pub max_bytes: usize,
-}
-
-/// A stretch of one log, and where the log stood when it was read.
-#[derive(Debug)]
-pub struct LogPage {
-    /// The epoch.
-    pub epoch: Epoch,
-    /// The head.
-    pub head: Revision,
-    /// The ops, contiguous from `after + 1`.
-    pub ops: Vec<StoredOp>,
-}
-
-/// One committed op.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredOp {
-    /// Its place in the log.
-    pub revision: Revision,
-    /// Who sent it.
-    pub actor: String,
-    /// When it was committed, in milliseconds since 1970.
-    pub ts: i64,
-    /// The client's JSON, compact.
-    pub body: String,
-}
-
-impl StoredOp {
-    /// The op in the form in which readers get it.
-    ///
-    /// # Errors
-    /// When the row is damaged.
-    pub fn commit(&self) -> Result<CommittedOp, StoreError> {
-        let actor = self.actor.parse().map_err(|_| StoreError::Corrupt("actor"))?;
-        Ok(CommittedOp::new(self.revision, &actor, self.ts, &self.body))
-    }
-}
-
-/// The heads of some drawings at one moment.
-#[derive(Debug)]
-pub struct Heads {
-    /// The epoch.
-    pub epoch: Epoch,
-    /// The head of each drawing that exists.
-    pub revisions: HashMap<DrawingId, Revision>,
-}
-
-/// What belongs to the database as a whole.
-#[derive(Clone, Copy)]
-pub struct Meta {
-    /// The epoch.
-    pub epoch: Epoch,
-    /// Signs tickets and development tokens; never leaves the servers.
-    pub server_key: Uuid,
-}
-
-impl fmt::Debug for Meta {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Meta").field("epoch", &self.epoch).finish_non_exhaustive()
-    }
-}
-
-// --- Drawings, members, links ---------------------------------------------------------------------
-
-/// The metadata of a drawing, as one user sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drawing {
-    /// Its id.
-    pub drawing_id: DrawingId,
-    /// Its title; may be empty.
-    pub title: String,
-    /// Who created it.
-    pub created_by: UserId,
-    /// When, in milliseconds since 1970.
-    pub created_at: i64,
-    /// When its metadata last changed, in milliseconds since 1970.
-    pub updated_at: i64,
-    /// The epoch of its log.
-    pub epoch: Epoch,
-    /// The head of its log.
-    pub head: Revision,
-    /// The role of the user who asks.
-    pub role: Role,
-}
-
-/// A place in the list of drawings: that of the last one seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DrawingCursor {
-    /// When it was created.
-    pub created_at: i64,
-    /// Its id.
-    pub drawing_id: DrawingId,
-}
-
-/// What became of a wish to create a drawing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CreateOutcome {
-    /// It is new.
-    Created,
-    /// The same user created it before.
-    Exists,
-    /// The id belongs to another user's drawing, or to a deleted one.
-    Taken,
-}
-
-/// A user with a role.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// Who.
-    pub user_id: UserId,
-    /// What they may do.
-    pub role: Role,
-}
-
-/// What became of a change to the members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MemberOutcome {
-    /// It was done.
-    Changed,
-    /// There is no such drawing, or no such member to remove.
-    NotFound,
-    /// It would have left the drawing without an owner.
-    LastOwner,
-}
-
-/// A share link, without its token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// Names the link to its owners; opens nothing.
-    pub link_id: Uuid,
-    /// The drawing it opens.
-    pub drawing_id: DrawingId,
-    /// The role it gives.
-    pub role: Role,
-    /// Who made it.
-    pub created_by: UserId,
-    /// When, in milliseconds since 1970.
-    pub created_at: i64,
-    /// When it stops working, in milliseconds since 1970.
-    pub expires_at: Option<i64>,
-}
-
-/// How the pools of both back ends are set up.
-#[derive(Clone, Copy, Debug)]
-pub struct PoolOptions {
-    /// Connections to the database, at most.
-    pub max_connections: u32,
-    /// How long the first connection is tried for.
-    pub start_timeout: Duration,
-}
-
-impl Heads {
-    /// Collects rows of the epoch with one head each; a row without a head only brings the epoch.
-    fn from_rows(rows: Vec<(Uuid, Option<Uuid>, Option<i64>)>) -> Result<Self, StoreError> {
-        let epoch = rows.first().map(|row| Epoch(row.0)).ok_or(StoreError::Corrupt("meta table"))?;
-        let mut revisions = HashMap::with_capacity(rows.len());
-        for row in rows {
-            if let (_, Some(id), Some(revision)) = row {
-                revisions.insert(DrawingId(id), revision_from_sql(revision)?);
-            }
-        }
-        Ok(Self { epoch, revisions })
-    }
 }
 
 /// Revisions are positive and far below `i64::MAX`; a negative one in a row is damage.

@@ -5,7 +5,10 @@
 //! `ops_op_id_key`. Only then, or when the function asks for care, is the batch resolved op by op
 //! in a transaction of several statements.
 
-use std::{collections::HashMap, str::FromStr};
+use std::{
+    collections::{BTreeSet, HashMap},
+    str::FromStr,
+};
 
 use async_trait::async_trait;
 use sqlx::{
@@ -15,16 +18,20 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{
-    AppendRequest, Appended, CreateOutcome, Drawing, DrawingCursor, Heads, Link, LogPage, Member,
-    MemberOutcome, Meta, PoolOptions, ReadRange, Store, StoreError, StoredOp,
+    AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads, ImportStore,
+    ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, PoolOptions, ReadRange, Snapshot, SnapshotStore,
+    Store, StoreError, StoredOp,
     columns::Columns,
-    directory::{DrawingRow, OpRow, impl_store, read_portion, role_from_sql, user_from_sql},
-    resolve::{Known, Resolution, fog_candidates, resolve},
+    directory::{DrawingRow, impl_store, role_from_sql, user_from_sql},
+    import::{impl_import, ops_after},
+    log::{FIRST_STEP, OpRow, impl_log},
+    resolve::{Known, LogRow, Resolution, fog_candidates, resolve},
     revision_from_sql, revision_to_sql,
+    snapshots::impl_snapshots,
 };
 use crate::{
     limits,
-    model::{DrawingId, Epoch, Revision, Role, UserId},
+    model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
 };
 
 /// The store on PostgreSQL.
@@ -86,7 +93,9 @@ impl PostgresStore {
         let mut connection = self.write.acquire().await?;
         // Waiting for another node's migration may take longer than a statement should.
         sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await?;
-        let outcome = sqlx::migrate!("migrations/postgres").run(&mut *connection).await;
+        let mut migrator = sqlx::migrate!("migrations/postgres");
+        // A node that is older than the schema goes on with what it knows while the others are renewed.
+        let outcome = migrator.set_ignore_missing(true).run(&mut *connection).await;
         // The session is altered; it does not go back to the pool.
         connection.close().await?;
         outcome.map_err(|error| StoreError::Failed(sqlx::Error::Migrate(Box::new(error))))
@@ -144,7 +153,10 @@ impl PostgresStore {
 
     async fn append_batch(&self, batch: &[AppendRequest], now_ms: i64) -> Result<Appended, StoreError> {
         // What is known to need care would only spoil the round trip for the others.
-        let is_plain = |r: &AppendRequest| r.if_revision.is_none() && !r.ops.iter().any(|op| op.creates_fog);
+        let is_plain = |r: &AppendRequest| {
+            let is_guarded = r.if_revision.is_some() || r.untoggled_since.is_some();
+            !is_guarded && !r.ops.iter().any(|op| op.creates_fog)
+        };
         if batch.iter().all(is_plain)
             && let Some(appended) = self.append_plain(batch, now_ms).await?
         {
@@ -183,7 +195,9 @@ impl PostgresStore {
 }
 
 impl_store!(PostgresStore);
-read_portion!(PostgresStore);
+impl_log!(PostgresStore, Postgres);
+impl_snapshots!(PostgresStore, Postgres);
+impl_import!(PostgresStore, Postgres);
 
 /// Whether the batch must be looked at op by op: the function says so, or an `op_id` is there.
 fn needs_care(error: &sqlx::Error) -> bool {
@@ -246,6 +260,7 @@ async fn look_up(
             known.add_fog(row)?;
         }
     }
+    PostgresStore::look_up_toggles(tx, batch, &mut known).await?;
     let epoch = sqlx::query_scalar::<_, Uuid>("SELECT epoch FROM meta").fetch_one(&mut **tx).await?;
     Ok((Epoch(epoch), known))
 }
@@ -256,32 +271,7 @@ async fn write(
     resolution: &Resolution,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let mut columns = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for insert in &resolution.inserts {
-        let request = &batch[insert.request];
-        let op = &request.ops[insert.op];
-        columns.0.push(request.drawing_id.0);
-        columns.1.push(revision_to_sql(insert.revision));
-        columns.2.push(op.op_id.0);
-        columns.3.push(op.unit.0);
-        columns.4.push(request.actor.as_str());
-        columns.5.push(&*op.body);
-    }
-    sqlx::query(
-        "INSERT INTO ops (drawing_id, revision, op_id, unit, actor, ts, body)
-         SELECT n.drawing_id, n.revision, n.op_id, n.unit, n.actor, $7, n.body
-           FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[])
-                AS n (drawing_id, revision, op_id, unit, actor, body)",
-    )
-    .bind(&columns.0)
-    .bind(&columns.1)
-    .bind(&columns.2)
-    .bind(&columns.3)
-    .bind(&columns.4)
-    .bind(&columns.5)
-    .bind(now_ms)
-    .execute(&mut **tx)
-    .await?;
+    insert_ops(tx, &resolution.rows(batch, now_ms)).await?;
     let (ids, heads): (Vec<Uuid>, Vec<i64>) =
         resolution.heads.iter().map(|(id, head)| (id.0, revision_to_sql(*head))).unzip();
     let fog: Vec<(Uuid, &str)> = resolution.fog.iter().map(|(id, object)| (id.0, object.as_str())).collect();
@@ -302,5 +292,22 @@ async fn write(
             .execute(&mut **tx)
             .await?;
     }
+    Ok(())
+}
+
+async fn insert_ops(tx: &mut Transaction<'static, Postgres>, rows: &[LogRow<'_>]) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO ops (drawing_id, revision, op_id, unit, actor, ts, body)
+         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[], $7::text[])",
+    )
+    .bind(rows.iter().map(|row| row.drawing_id).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.revision).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.op_id).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.unit).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.actor).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.ts).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.body).collect::<Vec<_>>())
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }

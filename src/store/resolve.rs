@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use super::{
     AppendOutcome, AppendRequest, NewOp, OpOutcome, Refusal, StoreError, directory::user_from_sql,
-    revision_from_sql,
+    revision_from_sql, revision_to_sql,
 };
-use crate::model::{DrawingId, ObjectId, OpId, Revision, UserId, json_equal};
+use crate::model::{DrawingId, ObjectId, Op, OpId, Revision, UserId, json_equal};
 
 /// What the log knows of the drawings, ops, units and objects that a batch names.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ pub(super) struct Known {
     pub ops: HashMap<(DrawingId, OpId), KnownOp>,
     /// The objects of kind fog.
     pub fog: HashSet<(DrawingId, ObjectId)>,
+    /// The latest undo or redo of units on which guarded requests act.
+    pub toggles: HashMap<(DrawingId, OpId), Revision>,
 }
 
 /// One op in the log.
@@ -51,6 +53,22 @@ impl Known {
         self.fog.insert((DrawingId(drawing_id), object));
         Ok(())
     }
+
+    /// Takes in an op of a unit that did not begin it; one that joined it changes nothing. Nor does one
+    /// of a type that this version does not know, since undo and redo it knows.
+    pub(super) fn add_of_unit(
+        &mut self,
+        drawing_id: DrawingId,
+        unit: OpId,
+        (revision, body): (i64, String),
+    ) -> Result<(), StoreError> {
+        let revision = revision_from_sql(revision)?;
+        if Op::parse(&body).is_ok_and(|op| op.is_undo_redo()) {
+            let last = self.toggles.entry((drawing_id, unit)).or_default();
+            *last = revision.max(*last);
+        }
+        Ok(())
+    }
 }
 
 /// An op to insert: `batch[request].ops[op]` at `revision`.
@@ -70,6 +88,38 @@ pub(super) struct Resolution {
     pub heads: BTreeMap<DrawingId, Revision>,
     /// Objects of kind fog that the batch creates.
     pub fog: Vec<(DrawingId, ObjectId)>,
+}
+
+impl Resolution {
+    /// The rows to insert, in order.
+    pub(super) fn rows<'a>(&self, batch: &'a [AppendRequest], now_ms: i64) -> Vec<LogRow<'a>> {
+        let row = |insert: &Insert| {
+            let request = &batch[insert.request];
+            let op = &request.ops[insert.op];
+            LogRow {
+                drawing_id: request.drawing_id.0,
+                revision: revision_to_sql(insert.revision),
+                op_id: op.op_id.0,
+                unit: op.unit.0,
+                actor: request.actor.as_str(),
+                ts: now_ms,
+                body: &op.body,
+            }
+        };
+        self.inserts.iter().map(row).collect()
+    }
+}
+
+/// One row of the table of ops.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LogRow<'a> {
+    pub drawing_id: Uuid,
+    pub revision: i64,
+    pub op_id: Uuid,
+    pub unit: Uuid,
+    pub actor: &'a str,
+    pub ts: i64,
+    pub body: &'a str,
 }
 
 /// The objects of which it must be known whether they are fog, in the drawings that have some: those
@@ -120,6 +170,9 @@ fn accept(
         head = revision;
         resolution.inserts.push(Insert { request: index, op: nth, revision });
         known.ops.insert((request.drawing_id, op.op_id), known_op(request, op, revision));
+        if op.is_undo_redo {
+            known.toggles.insert((request.drawing_id, op.unit), revision);
+        }
         if op.creates_fog {
             for object in &op.touches {
                 if known.fog.insert((request.drawing_id, object.clone())) {
@@ -155,6 +208,11 @@ fn resolve_request(request: &AppendRequest, known: &Known) -> Result<Vec<OpOutco
         }
         if op.is_undo_redo || op.unit != op.op_id {
             check_unit(request, op, find(op.unit), head).map_err(|refuse| refuse(index))?;
+        }
+        let is_toggled_after =
+            |since| known.toggles.get(&(drawing, op.unit)).is_some_and(|last| *last > since);
+        if op.is_undo_redo && request.untoggled_since.is_some_and(is_toggled_after) {
+            return Err(Refusal::UnitToggled { index });
         }
         let touches_fog = || op.touches.iter().any(|id| known.fog.contains(&(drawing, id.clone())));
         if !known.fog.is_empty() && !request.role.may_touch_fog() && touches_fog() {
@@ -247,6 +305,7 @@ mod tests {
             actor: user("bob"),
             role: Role::Editor,
             if_revision: None,
+            untoggled_since: None,
             ops: ops.to_vec(),
         }
     }
@@ -497,6 +556,55 @@ mod tests {
         let head = 5 * limits::UNDO_HORIZON_STEP;
         let known = log(head, &[(1, 1, 1, "bob"), (2, 2, 1, "bob")]);
         assert_eq!(outcome(request(&[joining(1, 2)]), known), accepted(head, &[duplicate(2)]));
+    }
+
+    /// A request that wants its unit as it was at `revision`.
+    fn untoggled_since(revision: u64, op: NewOp) -> AppendRequest {
+        AppendRequest { untoggled_since: Some(Revision(revision)), ..request(&[op]) }
+    }
+
+    fn op_of_unit_5(known: &mut Known, revision: i64, kind: &str) {
+        let (op_id, unit) = (Uuid::from_u128(9), Uuid::from_u128(5));
+        let body = format!(r#"{{"op_id":"{op_id}","type":"{kind}","unit":"{unit}"}}"#);
+        known.add_of_unit(DRAWING, OpId(unit), (revision, body)).unwrap();
+    }
+
+    #[test]
+    fn a_guarded_undo_is_refused_if_its_unit_was_toggled_after_the_revision() {
+        for (kind, refuses) in [("undo", true), ("redo", true), ("canvas.clear", false), ("later", false)] {
+            for since in 0..9 {
+                let mut known = log(8, &[(5, 1, 5, "bob"), (6, 2, 6, "bob")]);
+                op_of_unit_5(&mut known, 7, kind);
+                op_of_unit_5(&mut known, 4, kind);
+                let batch = [untoggled_since(since, undoing(5, 11)), untoggled_since(since, undoing(6, 12))];
+                let outcomes = outcomes(&batch, known);
+                let is_refused = outcomes[0] == refused(Refusal::UnitToggled { index: 0 });
+                assert_eq!(is_refused, refuses && since < 7, "{kind} at 7, untoggled since {since}");
+                assert!(matches!(outcomes[1], AppendOutcome::Accepted { .. }), "another unit");
+            }
+        }
+    }
+
+    #[test]
+    fn a_guarded_undo_sees_those_before_it_in_the_batch() {
+        let known = || log(8, &[(5, 1, 5, "bob")]);
+        let toggled = || refused(Refusal::UnitToggled { index: 0 });
+        let guarded = |n| untoggled_since(8, undoing(5, n));
+        assert_eq!(
+            outcomes(&[guarded(11), guarded(12), request(&[undoing(5, 13)]), guarded(11)], known()),
+            [
+                accepted(10, &[committed(9)]),
+                toggled(),
+                accepted(10, &[committed(10)]),
+                accepted(10, &[duplicate(9)])
+            ]
+        );
+        // One that was refused toggles nothing.
+        let refused = [only_at(1, &[undoing(5, 11)]), guarded(12)];
+        assert_eq!(outcomes(&refused, known())[1], accepted(9, &[committed(9)]));
+        // What the unit is comes first.
+        let closed = log(5 * limits::UNDO_HORIZON_STEP, &[(5, 1, 5, "bob")]);
+        assert_eq!(outcome(guarded(11), closed), AppendOutcome::Refused(Refusal::UnitClosed { index: 0 }));
     }
 
     #[test]

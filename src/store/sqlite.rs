@@ -3,7 +3,11 @@
 //! There is one connection that writes and a few that read. A batch is one `BEGIN IMMEDIATE`
 //! transaction of a handful of statements, whatever it holds.
 
-use std::{collections::HashMap, path::Path, str::FromStr};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+    str::FromStr,
+};
 
 use async_trait::async_trait;
 use sqlx::{
@@ -13,15 +17,19 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{
-    AppendRequest, Appended, CreateOutcome, Drawing, DrawingCursor, Heads, Link, LogPage, Member,
-    MemberOutcome, Meta, PoolOptions, ReadRange, Store, StoreError, StoredOp,
-    directory::{DrawingRow, OpRow, impl_store, read_portion, role_from_sql, user_from_sql},
-    resolve::{Insert, Known, Resolution, fog_candidates, resolve},
+    AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads, ImportStore,
+    ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, PoolOptions, ReadRange, Snapshot, SnapshotStore,
+    Store, StoreError, StoredOp,
+    directory::{DrawingRow, impl_store, role_from_sql, user_from_sql},
+    import::{impl_import, ops_after},
+    log::{FIRST_STEP, OpRow, impl_log},
+    resolve::{Known, LogRow, Resolution, fog_candidates, resolve},
     revision_from_sql, revision_to_sql,
+    snapshots::impl_snapshots,
 };
 use crate::{
     limits,
-    model::{DrawingId, Epoch, Revision, Role, UserId},
+    model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
 };
 
 /// Rows inserted by one statement, largest first: a batch is cut into these, so that each
@@ -82,7 +90,9 @@ impl SqliteStore {
             Ok(lock)
         });
         let lock = lock.await.map_err(|_| sqlx::Error::WorkerCrashed)?.map_err(sqlx::Error::Io)?;
-        let outcome = sqlx::migrate!("migrations/sqlite").run(&self.write).await;
+        let mut migrator = sqlx::migrate!("migrations/sqlite");
+        // A node that is older than the schema goes on with what it knows while the others are renewed.
+        let outcome = migrator.set_ignore_missing(true).run(&self.write).await;
         drop(lock);
         outcome.map_err(|error| StoreError::Failed(sqlx::Error::Migrate(Box::new(error))))
     }
@@ -132,7 +142,9 @@ impl SqliteStore {
 }
 
 impl_store!(SqliteStore);
-read_portion!(SqliteStore);
+impl_log!(SqliteStore, Sqlite);
+impl_snapshots!(SqliteStore, Sqlite);
+impl_import!(SqliteStore, Sqlite);
 
 /// UUIDs as a JSON array of hexadecimal strings: SQLite's stand-in for an array parameter.
 fn json_ids(ids: impl Iterator<Item = Uuid>) -> String {
@@ -216,6 +228,7 @@ async fn look_up(
             known.add_fog(row)?;
         }
     }
+    SqliteStore::look_up_toggles(tx, batch, &mut known).await?;
     Ok((epoch, known))
 }
 
@@ -225,14 +238,7 @@ async fn write(
     resolution: &Resolution,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let mut rest = resolution.inserts.as_slice();
-    for size in INSERT_ROWS {
-        while rest.len() >= size {
-            let (chunk, tail) = rest.split_at(size);
-            insert_rows(tx, batch, chunk, now_ms).await?;
-            rest = tail;
-        }
-    }
+    insert_ops(tx, &resolution.rows(batch, now_ms)).await?;
     let mut heads = String::from("[");
     for (id, head) in &resolution.heads {
         let comma = if heads.len() > 1 { "," } else { "" };
@@ -262,27 +268,34 @@ async fn write(
     Ok(())
 }
 
+async fn insert_ops(
+    tx: &mut Transaction<'static, Sqlite>,
+    mut rows: &[LogRow<'_>],
+) -> Result<(), StoreError> {
+    for size in INSERT_ROWS {
+        while let Some((chunk, rest)) = rows.split_at_checked(size) {
+            insert_chunk(tx, chunk).await?;
+            rows = rest;
+        }
+    }
+    Ok(())
+}
+
 /// Inserts as many rows as one of `INSERT_ROWS` says. OR FAIL spares SQLite the journal with which it
 /// would undo half a statement: a failure undoes the transaction.
-async fn insert_rows(
-    tx: &mut Transaction<'static, Sqlite>,
-    batch: &[AppendRequest],
-    inserts: &[Insert],
-    now_ms: i64,
-) -> Result<(), StoreError> {
+async fn insert_chunk(tx: &mut Transaction<'static, Sqlite>, rows: &[LogRow<'_>]) -> Result<(), StoreError> {
     let mut builder = sqlx::QueryBuilder::<Sqlite>::new(
         "INSERT OR FAIL INTO ops (drawing_id, revision, op_id, unit, actor, ts, body) ",
     );
-    builder.push_values(inserts, |mut row, insert| {
-        let request = &batch[insert.request];
-        let op = &request.ops[insert.op];
-        row.push_bind(request.drawing_id.0)
-            .push_bind(revision_to_sql(insert.revision))
-            .push_bind(op.op_id.0)
-            .push_bind(op.unit.0)
-            .push_bind(request.actor.as_str())
-            .push_bind(now_ms)
-            .push_bind(&*op.body);
+    builder.push_values(rows, |mut values, row| {
+        values
+            .push_bind(row.drawing_id)
+            .push_bind(row.revision)
+            .push_bind(row.op_id)
+            .push_bind(row.unit)
+            .push_bind(row.actor)
+            .push_bind(row.ts)
+            .push_bind(row.body);
     });
     builder.build().persistent(true).execute(&mut **tx).await?;
     Ok(())

@@ -10,11 +10,12 @@ use async_trait::async_trait;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 use revcast::{
     bus::{Bus, Delivery, LocalBus, OpsMessage, Subscription},
-    commit::{CommitError, Committed, Committer},
+    commit::{CommitError, CommitOptions, Committed, Committer},
     model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
     store::{
-        AppendOutcome, AppendRequest, Appended, CreateOutcome, Drawing, DrawingCursor, Heads, Link, LogPage,
-        Member, MemberOutcome, Meta, OpOutcome, ReadRange, Refusal, Store, StoreError,
+        AppendOutcome, AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads,
+        ImportStore, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, OpOutcome, ReadRange, Refusal,
+        Snapshot, SnapshotStore, Store, StoreError, StoredOp,
     },
     telemetry::Metrics,
 };
@@ -118,6 +119,12 @@ impl Store for GatedStore {
     async fn read(&self, _: &ReadRange) -> Result<Option<LogPage>, StoreError> {
         unreachable!("a committer only appends")
     }
+    async fn find_op(&self, _: DrawingId, _: OpId) -> Result<Option<StoredOp>, StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn revision_at(&self, _: DrawingId, _: i64) -> Result<Option<Revision>, StoreError> {
+        unreachable!("a committer only appends")
+    }
     async fn heads(&self, _: &[DrawingId]) -> Result<Heads, StoreError> {
         unreachable!("a committer only appends")
     }
@@ -193,6 +200,72 @@ impl Store for GatedStore {
     async fn close(&self) {}
 }
 
+#[async_trait]
+impl SnapshotStore for GatedStore {
+    async fn snapshots(&self, _: DrawingId, _: Revision, _: u32) -> Result<Vec<Snapshot>, StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn due_snapshots(&self, _: Option<DrawingId>, _: u64, _: u32) -> Result<DuePage, StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn claim_snapshot(
+        &self,
+        _: DrawingId,
+        _: Uuid,
+        _: u64,
+        _: i64,
+        _: i64,
+    ) -> Result<Claim, StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn renew_claim(&self, _: DrawingId, _: Uuid, _: i64) -> Result<bool, StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn add_snapshot(&self, _: DrawingId, _: &Snapshot) -> Result<bool, StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn drop_claim(&self, _: DrawingId, _: Uuid) -> Result<(), StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn expire_claims(&self, _: i64, _: u32) -> Result<u64, StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn retire_snapshots(&self, _: DrawingId, _: &[Uuid]) -> Result<u64, StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn snapshot_waste(&self, _: Uuid, _: u32) -> Result<Vec<(DrawingId, Uuid)>, StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn forget_waste(&self, _: &[Uuid]) -> Result<(), StoreError> {
+        unreachable!("a committer only appends")
+    }
+}
+
+#[async_trait]
+impl ImportStore for GatedStore {
+    async fn begin_import(
+        &self,
+        _: DrawingId,
+        _: &str,
+        _: &UserId,
+        _: i64,
+    ) -> Result<CreateOutcome, StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn import_ops(&self, _: DrawingId, _: &[ImportedOp]) -> Result<bool, StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn finish_import(&self, _: DrawingId, _: &UserId, _: Revision) -> Result<bool, StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn abort_import(&self, _: DrawingId, _: u32) -> Result<bool, StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn stale_imports(&self, _: i64) -> Result<Vec<DrawingId>, StoreError> {
+        unreachable!("a committer only appends")
+    }
+}
+
 pub fn unavailable() -> StoreError {
     StoreError::Unavailable(sqlx::Error::PoolTimedOut)
 }
@@ -221,7 +294,14 @@ impl Setup {
         let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let metrics = Arc::new(Metrics::new());
-        let committer = Committer::start(&as_store, &bus, &metrics, writers, &tasks, &shutdown);
+        let committer = Committer::start(
+            &as_store,
+            &bus,
+            &metrics,
+            CommitOptions { writers, snapshot_every: 500 },
+            &tasks,
+            &shutdown,
+        );
         Self { store, bus, committer, tasks, shutdown }
     }
 

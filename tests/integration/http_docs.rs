@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::{App, Client, op};
 
 /// The paths and methods of the contract; a document with more is fine, with less is not.
-const PATHS: [(&str, &[&str]); 17] = [
+const PATHS: [(&str, &[&str]); 22] = [
     ("/v1/drawings", &["get", "post"]),
     ("/v1/drawings/{drawing_id}", &["get", "patch", "delete"]),
     ("/v1/drawings/{drawing_id}/members", &["get"]),
@@ -17,6 +17,11 @@ const PATHS: [(&str, &[&str]); 17] = [
     ("/v1/drawings/{drawing_id}/links/{link_id}", &["delete"]),
     ("/v1/links/{token}/join", &["post"]),
     ("/v1/drawings/{drawing_id}/ops", &["get", "post"]),
+    ("/v1/drawings/{drawing_id}/snapshot", &["get"]),
+    ("/v1/drawings/{drawing_id}/history", &["get"]),
+    ("/v1/drawings/{drawing_id}/undo", &["post"]),
+    ("/v1/drawings/{drawing_id}/redo", &["post"]),
+    ("/v1/drawings/{drawing_id}/export", &["get"]),
     ("/v1/drawings/{drawing_id}/presence", &["get", "post"]),
     ("/v1/tickets", &["post"]),
     ("/v1/dev/tokens", &["post"]),

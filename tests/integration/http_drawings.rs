@@ -232,8 +232,14 @@ async fn a_deleted_drawing_is_gone_for_everyone_and_on_every_path() {
         for who in [&alice, &bob] {
             who.get(&path).await.expect_problem(404, "not_found");
             who.get(&format!("{path}/ops?after=0")).await.expect_problem(404, "not_found");
-            who.get(&format!("{path}/members")).await.expect_problem(404, "not_found");
-            who.get(&format!("{path}/links")).await.expect_problem(404, "not_found");
+            for rest in
+                ["members", "links", "presence", "snapshot", "snapshot?at=1", "history", "export?format=svg"]
+            {
+                who.get(&format!("{path}/{rest}")).await.expect_problem(404, "not_found");
+            }
+            for rest in ["undo", "redo"] {
+                who.post(&format!("{path}/{rest}"), &json!({})).await.expect_problem(404, "not_found");
+            }
             who.commit(&id, &[op(1)]).await.expect_problem(404, "not_found");
             who.patch(&path, &json!({"title": "x"})).await.expect_problem(404, "not_found");
             who.delete(&path).await.expect_problem(404, "not_found");
@@ -253,7 +259,8 @@ async fn a_drawing_one_may_not_know_of_looks_like_one_that_is_not_there() {
     let (alice, eve) = (app.client("alice").await, app.client("eve").await);
     let (hidden, absent) = (alice.create_drawing().await, new_id());
     let paths = |id: &str| {
-        let ids = ["", "/ops?after=0", "/members", "/links"];
+        let ids =
+            ["", "/ops?after=0", "/members", "/links", "/snapshot?at=9", "/history", "/export?format=json"];
         ids.map(|rest| format!("/v1/drawings/{id}{rest}"))
     };
     for (hidden, absent) in paths(&hidden).iter().zip(paths(&absent)) {

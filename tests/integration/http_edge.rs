@@ -1,5 +1,6 @@
 //! The edge: problem bodies, request ids, compression, CORS, rate limits, health.
 
+use loadtest::services::TempFolder;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -294,6 +295,40 @@ async fn a_node_tells_that_it_lives_and_is_ready() {
             (answer["status"] == "ready").then_some(answer)
         })
         .await;
-        assert_eq!(ready, json!({"status": "ready", "store": true, "bus": true}));
+        assert_eq!(ready, json!({"status": "ready", "store": true, "bus": true, "blobs": true}));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_without_its_blobs_is_degraded_and_still_serves_short_logs() {
+    let folder = TempFolder::new("blobs").unwrap();
+    let blobs = folder.path().join("below");
+    let url = format!("file:{}", blobs.display());
+    let app = App::sqlite_with(&["--blob-url", &url, "--snapshot-every", "5"]).await;
+    let alice = app.client("alice").await;
+    let id = alice.create_drawing().await;
+    alice.commit_some(&id, 10).await;
+    let becomes = async |wanted: Value| {
+        eventually("the state of the node", || async {
+            (alice.get("/readyz").await.expect(200).json() == wanted).then_some(())
+        })
+        .await;
+    };
+    eventually("a snapshot", || async {
+        let drawing = alice.get(&format!("/v1/drawings/{id}")).await.expect(200).json();
+        drawing["snapshot_revision"].is_u64().then_some(())
+    })
+    .await;
+    becomes(json!({"status": "ready", "store": true, "bus": true, "blobs": true})).await;
+    std::fs::remove_dir_all(&blobs).unwrap();
+    std::fs::write(&blobs, "no folder").unwrap();
+    becomes(json!({"status": "degraded", "store": true, "bus": true, "blobs": false})).await;
+    for path in ["snapshot", "snapshot?at=7", "history", "export?format=svg"] {
+        alice.get(&format!("/v1/drawings/{id}/{path}")).await.expect(200);
+    }
+    std::fs::remove_file(&blobs).unwrap();
+    std::fs::create_dir(&blobs).unwrap();
+    // That blobs can be written again is known when one was.
+    alice.commit_some(&id, 10).await;
+    becomes(json!({"status": "ready", "store": true, "bus": true, "blobs": true})).await;
 }

@@ -147,6 +147,10 @@ fn valid_request(random: &mut Random, drawing: &str) -> (Method, String, Value) 
         1 => (Method::PUT, path("/members/bob"), json!({"role": "editor"})),
         2 => (Method::POST, path("/links"), json!({"role": "viewer", "expires_at": 4_102_444_800_000_u64})),
         3 => (Method::PATCH, path(""), json!({"title": "Crypt"})),
+        4 => {
+            let what = ["/undo", "/redo"][random.below(2)];
+            (Method::POST, path(what), json!({"scope": "all", "op_id": new_id()}))
+        }
         _ => (Method::POST, path("/ops"), valid_ops(random)),
     }
 }

@@ -1,8 +1,8 @@
 //! What every back end of the store keeps: one suite of plain functions, run on each of them.
 //!
 //! Owns the macro that turns rules into tests, what rules are made of, and the rules of starting.
-//! The other rules stand in `store_append`, `store_refusals`, `store_read`, `store_directory` and
-//! `store_members`.
+//! The other rules stand in `store_append`, `store_refusals`, `store_undo`, `store_read`,
+//! `store_directory`, `store_members`, `store_snapshots`, `store_claims` and `store_import`.
 
 use futures_util::future::join_all;
 use loadtest::services::TempFolder;
@@ -60,14 +60,24 @@ impl Database {
         Self { url: new_database(), _folder: None }
     }
 
+    /// Where it is, for a server.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// A store on it, with connections of its own.
     pub async fn connect(&self) -> Box<dyn Store> {
-        let options = PoolOptions { max_connections: 8, start_timeout: limits::STORE_START_TIMEOUT };
-        if self.url.starts_with("sqlite:") {
-            Box::new(SqliteStore::connect(&self.url, options).await.unwrap())
-        } else {
-            Box::new(PostgresStore::connect(&self.url, options).await.unwrap())
-        }
+        connect(&self.url).await
+    }
+}
+
+/// A store on a database, with connections of its own.
+pub async fn connect(url: &str) -> Box<dyn Store> {
+    let options = PoolOptions { max_connections: 8, start_timeout: limits::STORE_START_TIMEOUT };
+    if url.starts_with("sqlite:") {
+        Box::new(SqliteStore::connect(url, options).await.unwrap())
+    } else {
+        Box::new(PostgresStore::connect(url, options).await.unwrap())
     }
 }
 
@@ -136,6 +146,7 @@ pub fn by_alice(drawing: DrawingId, ops: &[NewOp]) -> AppendRequest {
         actor: user("alice"),
         role: Role::Owner,
         if_revision: None,
+        untoggled_since: None,
         ops: ops.to_vec(),
     }
 }

@@ -45,6 +45,7 @@ async fn a_new_drawing_belongs_to_its_creator(store: &dyn Store) {
         updated_at: NOW,
         epoch: store.meta().await.unwrap().epoch,
         head: Revision(0),
+        snapshot_revision: None,
         role: Role::Owner,
     };
     assert_eq!(drawing(store, id, "alice").await, Some(expected));

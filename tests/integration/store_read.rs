@@ -20,6 +20,9 @@ contract! {
     a_page_ends_at_its_bytes_but_holds_one_op_at_least(store),
     many_short_pages_are_the_whole_log(store),
     an_unknown_or_deleted_drawing_has_no_log(store),
+    an_op_is_found_by_its_id_in_its_drawing(store),
+    the_revision_at_a_time_is_that_of_the_last_op_by_then(store),
+    the_revision_at_a_time_is_found_in_any_log(store),
     heads_are_those_of_the_drawings_that_exist(store),
     pages_and_heads_fit_together_while_others_write(one, other),
     a_new_epoch_is_everywhere_at_once(one, other),
@@ -99,6 +102,58 @@ async fn an_unknown_or_deleted_drawing_has_no_log(store: &dyn Store) {
     append_one(store, by_alice(drawing, &[op()])).await;
     assert!(store.delete_drawing(drawing, NOW).await.unwrap());
     assert!(store.read(&all(drawing)).await.unwrap().is_none());
+}
+
+async fn an_op_is_found_by_its_id_in_its_drawing(store: &dyn Store) {
+    let (drawing, neighbour) = (new_drawing(store).await, new_drawing(store).await);
+    let sent = ops(3);
+    append(store, &[by_alice(drawing, &sent), by_alice(neighbour, &ops(2))]).await;
+    let log = log(store, drawing).await;
+    for (op, stored) in sent.iter().zip(log) {
+        assert_eq!(store.find_op(drawing, op.op_id).await.unwrap(), Some(stored));
+    }
+    let id = sent[1].op_id;
+    assert_eq!(store.find_op(drawing, op().op_id).await.unwrap(), None);
+    assert_eq!(store.find_op(neighbour, id).await.unwrap(), None);
+    assert_eq!(store.find_op(new_drawing_id(), id).await.unwrap(), None);
+    assert!(store.delete_drawing(drawing, NOW).await.unwrap());
+    assert_eq!(store.find_op(drawing, id).await.unwrap(), None);
+}
+
+async fn revision_at(store: &dyn Store, drawing: DrawingId, at_ms: i64) -> Option<u64> {
+    store.revision_at(drawing, at_ms).await.unwrap().map(|revision| revision.0)
+}
+
+async fn the_revision_at_a_time_is_that_of_the_last_op_by_then(store: &dyn Store) {
+    let (drawing, empty) = (new_drawing(store).await, new_drawing(store).await);
+    // Revisions 1 and 2 at one time, 3 later, 4 to 6 later still.
+    for (after, count) in [(0, 2), (10, 1), (30, 3)] {
+        store.append(&[by_alice(drawing, &ops(count))], NOW + after).await.unwrap();
+    }
+    let cases = [(i64::MIN, 0), (NOW - 1, 0), (NOW, 2), (NOW + 9, 2), (NOW + 10, 3), (NOW + 29, 3)];
+    for (at, expected) in cases.into_iter().chain([(NOW + 30, 6), (i64::MAX, 6)]) {
+        assert_eq!(revision_at(store, drawing, at).await, Some(expected), "at {at}");
+    }
+    assert_eq!(revision_at(store, empty, i64::MAX).await, Some(0));
+    assert_eq!(revision_at(store, new_drawing_id(), NOW).await, None);
+    assert!(store.delete_drawing(drawing, NOW).await.unwrap());
+    assert_eq!(revision_at(store, drawing, NOW + 10).await, None);
+}
+
+async fn the_revision_at_a_time_is_found_in_any_log(store: &dyn Store) {
+    let drawing = new_drawing(store).await;
+    let neighbour = new_drawing(store).await;
+    for head in 1..=40 {
+        store.append(&[by_alice(drawing, &[op()]), by_alice(neighbour, &ops(2))], NOW + head).await.unwrap();
+        for revision in 0..=head {
+            assert_eq!(revision_at(store, drawing, NOW + revision).await, Some(revision.unsigned_abs()));
+        }
+    }
+    // A node whose clock was behind: the answer is an op of about that time.
+    store.append(&[by_alice(drawing, &ops(10))], NOW + 35).await.unwrap();
+    let about = revision_at(store, drawing, NOW + 36).await.unwrap();
+    assert!((36..=50).contains(&about), "{about}");
+    assert_eq!(revision_at(store, drawing, NOW + 40).await, Some(50));
 }
 
 async fn heads_are_those_of_the_drawings_that_exist(store: &dyn Store) {

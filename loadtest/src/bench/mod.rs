@@ -1,6 +1,7 @@
 //! The bench: what each row measures, and how.
 
 pub mod bare;
+pub mod canvas;
 pub mod latency;
 pub mod live;
 pub mod load;

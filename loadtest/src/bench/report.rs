@@ -72,9 +72,7 @@ impl Rounds {
 
     /// The median of the ratios to the other side, each of its own round.
     fn ratio_to(&self, other: &Self) -> f64 {
-        let mut ratios: Vec<f64> = self.0.iter().zip(&other.0).map(|(a, b)| a.rate / b.rate).collect();
-        ratios.sort_by(f64::total_cmp);
-        ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
+        median(self.0.iter().zip(&other.0).map(|(a, b)| a.rate / b.rate).collect())
     }
 }
 
@@ -90,7 +88,7 @@ impl Report {
     pub fn compare(&mut self, name: &str, limit: &Rounds, service: &Rounds, at_least: f64) {
         let ratio = service.ratio_to(limit);
         let (limit, service) = (limit.median(), service.median());
-        let verdict = if ratio >= at_least { "ok" } else { "SHORT" };
+        let verdict = verdict(ratio >= at_least);
         let row = format!(
             "| {name} | {:.0} | {:.0} | {ratio:.2}× | {at_least}× {verdict} | {} | {} |",
             limit.rate,
@@ -125,6 +123,17 @@ impl Report {
 
 fn cores(cores: Cores) -> String {
     format!("{:.2}/{:.2}/{:.2}", cores.client, cores.server, cores.database)
+}
+
+/// The word for a promise that was or was not kept.
+pub(super) fn verdict(is_kept: bool) -> &'static str {
+    if is_kept { "ok" } else { "SHORT" }
+}
+
+/// The one in the middle.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    percentile(&values, 0.5)
 }
 
 /// The value below which `share` of the sorted values lie.

@@ -5,8 +5,8 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Bench, SECRET, latency, live, load,
-    report::{CpuMeter, Measured, Report, Rounds, percentile},
+    Bench, SECRET, canvas, latency, live, load,
+    report::{CpuMeter, Measured, Report, Rounds, percentile, verdict},
     sql,
 };
 use crate::http::Connection;
@@ -51,6 +51,7 @@ pub async fn run(bench: &Bench, only: Option<&str>, report: &mut Report) -> anyh
     if is_wanted("read") {
         cluster.read(report).await?;
     }
+    canvas::run(&cluster, &is_wanted, report).await?;
     live::run(&cluster, &is_wanted, report).await
 }
 
@@ -72,15 +73,16 @@ struct Setup {
 impl Cluster<'_> {
     async fn set_up(&self) -> anyhow::Result<Setup> {
         let url = self.postgres.create_database()?;
-        let server = self.start_server(&url)?;
+        let server = self.start_server(&url, &[])?;
         Ok(Setup { server, pool: sql::postgres_pool(&url, SQL_CONNECTIONS).await? })
     }
 
     /// The service as it runs in production: NATS, JWT, rate limits (far away).
-    fn start_server(&self, url: &str) -> anyhow::Result<Revcast> {
+    pub(super) fn start_server(&self, url: &str, further: &[&str]) -> anyhow::Result<Revcast> {
         let mut flags = server_flags(url);
         let nats = self.nats.url();
         flags.extend(["--nats-url", &nats]);
+        flags.extend(further);
         Revcast::start(&self.bench.binary, &flags)
     }
 
@@ -150,7 +152,7 @@ impl Cluster<'_> {
 
     async fn latency(&self, report: &mut Report) -> anyhow::Result<()> {
         let url = self.postgres.create_database()?;
-        let (writing, reading) = (self.start_server(&url)?, self.start_server(&url)?);
+        let (writing, reading) = (self.start_server(&url, &[])?, self.start_server(&url, &[])?);
         let pool = sql::postgres_pool(&url, 2).await?;
         let drawings = sql::make_drawings(&pool, 20, |nth| vec![load::user(nth)]).await?;
         let seconds = self.bench.seconds.max(5);
@@ -158,7 +160,7 @@ impl Cluster<'_> {
             latency::measure(&writing.base, &reading.base, self.tokens, &drawings, 1_000, seconds).await?;
         let (p50, p99) = (percentile(&measured.until_read, 0.5), percentile(&measured.until_read, 0.99));
         let answer = (percentile(&measured.until_answer, 0.5), percentile(&measured.until_answer, 0.99));
-        let verdict = if p99 < 20.0 { "ok" } else { "SHORT" };
+        let verdict = verdict(p99 < 20.0);
         report.note(format!(
             "latency: POST sent → socket on another node, 1,000 ops/s over 20 drawings, {} ops: p50 {p50:.2} ms, \
              p99 {p99:.2} ms (under 20 ms: {verdict}); POST sent → answered: p50 {:.2} ms, p99 {:.2} ms",
@@ -194,7 +196,7 @@ impl Cluster<'_> {
     }
 }
 
-pub(super) fn server_flags(url: &str) -> Vec<&str> {
+fn server_flags(url: &str) -> Vec<&str> {
     let mut flags = vec!["--database-url", url, "--jwt-secret", SECRET];
     flags.extend(["--write-requests-per-second", "1000000", "--write-ops-per-second", "1000000"]);
     flags

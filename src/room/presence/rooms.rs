@@ -79,7 +79,7 @@ impl PresenceRooms {
         let Some(Entry { presence, .. }) = rooms.get(&message.drawing_id()) else { return };
         match message {
             ControlMessage::Role { user_id, role: None, .. } => presence.leave_user(user_id),
-            ControlMessage::Role { .. } => (),
+            ControlMessage::Role { .. } | ControlMessage::Grown { .. } => (),
             ControlMessage::Deleted { .. } => presence.leave_all(),
         }
     }

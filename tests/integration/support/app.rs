@@ -1,7 +1,7 @@
 //! A server in this process.
 
 use clap::Parser;
-use loadtest::services::TempFolder;
+use loadtest::services::{TempFolder, blob_url_beside};
 use revcast::{
     config::{Cli, Command},
     server::{Server, listen},
@@ -68,6 +68,11 @@ impl App {
         let mut line = vec!["revcast", "serve", "--database-url", database_url];
         if !flags.iter().any(|flag| flag.starts_with("--write-")) {
             line.extend(["--write-requests-per-second", "0", "--write-ops-per-second", "0"]);
+        }
+        // Servers on one database share their blobs, wherever the flags do not say where those are.
+        let blob_url = blob_url_beside(database_url).unwrap();
+        if !flags.contains(&"--blob-url") {
+            line.extend(["--blob-url", &blob_url]);
         }
         line.extend(flags);
         let Command::Serve(args) = Cli::try_parse_from(line).unwrap().command else { unreachable!() };

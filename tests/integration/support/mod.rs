@@ -7,8 +7,17 @@ mod counting;
 pub mod events;
 mod fickle;
 pub mod interop;
+mod logs;
+pub mod naive;
+pub mod program;
+pub mod random_log;
 pub mod raw;
+pub mod replica;
 pub mod rooms;
+mod s3;
+pub mod scribblers;
+pub mod scripted;
+pub mod watched;
 
 use std::{
     future::Future,
@@ -24,6 +33,8 @@ pub use app::App;
 pub use client::{Answer, Client};
 pub use counting::CountingStore;
 pub use fickle::FickleBus;
+pub use logs::Logs;
+pub use s3::S3Server;
 
 /// The cluster that tests share, each with a database of its own.
 static POSTGRES: LazyLock<Postgres> =

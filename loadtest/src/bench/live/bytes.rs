@@ -1,6 +1,6 @@
 //! Bytes on the wire for an op of pen data, by encoding.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
@@ -16,10 +16,6 @@ use crate::{
     swarm::{Encoding, Outcome, Plan, Swarm, as_f64},
 };
 
-/// Where `make demo` puts real pen data.
-const PEN_DATA: &str = "target/pen/node_modules/hanzi-writer-data";
-/// Made-up strokes, where it is not.
-const MADE_UP_STROKES: usize = 200;
 /// Ops drawn: as many as a subscription is filled up with.
 const OPS: usize = 1_000;
 /// People who draw, and the pause between their ops: that of a pen whose points are sent in batches.
@@ -37,12 +33,7 @@ const ENCODINGS: [(&str, Encoding, bool); 4] = [
 impl Live<'_> {
     pub(super) async fn bytes(&self, report: &mut Report) -> anyhow::Result<()> {
         let stage = self.stage(1).await?;
-        let (strokes, source) = match pen::load(Path::new(PEN_DATA)) {
-            Ok(strokes) => (strokes, "stroke medians of hanzi-writer-data"),
-            Err(_) => {
-                (pen::made_up(MADE_UP_STROKES), "made-up strokes, since make demo has fetched no real ones")
-            }
-        };
+        let (strokes, source) = pen::load_or_make_up();
         let following = self.readers_of_each(&stage, None).await?;
         let writers = (0..WRITERS).zip(self.tokens).map(|(nth, token)| {
             let (own_first, writers) = (nth as usize, WRITERS as usize);

@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 use super::{
     load,
-    report::{Cores, CpuMeter, Report},
-    rows::{Cluster, server_flags},
+    report::{Cores, CpuMeter, Report, verdict},
+    rows::Cluster,
     sql,
 };
 use crate::{
@@ -101,13 +101,8 @@ impl Live<'_> {
         Ok(Stage { server, url, pool, drawings })
     }
 
-    /// The service as it runs in production: NATS, JWT, limits (far away).
     fn start_server(&self, url: &str) -> anyhow::Result<Revcast> {
-        let mut flags = server_flags(url);
-        let nats = self.cluster.nats.url();
-        flags.extend(["--nats-url", &nats]);
-        flags.extend(&self.flags);
-        Revcast::start(&self.cluster.bench.binary, &flags)
+        self.cluster.start_server(url, &self.flags)
     }
 
     /// Readers of JSON of the drawings of a stage.
@@ -146,9 +141,4 @@ fn far_limits(cluster: &Cluster<'_>) -> anyhow::Result<Vec<&'static str>> {
     let output = Command::new(&cluster.bench.binary).args(["serve", "--help"]).output()?;
     let help = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(FAR_LIMITS.into_iter().filter(|flag| help.contains(flag)).flat_map(|flag| [flag, "0"]).collect())
-}
-
-/// The word for a promise that was or was not kept.
-fn verdict(is_kept: bool) -> &'static str {
-    if is_kept { "ok" } else { "SHORT" }
 }

@@ -1,0 +1,80 @@
+//! The rows about canvases: the reducer, the first picture of a long log, and what building snapshots costs the writers.
+
+pub mod log;
+mod picture;
+pub mod reducer;
+mod snapshots;
+
+use std::{
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, ensure};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{load, report::Report, rows::Cluster};
+use crate::{http::Connection, services::Revcast};
+
+/// How long a snapshot may take to be there.
+const PATIENCE: Duration = Duration::from_secs(120);
+const POLL: Duration = Duration::from_millis(20);
+/// By how many ops a head may be ahead of its newest snapshot.
+const SNAPSHOT_EVERY: u64 = 500;
+
+/// Measures the rows of this module that are wanted.
+pub(super) async fn run(
+    cluster: &Cluster<'_>,
+    is_wanted: &dyn Fn(&str) -> bool,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    if is_wanted("reducer") {
+        cluster.reducer(report)?;
+    }
+    if is_wanted("picture") {
+        cluster.picture(report).await?;
+    }
+    if is_wanted("snapshots") {
+        cluster.snapshots(report).await?;
+    }
+    Ok(())
+}
+
+impl Cluster<'_> {
+    /// Makes a drawing of the first user of a log in a file, with `revcast import`; tells the seconds as well.
+    fn import(&self, url: &str, log: &Path) -> anyhow::Result<(Uuid, f64)> {
+        let (drawing, owner) = (Uuid::now_v7(), load::user(0));
+        let mut import = Command::new(&self.bench.binary);
+        import.args(["import", "--database-url", url, "--owner", &owner]);
+        import.args(["--drawing-id", &drawing.to_string()]).arg(log);
+        let started = Instant::now();
+        let output = import.output()?;
+        ensure!(output.status.success(), "the import failed: {}", String::from_utf8_lossy(&output.stderr));
+        Ok((drawing, started.elapsed().as_secs_f64()))
+    }
+
+    /// Waits until a drawing has a snapshot that is near its head; tells the seconds.
+    async fn wait_for_snapshot(&self, server: &Revcast, drawing: &Uuid) -> anyhow::Result<f64> {
+        let started = Instant::now();
+        let mut connection = Connection::open(&server.base, &self.tokens[0]).await?;
+        loop {
+            let (head, snapshot) = heights(&mut connection, drawing).await?;
+            if snapshot > 0 && head - snapshot < SNAPSHOT_EVERY {
+                return Ok(started.elapsed().as_secs_f64());
+            }
+            ensure!(started.elapsed() < PATIENCE, "no snapshot was built in time");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}
+
+/// The head of a drawing and the revision of its newest snapshot, 0 without one.
+async fn heights(connection: &mut Connection, drawing: &Uuid) -> anyhow::Result<(u64, u64)> {
+    let status = connection.get(&format!("/v1/drawings/{drawing}")).await?;
+    ensure!(status == 200, "status {status}");
+    let drawing: Value = serde_json::from_slice(connection.body())?;
+    let head = drawing["latest_revision"].as_u64().context("no head")?;
+    Ok((head, drawing["snapshot_revision"].as_u64().unwrap_or(0)))
+}

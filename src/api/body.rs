@@ -1,0 +1,37 @@
+//! Large bodies.
+
+use std::convert::Infallible;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::stream;
+
+use crate::limits;
+
+/// A body in small pieces, so that other tasks run while it is compressed.
+pub(super) fn in_pieces(parts: Vec<Bytes>) -> Body {
+    let pieces = stream::unfold((parts.into_iter(), Bytes::new()), |(mut parts, mut rest)| async move {
+        while rest.is_empty() {
+            rest = parts.next()?;
+        }
+        let piece = rest.split_to(rest.len().min(limits::ANSWER_PIECE_BYTES));
+        tokio::task::yield_now().await;
+        Some((Ok::<_, Infallible>(piece), (parts, rest)))
+    });
+    Body::from_stream(pieces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_pieces_make_the_whole() {
+        let parts =
+            vec![Bytes::new(), Bytes::from("ab"), Bytes::from(vec![7; 3 * limits::ANSWER_PIECE_BYTES + 1])];
+        let whole = parts.concat();
+        let body = axum::body::to_bytes(in_pieces(parts), usize::MAX).await.unwrap();
+        assert!(body == whole);
+        assert!(axum::body::to_bytes(in_pieces(Vec::new()), 1).await.unwrap().is_empty());
+    }
+}

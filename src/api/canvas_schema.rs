@@ -1,0 +1,94 @@
+//! How a canvas looks in the OpenAPI document. `model::canvas` writes it.
+
+#![allow(dead_code, reason = "these types are read by the OpenAPI generator alone")]
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// What is to be seen.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RenderedView {
+    /// The properties of the canvas: background, size and whatever `canvas.set` has set.
+    canvas: HashMap<String, Value>,
+    /// In the order in which they are drawn: by `z`, then by when they were created.
+    objects: Vec<RenderedObject>,
+}
+
+/// An object that is seen.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RenderedObject {
+    object_id: String,
+    /// `stroke` for what `stroke.begin` made.
+    kind: String,
+    /// Fractional index; empty when it has none.
+    z: String,
+    props: HashMap<String, Value>,
+    /// Of a stroke.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool: Option<String>,
+    /// Of a stroke: `[x,y]` or `[x,y,pressure]`, up to the first append that is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    points: Option<Vec<Vec<f64>>>,
+    /// Of a stroke: whether its end has told that no append is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    complete: Option<bool>,
+}
+
+/// The registers of a canvas, from which a reader goes on with the ops after the snapshot. Each is a chain of
+/// writes, ascending by revision.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RegistersView {
+    /// By property of the canvas.
+    canvas: HashMap<String, Vec<RegisterWrite>>,
+    /// Each `canvas.clear`; writes without a value.
+    clear: Vec<RegisterWrite>,
+    /// By `object_id`; those too that are not seen.
+    objects: HashMap<String, ObjectRegisters>,
+    /// The undo units that are not closed, by their id.
+    units: HashMap<String, UnitState>,
+}
+
+/// One write: `[revision, unit, value]`. `unit` is `null` for the write into which closed units are folded; a write that
+/// unsets, clears or ends has no value.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RegisterWrite(Vec<Value>);
+
+/// The registers of one object; empty ones are left out.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ObjectRegisters {
+    /// `"create"` or `"delete"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exists: Option<Vec<RegisterWrite>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<Vec<RegisterWrite>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    z: Option<Vec<RegisterWrite>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool: Option<Vec<RegisterWrite>>,
+    /// By property.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    props: Option<HashMap<String, Vec<RegisterWrite>>>,
+    /// The points of `stroke.begin` at 0, those of each append at its `index`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    points: Option<HashMap<String, Vec<RegisterWrite>>>,
+    /// By `count`: the ends of the stroke; writes without a value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends: Option<HashMap<String, Vec<RegisterWrite>>>,
+}
+
+/// An undo unit that is not closed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct UnitState {
+    /// The revision of its first op.
+    first: u64,
+    /// Who sent that.
+    actor: String,
+    /// Whether it has an op that is not `custom.*`.
+    draws: bool,
+    /// The latest undo or redo that changed it: the revision, and whether it was an undo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undone: Option<(u64, bool)>,
+}

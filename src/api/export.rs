@@ -1,0 +1,193 @@
+//! `GET /v1/drawings/{drawing_id}/export`: a drawing as a file.
+
+use std::io;
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures_util::stream;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    Api,
+    body::in_pieces,
+    canvas_schema::RenderedView,
+    extract::{Caller, Params, PathId},
+    problem::Problem,
+    snapshot::When,
+};
+use crate::{
+    error::{Error, ErrorCode},
+    limits,
+    model::{CommittedOp, DrawingId, Epoch, Revision, UserId, View, svg},
+    store::ReadRange,
+};
+
+pub(super) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(export))
+}
+
+/// What OpenAPI says of it.
+const DESCRIPTION: &str = concat!(
+    "As the rendered view, as a picture, or as its log, of which `revcast import` makes a drawing of another server.\n\n",
+    "In a picture the props of objects mean what is said here; to the server itself they mean nothing.\n\n",
+    include_str!("../model/svg/props.md"),
+);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    /// The rendered view, as in a snapshot.
+    Json,
+    /// A picture.
+    Svg,
+    /// The whole log, one committed op a line: what `revcast import` reads.
+    Ndjson,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct ExportParams {
+    /// `json`: the rendered view; `svg`: a picture; `ndjson`: the whole log.
+    #[param(inline)]
+    format: Format,
+    /// The drawing at this revision; at the head by default.
+    #[serde(default)]
+    at: Option<u64>,
+    /// The drawing as it was at this time, in milliseconds since 1970.
+    #[serde(default)]
+    at_time: Option<i64>,
+    /// The epoch of `at`; `410 epoch_changed` when it is not that of the log.
+    #[serde(default)]
+    #[param(value_type = Option<uuid::Uuid>)]
+    epoch: Option<Epoch>,
+}
+
+/// Export a drawing as a file.
+#[utoipa::path(
+    get, path = "/v1/drawings/{drawing_id}/export", tag = "canvas",
+    summary = "Export a drawing as a file", description = DESCRIPTION,
+    params(("drawing_id" = uuid::Uuid, Path), ExportParams),
+    responses(
+        (status = 200, content(
+            (RenderedView = "application/json"),
+            (String = "image/svg+xml"),
+            (String = "application/x-ndjson"),
+        )),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
+        (status = 410, body = Problem, content_type = "application/problem+json", description = "`epoch_changed`, `revision_ahead`"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, `snapshots_unavailable`, `timeout`, `draining`, with `Retry-After`"),
+    )
+)]
+async fn export(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathId(drawing_id): PathId<DrawingId>,
+    Params(params): Params<ExportParams>,
+) -> Result<Response, Error> {
+    api.access.require_member(drawing_id, &identity.user_id).await?;
+    let ExportParams { format, at, at_time, epoch } = params;
+    let moment = When { at, at_time, epoch }.resolve(&api, drawing_id).await?;
+    let (revision, body, content_type, extension) = match format {
+        Format::Json => {
+            let picture = moment.picture(&api, drawing_id).await?;
+            (picture.revision, in_pieces(vec![picture.view.clone()]), "application/json", "json")
+        }
+        Format::Svg => {
+            let picture = moment.picture(&api, drawing_id).await?;
+            let revision = picture.revision;
+            let place = api.export_drawings.clone().acquire_owned().await;
+            let draw = move || {
+                let _place = place;
+                serde_json::from_slice::<View>(&picture.view).map(|view| svg(&view))
+            };
+            let svg =
+                tokio::task::spawn_blocking(draw).await.ok().and_then(Result::ok).ok_or_else(unreadable)?;
+            (revision, in_pieces(vec![svg.into()]), "image/svg+xml", "svg")
+        }
+        Format::Ndjson => {
+            let revision = moment.revision;
+            let log = Log {
+                api,
+                drawing_id,
+                user: identity.user_id,
+                epoch: moment.epoch,
+                after: Revision(0),
+                until: revision,
+            };
+            (
+                revision,
+                Body::from_stream(stream::try_unfold(log, Log::next)),
+                "application/x-ndjson",
+                "ndjson",
+            )
+        }
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let name = format!("attachment; filename=\"{drawing_id}-{revision}.{extension}\"");
+    if let Ok(name) = HeaderValue::from_str(&name) {
+        headers.insert(header::CONTENT_DISPOSITION, name);
+    }
+    // What users drew is not to run as a page of ours.
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let policy = "default-src 'none'; img-src https: http: data:; style-src 'unsafe-inline'; sandbox";
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    Ok((headers, body).into_response())
+}
+
+fn unreadable() -> Error {
+    Error::new(ErrorCode::Internal, "the picture could not be drawn")
+}
+
+/// A log on its way to a client, page by page.
+struct Log {
+    api: Api,
+    drawing_id: DrawingId,
+    user: UserId,
+    epoch: Epoch,
+    after: Revision,
+    until: Revision,
+}
+
+impl Log {
+    /// The next page; `None` after the last. A stream that fails is cut off, so that nobody takes it for whole.
+    async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
+        if self.after >= self.until {
+            return Ok(None);
+        }
+        // The role may have gone since the last page.
+        let role = self.api.access.require_member(self.drawing_id, &self.user).await;
+        role.map_err(io::Error::other)?;
+        let range = ReadRange {
+            drawing_id: self.drawing_id,
+            after: self.after,
+            until: Some(self.until),
+            limit: limits::MAX_PAGE_OPS,
+            max_bytes: limits::MAX_PAGE_BYTES,
+        };
+        let read = tokio::time::timeout(limits::STORE_CALL_TIMEOUT, self.api.store.read(&range)).await;
+        let page = read.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        let page = page
+            .filter(|page| page.epoch == self.epoch)
+            .ok_or_else(|| io::Error::other("the log is gone"))?;
+        let last = page.ops.last().ok_or_else(|| io::Error::other("the log ends early"))?;
+        self.after = last.revision;
+        let mut lines = Vec::with_capacity(page.ops.iter().map(|op| op.body.len() + 96).sum());
+        for op in &page.ops {
+            CommittedOp::write(&mut lines, op.revision, &op.actor, op.ts, &op.body);
+            lines.push(b'\n');
+        }
+        Ok(Some((lines.into(), self)))
+    }
+}

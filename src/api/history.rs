@@ -1,0 +1,332 @@
+//! `POST …/undo`, `POST …/redo`, `GET …/history`: the server picks the unit.
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use super::{
+    Api,
+    extract::{Caller, OptionalJson, Params, PathId},
+    ops_commit::OpResult,
+    problem::Problem,
+};
+use crate::{
+    commit::CommitError,
+    error::{Error, ErrorCode},
+    identity::Identity,
+    limits,
+    model::{Change, DrawingId, Epoch, History, LoggedOp, OpId, Revision, Role, UserId},
+    store::{AppendRequest, NewOp, OpOutcome, Refusal},
+};
+
+pub(super) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(get_history)).routes(routes!(undo)).routes(routes!(redo))
+}
+
+/// Whose units are meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ScopeParam {
+    /// The caller's own.
+    #[default]
+    Mine,
+    /// Everyone's; owners only.
+    All,
+}
+
+impl ScopeParam {
+    /// Whose units are looked at; `None` for everyone's.
+    fn actor(self, identity: &Identity) -> Option<UserId> {
+        match self {
+            Self::Mine => Some(identity.user_id.clone()),
+            Self::All => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct HistoryParams {
+    /// Whose units: `mine` by default, or `all`, for owners.
+    #[serde(default)]
+    #[param(inline)]
+    scope: ScopeParam,
+}
+
+/// A wish to undo or redo.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct UndoRequest {
+    /// Whose units: `mine` by default, or `all`, for owners.
+    #[serde(default)]
+    scope: ScopeParam,
+    /// The id that the op shall have, made by the client: a request with the same one is answered with what the first
+    /// one did, so that it can be sent again when its answer was lost. Made by the server otherwise.
+    #[serde(default)]
+    #[schema(value_type = Option<Uuid>)]
+    op_id: Option<OpId>,
+}
+
+/// What was undone or redone.
+#[derive(Debug, Serialize, ToSchema)]
+struct UndoResponse {
+    #[schema(value_type = Uuid)]
+    epoch: Epoch,
+    /// The head of the drawing when the op was in.
+    #[schema(value_type = u64)]
+    latest_revision: Revision,
+    /// The op that was committed, in the form in which `POST …/ops` answers.
+    results: Vec<OpResult>,
+    /// The unit that was undone or redone.
+    #[schema(value_type = Uuid)]
+    unit: OpId,
+}
+
+/// What can be undone and redone.
+#[derive(Debug, Serialize, ToSchema)]
+struct HistoryResponse {
+    can_undo: bool,
+    can_redo: bool,
+    /// The unit that an undo would pick now: of those whose undoing can be seen, the one that began last.
+    #[schema(value_type = Option<Uuid>)]
+    undo_unit: Option<OpId>,
+    /// The unit that a redo would pick now: of those whose redoing can be seen, the one undone last. A unit is not
+    /// redone once its actor has drawn something new.
+    #[schema(value_type = Option<Uuid>)]
+    redo_unit: Option<OpId>,
+    #[schema(value_type = Uuid)]
+    epoch: Epoch,
+    /// The revision at which this was so.
+    #[schema(value_type = u64)]
+    revision: Revision,
+}
+
+/// Which of the two is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Undo,
+    Redo,
+}
+
+impl Direction {
+    fn op_type(self) -> &'static str {
+        match self {
+            Self::Undo => "undo",
+            Self::Redo => "redo",
+        }
+    }
+
+    fn pick(self, history: &History) -> Option<OpId> {
+        match self {
+            Self::Undo => history.undo_unit,
+            Self::Redo => history.redo_unit,
+        }
+    }
+
+    fn nothing(self) -> Error {
+        match self {
+            Self::Undo => Error::new(ErrorCode::NothingToUndo, "there is nothing to undo"),
+            Self::Redo => Error::new(ErrorCode::NothingToRedo, "there is nothing to redo"),
+        }
+    }
+
+    fn is_type_of(self, change: &Change<'_>) -> bool {
+        match self {
+            Self::Undo => matches!(change, Change::Undo),
+            Self::Redo => matches!(change, Change::Redo),
+        }
+    }
+}
+
+/// Read what can be undone and redone.
+#[utoipa::path(
+    get, path = "/v1/drawings/{drawing_id}/history", tag = "canvas",
+    params(("drawing_id" = Uuid, Path), HistoryParams),
+    responses(
+        (status = 200, body = HistoryResponse),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "`forbidden`: `all` is for owners"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "`store_unavailable`, `snapshots_unavailable`, `timeout`, with `Retry-After`"),
+    )
+)]
+async fn get_history(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathId(drawing_id): PathId<DrawingId>,
+    Params(params): Params<HistoryParams>,
+) -> Result<Json<HistoryResponse>, Error> {
+    let may_look = |role: Role| if role == Role::Viewer { Ok(()) } else { may_undo(role, params.scope) };
+    let role = api.access.require(drawing_id, &identity.user_id, may_look).await?;
+    if role == Role::Viewer && params.scope == ScopeParam::All {
+        return Err(forbidden_scope());
+    }
+    let (epoch, revision, history) = if role == Role::Viewer {
+        // What a viewer drew when they were an editor is not theirs to undo.
+        let heads = api.store.heads(&[drawing_id]).await?;
+        let head = heads.revisions.get(&drawing_id).ok_or_else(|| Error::not_found("the drawing"))?;
+        (heads.epoch, *head, History::default())
+    } else {
+        api.canvases.history(drawing_id, params.scope.actor(&identity)).await?
+    };
+    let History { undo_unit, redo_unit } = history;
+    let (can_undo, can_redo) = (undo_unit.is_some(), redo_unit.is_some());
+    Ok(Json(HistoryResponse { can_undo, can_redo, undo_unit, redo_unit, epoch, revision }))
+}
+
+/// Undo the last unit.
+///
+/// The server picks it, passing over units whose undoing would change nothing that is seen, and commits an op of type
+/// `undo`. Two who press undo at once undo two units.
+#[utoipa::path(
+    post, path = "/v1/drawings/{drawing_id}/undo", tag = "canvas", params(("drawing_id" = Uuid, Path)),
+    request_body = UndoRequest,
+    responses(
+        (status = 200, body = UndoResponse),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "`forbidden`"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "`nothing_to_undo`, `op_id_conflict`"),
+        (status = 413, body = Problem, content_type = "application/problem+json", description = "`too_large`"),
+        (status = 415, body = Problem, content_type = "application/problem+json", description = "`unsupported_media_type`"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "`rate_limited`, with `Retry-After`"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, `snapshots_unavailable`, `timeout`, `draining`, with `Retry-After`"),
+    )
+)]
+async fn undo(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathId(drawing_id): PathId<DrawingId>,
+    OptionalJson(request): OptionalJson<UndoRequest>,
+) -> Result<Json<UndoResponse>, Error> {
+    resolve(&api, &identity, drawing_id, request, Direction::Undo).await.map(Json)
+}
+
+/// Redo the unit that was undone last.
+///
+/// The server picks it and commits an op of type `redo`. A unit is not redone once its actor has drawn something new.
+#[utoipa::path(
+    post, path = "/v1/drawings/{drawing_id}/redo", tag = "canvas", params(("drawing_id" = Uuid, Path)),
+    request_body = UndoRequest,
+    responses(
+        (status = 200, body = UndoResponse),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "`forbidden`"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
+        (status = 409, body = Problem, content_type = "application/problem+json", description = "`nothing_to_redo`, `op_id_conflict`"),
+        (status = 413, body = Problem, content_type = "application/problem+json", description = "`too_large`"),
+        (status = 415, body = Problem, content_type = "application/problem+json", description = "`unsupported_media_type`"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "`rate_limited`, with `Retry-After`"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, `snapshots_unavailable`, `timeout`, `draining`, with `Retry-After`"),
+    )
+)]
+async fn redo(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathId(drawing_id): PathId<DrawingId>,
+    OptionalJson(request): OptionalJson<UndoRequest>,
+) -> Result<Json<UndoResponse>, Error> {
+    resolve(&api, &identity, drawing_id, request, Direction::Redo).await.map(Json)
+}
+
+/// Picks a unit and commits the op; picks anew when somebody was faster.
+async fn resolve(
+    api: &Api,
+    identity: &Identity,
+    drawing_id: DrawingId,
+    request: UndoRequest,
+    direction: Direction,
+) -> Result<UndoResponse, Error> {
+    let user = &identity.user_id;
+    api.limits.take_request(user)?;
+    let permits = |role| may_undo(role, request.scope);
+    let role = api.access.require(drawing_id, user, permits).await?;
+    api.limits.take_ops(user, 1)?;
+    // On this node one after the other; those of other nodes show as a refusal.
+    let _turn = api.canvases.turn(drawing_id).await;
+    let op_id = request.op_id.unwrap_or_else(|| OpId(Uuid::now_v7()));
+    for _ in 0..limits::UNDO_ATTEMPTS {
+        let look = api.canvases.history(drawing_id, request.scope.actor(identity)).await;
+        // Asked after the look, which may have met what the same request did on another node; and also when there was
+        // none, for the answer stands in the log.
+        if request.op_id.is_some()
+            && let Some(response) = done_before(api, identity, drawing_id, op_id, direction).await?
+        {
+            return Ok(response);
+        }
+        let (_, looked_at, history) = look?;
+        let unit = direction.pick(&history).ok_or_else(|| direction.nothing())?;
+        let op = undo_op(op_id, unit, direction);
+        let append = AppendRequest {
+            drawing_id,
+            actor: user.clone(),
+            role,
+            if_revision: None,
+            untoggled_since: Some(looked_at),
+            ops: vec![op],
+        };
+        let committed = match api.committer.commit(append).await {
+            Ok(committed) => committed,
+            Err(CommitError::Refused(_, refusal)) if is_overtaken(&refusal) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let outcome = committed.ops.first().copied().ok_or_else(|| direction.nothing())?;
+        return Ok(UndoResponse {
+            epoch: committed.epoch,
+            latest_revision: committed.head,
+            results: vec![OpResult::new(op_id, outcome)],
+            unit,
+        });
+    }
+    Err(Error::new(ErrorCode::Overloaded, "others undo and redo at the same time; try again"))
+}
+
+/// Whether the log went on since the look: somebody has undone or redone the same unit, or drawn so much that it is
+/// closed, or the same request has come through elsewhere.
+fn is_overtaken(refusal: &Refusal) -> bool {
+    matches!(refusal, Refusal::UnitToggled { .. } | Refusal::UnitClosed { .. } | Refusal::OpIdConflict { .. })
+}
+
+/// The answer to a request that is sent again.
+async fn done_before(
+    api: &Api,
+    identity: &Identity,
+    drawing_id: DrawingId,
+    op_id: OpId,
+    direction: Direction,
+) -> Result<Option<UndoResponse>, Error> {
+    let Some(stored) = api.store.find_op(drawing_id, op_id).await? else { return Ok(None) };
+    let op = LoggedOp::read(stored.revision, &stored.actor, &stored.body);
+    let is_same = op.change.as_ref().is_some_and(|change| direction.is_type_of(change));
+    if !is_same || stored.actor != identity.user_id.as_str() {
+        let detail = format!("the op_id stands at revision {} as another op", stored.revision);
+        return Err(Error::new(ErrorCode::OpIdConflict, detail));
+    }
+    let heads = api.store.heads(&[drawing_id]).await?;
+    let head = heads.revisions.get(&drawing_id).copied().unwrap_or(stored.revision);
+    let result = OpResult::new(op_id, OpOutcome::Duplicate(stored.revision));
+    Ok(Some(UndoResponse { epoch: heads.epoch, latest_revision: head, results: vec![result], unit: op.unit }))
+}
+
+fn undo_op(op_id: OpId, unit: OpId, direction: Direction) -> NewOp {
+    let body = format!(r#"{{"op_id":"{op_id}","type":"{}","unit":"{unit}"}}"#, direction.op_type());
+    NewOp { op_id, unit, is_undo_redo: true, creates_fog: false, touches: Vec::new(), body: body.into() }
+}
+
+fn may_undo(role: Role, scope: ScopeParam) -> Result<(), Error> {
+    match (role, scope) {
+        (Role::Viewer, _) => Err(Error::new(ErrorCode::Forbidden, "a viewer may not write")),
+        (_, ScopeParam::All) if !role.may_undo_others() => Err(forbidden_scope()),
+        _ => Ok(()),
+    }
+}
+
+fn forbidden_scope() -> Error {
+    Error::new(ErrorCode::Forbidden, "only an owner may undo and redo what others drew")
+}

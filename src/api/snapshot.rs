@@ -1,0 +1,242 @@
+//! `GET /v1/drawings/{drawing_id}/snapshot`: the canvas, now or at any revision.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    Api,
+    body::in_pieces,
+    canvas_schema::{RegistersView, RenderedView},
+    extract::{Caller, Params, PathId, knows_etag},
+    problem::Problem,
+};
+use crate::{
+    error::{Error, ErrorCode},
+    model::{DrawingId, Epoch, Revision},
+    snapshot::{Extent, LoadError, Picture},
+};
+
+pub(super) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(get_snapshot))
+}
+
+/// Which canvas is wanted: the one at the head, at a revision, or at a time. The parameters of two requests.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct When {
+    pub at: Option<u64>,
+    pub at_time: Option<i64>,
+    pub epoch: Option<Epoch>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct SnapshotParams {
+    /// The canvas at this revision; at the head by default.
+    #[serde(default)]
+    at: Option<u64>,
+    /// The canvas as it was at this time, in milliseconds since 1970.
+    #[serde(default)]
+    at_time: Option<i64>,
+    /// The epoch of `at`; `410 epoch_changed` when it is not that of the log.
+    #[serde(default)]
+    #[param(value_type = Option<uuid::Uuid>)]
+    epoch: Option<Epoch>,
+    /// `only` leaves the registers out: enough to look at, not to go on from with ops.
+    #[serde(default)]
+    #[param(inline)]
+    view: Option<ViewParam>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ViewParam {
+    Only,
+}
+
+/// The canvas at a revision.
+#[derive(Debug, Serialize, ToSchema)]
+#[allow(dead_code, reason = "describes what `Picture::json` writes")]
+struct SnapshotBody {
+    #[schema(value_type = uuid::Uuid)]
+    epoch: Epoch,
+    /// The revision of the canvas: go on with the ops after it.
+    revision: u64,
+    /// The SHA-256 of the canonical JSON (RFC 8785) of `view`, as hexadecimal digits.
+    state_hash: String,
+    view: RenderedView,
+    /// Absent with `view=only`.
+    registers: Option<RegistersView>,
+}
+
+/// Read the canvas.
+///
+/// To join late: read the snapshot, then the ops after its `revision`, then subscribe with `after` and `epoch`. A
+/// canvas that is asked for with `at` and `epoch` never changes, and may be cached for ever.
+#[utoipa::path(
+    get, path = "/v1/drawings/{drawing_id}/snapshot", tag = "canvas",
+    params(("drawing_id" = uuid::Uuid, Path), SnapshotParams),
+    responses(
+        (status = 200, body = SnapshotBody),
+        (status = 304, description = "The client has this canvas"),
+        (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
+        (status = 410, body = Problem, content_type = "application/problem+json", description = "`epoch_changed`, `revision_ahead`"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, `snapshots_unavailable`, `timeout`, `draining`, with `Retry-After`"),
+    )
+)]
+async fn get_snapshot(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+    PathId(drawing_id): PathId<DrawingId>,
+    Params(params): Params<SnapshotParams>,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    api.access.require_member(drawing_id, &identity.user_id).await?;
+    let SnapshotParams { at, at_time, epoch, view } = params;
+    let extent = if view.is_some() { Extent::ViewOnly } else { Extent::Whole };
+    let when = When { at, at_time, epoch }.resolve(&api, drawing_id).await?;
+    if knows_etag(&headers, &etag(when.epoch, when.revision, extent)) {
+        return Ok(not_modified(when.epoch, when.revision, extent, when.is_fixed));
+    }
+    let picture = when.picture(&api, drawing_id).await?;
+    Ok(respond(picture, extent, when.is_fixed, &headers).await)
+}
+
+/// A canvas that was asked for, found in the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub epoch: Epoch,
+    pub revision: Revision,
+    /// Where the log stood.
+    head: Revision,
+    /// Whether the revision was asked for, rather than the head.
+    is_past: bool,
+    /// Whether the same request will always have the same answer.
+    is_fixed: bool,
+}
+
+impl When {
+    /// Finds the revision in the log.
+    pub(super) async fn resolve(self, api: &Api, drawing_id: DrawingId) -> Result<Moment, Error> {
+        if self.at.is_some() && self.at_time.is_some() {
+            return Err(Error::new(ErrorCode::InvalidRequest, "give at or at_time, not both"));
+        }
+        let heads = api.store.heads(&[drawing_id]).await?;
+        let gone = || Error::not_found("the drawing");
+        let (epoch, head) = (heads.epoch, *heads.revisions.get(&drawing_id).ok_or_else(gone)?);
+        if self.epoch.is_some_and(|wanted| wanted != epoch) {
+            let detail = "the revision is of another epoch; ask for the canvas at the head";
+            return Err(Error::new(ErrorCode::EpochChanged, detail).with_head(epoch, head));
+        }
+        let past = match (self.at, self.at_time) {
+            (Some(at), _) if at > head.0 => {
+                let detail = "the revision is ahead of the log";
+                return Err(Error::new(ErrorCode::RevisionAhead, detail).with_head(epoch, head));
+            }
+            (Some(at), _) => Some(Revision(at)),
+            (None, Some(time)) => Some(api.store.revision_at(drawing_id, time).await?.ok_or_else(gone)?),
+            (None, None) => None,
+        };
+        let is_fixed = self.at.is_some() && self.epoch.is_some();
+        Ok(Moment { epoch, revision: past.unwrap_or(head), head, is_past: past.is_some(), is_fixed })
+    }
+}
+
+impl Moment {
+    /// The canvas at this revision; at the head, where that was asked for, which may have moved on.
+    pub(super) async fn picture(&self, api: &Api, drawing_id: DrawingId) -> Result<Arc<Picture>, Error> {
+        if !self.is_past || self.revision == self.head {
+            let picture = api.canvases.picture(drawing_id).await?;
+            if !self.is_past || (picture.epoch, picture.revision) == (self.epoch, self.revision) {
+                return Ok(picture);
+            }
+        }
+        Ok(api.canvases.picture_at(drawing_id, self.epoch, self.revision).await?)
+    }
+}
+
+async fn respond(picture: Arc<Picture>, extent: Extent, is_fixed: bool, request: &HeaderMap) -> Response {
+    let mut headers = position_headers(picture.epoch, picture.revision, extent, is_fixed);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if accepts_gzip(request)
+        && let Some(bytes) = picture.gzip(extent).await
+    {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        return (headers, in_pieces(vec![bytes])).into_response();
+    }
+    let parts = picture.json(extent);
+    let length: usize = parts.iter().map(Bytes::len).sum();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    (headers, in_pieces(parts)).into_response()
+}
+
+fn not_modified(epoch: Epoch, revision: Revision, extent: Extent, is_fixed: bool) -> Response {
+    (StatusCode::NOT_MODIFIED, position_headers(epoch, revision, extent, is_fixed)).into_response()
+}
+
+fn position_headers(epoch: Epoch, revision: Revision, extent: Extent, is_fixed: bool) -> HeaderMap {
+    // Without its epoch a revision may mean another canvas some day.
+    let cache = if is_fixed { "private, max-age=31536000, immutable" } else { "private, no-cache" };
+    let mut headers = HeaderMap::new();
+    if let Ok(etag) = HeaderValue::from_str(&etag(epoch, revision, extent)) {
+        headers.insert(header::ETAG, etag);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding, authorization"));
+    headers
+}
+
+/// Weak: the bytes differ by content encoding.
+fn etag(epoch: Epoch, revision: Revision, extent: Extent) -> String {
+    let extent = match extent {
+        Extent::Whole => "snapshot",
+        Extent::ViewOnly => "view",
+    };
+    format!("W/\"{epoch}/{revision}.{extent}\"")
+}
+
+fn accepts_gzip(request: &HeaderMap) -> bool {
+    let accepted = request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|item| {
+        let mut parts = item.split(';').map(str::trim);
+        let names = ["gzip", "x-gzip", "*"];
+        let is_gzip =
+            parts.next().is_some_and(|name| names.iter().any(|gzip| name.eq_ignore_ascii_case(gzip)));
+        let is_refused = parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        is_gzip && !is_refused
+    })
+}
+
+impl From<LoadError> for Error {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::NoDrawing => Self::not_found("the drawing"),
+            LoadError::Store(error) => error.into(),
+            LoadError::Overloaded => {
+                Self::new(ErrorCode::Overloaded, "too many look at canvases of the past; try again")
+            }
+            LoadError::Stopped => Self::new(ErrorCode::Draining, "the server is stopping; try again"),
+            // The loader has told of it.
+            LoadError::Blobs(_) => Self::new(
+                ErrorCode::SnapshotsUnavailable,
+                "the snapshots cannot be read at present; try again",
+            ),
+            LoadError::EpochChanged => Self::new(
+                ErrorCode::EpochChanged,
+                "the epoch has just changed; ask for the canvas at the head",
+            ),
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! `revcast import`: makes a drawing of the log of another server.
+//!
+//! Owns the checks that a log passes before it is taken in: each op is valid, revisions have no hole, units are those
+//! of their actors and open. Who drew what, and when, stays as it was. The drawing is seen by nobody until it is whole.
+
+use std::collections::{HashMap, VecDeque};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
+
+use crate::{
+    clock::now_ms,
+    limits,
+    model::{DrawingId, Op, OpId, RawObject, Revision, Title, UserId, compact},
+    store::{CreateOutcome, ImportedOp, Store, StoreError},
+};
+
+/// A log to import.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// The id of the new drawing.
+    pub drawing_id: DrawingId,
+    /// Its title.
+    pub title: Title,
+    /// Its first owner.
+    pub owner: UserId,
+}
+
+/// Why a log was not imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The id belongs to another drawing.
+    #[error("the drawing id is taken")]
+    Taken,
+    /// The log is not one; with the number of the line, from 1.
+    #[error("line {0}: {1}")]
+    Line(u64, String),
+    /// An op stands in it twice; with the first and the last line of those among which the second is.
+    #[error("an op_id of lines {0} to {1} stands in the log twice")]
+    Repeated(u64, u64),
+    /// It could not be read.
+    #[error("the log cannot be read: {0}")]
+    Read(#[from] std::io::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store does not take what follows on what is there.
+    #[error("the ops do not follow those that are there; is another log imported under the same id?")]
+    Refused,
+}
+
+impl Import {
+    /// Imports the ops in `log`, one committed op a line in the order of their revisions; returns the head. What was
+    /// written of a log that fails is removed again; after a crash the same import goes on where it was.
+    ///
+    /// # Errors
+    /// See [`ImportError`].
+    pub async fn run(
+        &self,
+        store: &dyn Store,
+        log: impl AsyncBufRead + Unpin,
+    ) -> Result<Revision, ImportError> {
+        let begun = store.begin_import(self.drawing_id, self.title.as_str(), &self.owner, now_ms()).await?;
+        if begun == CreateOutcome::Taken {
+            return Err(ImportError::Taken);
+        }
+        let outcome = self.copy(store, log).await;
+        if outcome.is_err()
+            && let Err(error) = self.remove(store).await
+        {
+            tracing::warn!(%error, "what was written could not be removed; a worker does it later");
+        }
+        outcome
+    }
+
+    async fn remove(&self, store: &dyn Store) -> Result<(), StoreError> {
+        while !store.abort_import(self.drawing_id, limits::PURGE_OPS).await? {}
+        Ok(())
+    }
+
+    async fn copy(
+        &self,
+        store: &dyn Store,
+        mut log: impl AsyncBufRead + Unpin,
+    ) -> Result<Revision, ImportError> {
+        let mut checks = Checks::default();
+        let (mut ops, mut bytes, mut first) = (Vec::new(), 0, 1);
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            let mut limited = (&mut log).take(limits::MAX_IMPORT_LINE_BYTES);
+            let is_last = limited.read_until(b'\n', &mut line).await? == 0;
+            if !is_last && !line.trim_ascii().is_empty() {
+                let op = checks.read(&line).map_err(|rule| ImportError::Line(number, rule))?;
+                bytes += op.body.len();
+                ops.push(op);
+            }
+            let is_full = ops.len() >= limits::IMPORT_OPS || bytes >= limits::IMPORT_BYTES;
+            if is_full || (is_last && !ops.is_empty()) {
+                match store.import_ops(self.drawing_id, &ops).await {
+                    Ok(true) => (),
+                    Ok(false) => return Err(ImportError::Refused),
+                    Err(error) if error.is_repeated() => {
+                        return Err(ImportError::Repeated(first, number - u64::from(is_last)));
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+                ops.clear();
+                (bytes, first) = (0, number + 1);
+            }
+            if is_last {
+                break;
+            }
+        }
+        if !store.finish_import(self.drawing_id, &self.owner, checks.head).await? {
+            return Err(ImportError::Refused);
+        }
+        Ok(checks.head)
+    }
+}
+
+/// What the server has added to an op.
+#[derive(Deserialize)]
+struct Envelope {
+    revision: Revision,
+    actor: UserId,
+    ts: i64,
+}
+
+/// What is known of the log so far.
+#[derive(Default)]
+struct Checks {
+    head: Revision,
+    /// The units that are open, and who began them.
+    units: HashMap<OpId, UserId>,
+    /// The same in the order in which they began.
+    begun: VecDeque<(Revision, OpId)>,
+}
+
+impl Checks {
+    /// Reads one line, which must follow on those before.
+    fn read(&mut self, line: &[u8]) -> Result<ImportedOp, String> {
+        let text = std::str::from_utf8(line).map_err(|_| "it is not valid UTF-8")?.trim();
+        if line.len() as u64 >= limits::MAX_IMPORT_LINE_BYTES {
+            return Err("it is longer than an op can be".to_owned());
+        }
+        let parsed = serde_json::from_str::<Envelope>(text)
+            .and_then(|envelope| serde_json::from_str::<&RawValue>(text).map(|raw| (envelope, raw)));
+        // It is one line as far as the parser knows.
+        let fault = |error: serde_json::Error| error.to_string().replace("at line 1 column", "at column");
+        let (Envelope { revision, actor, ts }, raw) = parsed.map_err(fault)?;
+        if ts.unsigned_abs() > limits::MAX_INTEGER {
+            return Err("/ts is an integer of at most 2^53".to_owned());
+        }
+        if revision != self.head.next() {
+            return Err(format!("revision {revision} does not follow on {}", self.head));
+        }
+        let body = compact(&without_envelope(raw))?;
+        if body.len() > limits::MAX_OP_BYTES {
+            return Err(format!("an op is at most {} bytes of compact JSON", limits::MAX_OP_BYTES));
+        }
+        let op = Op::parse(&body)
+            .map_err(|fault| format!("{} {}", fault.pointer, fault.detail).trim_start().to_owned())?;
+        self.check_unit(&op, &actor)?;
+        self.head = revision;
+        let (op_id, unit, creates_fog, touches) =
+            (op.op_id, op.unit, op.creates_fog(), op.touches().to_vec());
+        Ok(ImportedOp { revision, op_id, unit, actor, ts, creates_fog, touches, body })
+    }
+
+    /// The rules by which the store takes a named unit, as far as a log tells them: what roles there were is not in it.
+    fn check_unit(&mut self, op: &Op<'_>, actor: &UserId) -> Result<(), String> {
+        let floor = self.head.floor();
+        while let Some((_, id)) = self.begun.pop_front_if(|(first, _)| *first <= floor) {
+            self.units.remove(&id);
+        }
+        if !op.is_undo_redo() && op.unit == op.op_id {
+            self.units.insert(op.unit, actor.clone());
+            self.begun.push_back((self.head.next(), op.unit));
+            return Ok(());
+        }
+        match self.units.get(&op.unit) {
+            None => Err("/unit is not in the log, or is closed".to_owned()),
+            Some(owner) if owner != actor && !op.is_undo_redo() => {
+                Err("/unit belongs to another actor".to_owned())
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// The op as its client sent it.
+fn without_envelope(line: &RawValue) -> String {
+    let mut out = String::from("{");
+    RawObject(line).for_each(|key, value| {
+        if !matches!(key, "revision" | "actor" | "ts") {
+            let comma = if out.len() > 1 { "," } else { "" };
+            // A string always serializes.
+            out.push_str(&format!("{comma}{}:{value}", serde_json::to_string(key).unwrap_or_default()));
+        }
+    });
+    out.push('}');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> String {
+        format!("00000000-0000-7000-8000-0000000000{n:02x}")
+    }
+
+    fn line(revision: u64, actor: &str, op: u8, rest: &str) -> String {
+        format!(r#"{{"revision":{revision},"actor":"{actor}","ts":5,"op_id":"{}",{rest}}}"#, id(op))
+    }
+
+    const CLEAR: &str = r#""type":"canvas.clear""#;
+
+    fn fault(lines: &[String]) -> Option<String> {
+        let mut checks = Checks::default();
+        lines.iter().find_map(|line| checks.read(line.as_bytes()).err())
+    }
+
+    #[test]
+    fn the_op_is_what_came_without_the_envelope() {
+        let mut checks = Checks::default();
+        let line = format!(
+            r#" {{"op_id":"{}", "ts":7,"type":"custom.a","data":{{"x":1.50,"ts":2}} ,"actor":"a\"b","revision":1}} "#,
+            id(1)
+        );
+        let op = checks.read(line.as_bytes()).unwrap();
+        let body = format!(r#"{{"op_id":"{}","type":"custom.a","data":{{"x":1.50,"ts":2}}}}"#, id(1));
+        assert_eq!((&*op.body, op.actor.as_str(), op.ts, op.revision), (&*body, "a\"b", 7, Revision(1)));
+    }
+
+    #[test]
+    fn a_log_has_no_hole_and_begins_at_its_beginning() {
+        assert_eq!(fault(&[line(1, "a", 1, CLEAR), line(2, "a", 2, CLEAR)]), None);
+        assert!(fault(&[line(2, "a", 1, CLEAR)]).unwrap().contains("does not follow"));
+        assert!(
+            fault(&[line(1, "a", 1, CLEAR), line(3, "a", 2, CLEAR)]).unwrap().contains("does not follow")
+        );
+        assert!(
+            fault(&[line(1, "a", 1, CLEAR), line(1, "a", 1, CLEAR)]).unwrap().contains("does not follow")
+        );
+    }
+
+    #[test]
+    fn ops_are_as_valid_as_those_that_are_posted() {
+        for rest in
+            [r#""type":"draw""#, r#""type":"canvas.clear","x":1"#, r#""type":"custom.a","data":1e999"#]
+        {
+            assert!(fault(&[line(1, "a", 1, rest)]).is_some(), "{rest}");
+        }
+        for text in ["", "[]", "{}", "null", "not JSON", r#"{"revision":1}"#] {
+            assert!(Checks::default().read(text.as_bytes()).is_err(), "{text}");
+        }
+        assert!(Checks::default().read(&[0xff, b'\n']).is_err());
+    }
+
+    #[test]
+    fn units_are_those_of_their_actors_and_open() {
+        let joining = |unit: u8| format!(r#""type":"canvas.clear","unit":"{}""#, id(unit));
+        let undoing = |unit: u8| format!(r#""type":"undo","unit":"{}""#, id(unit));
+        let begun = line(1, "a", 1, CLEAR);
+        assert_eq!(fault(&[begun.clone(), line(2, "a", 2, &joining(1)), line(3, "b", 3, &undoing(1))]), None);
+        assert!(fault(&[begun.clone(), line(2, "b", 2, &joining(1))]).unwrap().contains("another actor"));
+        assert!(fault(&[begun.clone(), line(2, "a", 2, &undoing(9))]).unwrap().contains("not in the log"));
+        let mut checks = Checks::default();
+        checks.read(begun.as_bytes()).unwrap();
+        checks.head = Revision(2 * limits::UNDO_HORIZON_STEP - 1);
+        assert!(checks.read(line(2048, "a", 2, &undoing(1)).as_bytes()).is_ok());
+        assert!(checks.read(line(2049, "a", 3, &undoing(1)).as_bytes()).unwrap_err().contains("closed"));
+    }
+}

@@ -1,0 +1,399 @@
+//! The registers of a canvas as JSON: what a snapshot holds, from which a reader goes on with the ops after it.
+//!
+//! A register is a chain of writes, ascending by revision, each `[revision, unit, value]`: `unit` is `null` for the
+//! folded write; a write without a value (an unset, a clear, an end) has no third member.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, IgnoredAny, SeqAccess},
+};
+use serde_json::value::RawValue;
+
+use super::{
+    Canvas,
+    chain::{CLOSED, Chain, Write},
+    chains::Chains,
+    object::{Existence, Json, Object},
+    units::{Unit, Units},
+};
+use crate::model::{
+    ObjectId, OpId, Revision,
+    canonical::{Key, write_string},
+};
+
+/// What makes registers unreadable.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidRegisters {
+    /// They are not the JSON they should be.
+    #[error("the registers are malformed: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A write names a unit that is not among the open ones, writes do not ascend, or the like: no log leaves
+    /// such registers.
+    #[error("the registers contradict themselves")]
+    Contradiction,
+}
+
+impl Canvas {
+    /// The registers as JSON.
+    #[must_use]
+    pub fn registers(&self) -> String {
+        let mut out = Writer { out: String::new(), units: &self.units };
+        out.out.push_str(r#"{"canvas":"#);
+        out.map(self.props.iter().map(|(key, chain)| (&*key.0, chain)), |out, chain| {
+            out.chain(chain, write_json)
+        });
+        out.out.push_str(r#","clear":"#);
+        out.chain(&self.clear, |_, ()| false);
+        out.out.push_str(r#","objects":"#);
+        // In the order of their ids, so that one state has one spelling.
+        let mut objects: Vec<_> = self.objects.iter().collect();
+        objects.sort_unstable_by_key(|(id, _)| *id);
+        out.map(objects.into_iter().map(|(id, object)| (id.as_str(), object)), Writer::object);
+        out.out.push_str(r#","units":{"#);
+        for (nth, unit) in self.units.iter().enumerate() {
+            out.unit(unit, nth > 0);
+        }
+        out.out.push_str("}}");
+        out.out
+    }
+
+    /// The canvas at `revision`, of which these are the registers.
+    ///
+    /// # Errors
+    /// When they are no registers, or contradict themselves.
+    pub fn from_registers(revision: Revision, registers: &str) -> Result<Self, InvalidRegisters> {
+        let registers: Registers<'_> = serde_json::from_str(registers)?;
+        let mut units: Vec<_> = registers.units.into_iter().collect();
+        units.sort_unstable_by_key(|(_, unit)| unit.first);
+        let mut canvas = Self { revision, ..Self::default() };
+        for (id, UnitIn { first, actor, draws, undone }) in units {
+            let is_open = first > revision.floor().0 && first <= revision.0;
+            let is_toggled_later = undone.is_none_or(|(at, _)| at > first && at <= revision.0);
+            if !is_open || !is_toggled_later || canvas.units.get(first).is_some() {
+                return Err(InvalidRegisters::Contradiction);
+            }
+            canvas.units.add(Unit { id, first, actor: (&*actor).into(), draws, toggled: undone });
+        }
+        let reader = Reader { units: &canvas.units, revision: revision.0 };
+        canvas.props = reader.chains(registers.canvas, |key| Key((&*key).into()), json_value)?;
+        canvas.clear = reader.chain(registers.clear, |value| value.is_none().then_some(()))?;
+        let objects = registers.objects.into_iter();
+        canvas.objects = objects
+            .map(|(id, object)| Ok((id, reader.object(object)?)))
+            .collect::<Result<_, InvalidRegisters>>()?;
+        let listed = canvas.objects.iter_mut().filter(|(_, object)| object.is_open());
+        canvas.listed = listed
+            .map(|(id, object)| {
+                object.is_listed = true;
+                id.clone()
+            })
+            .collect();
+        Ok(canvas)
+    }
+}
+
+// --- Writing ------------------------------------------------------------------------------------
+
+struct Writer<'a> {
+    out: String,
+    units: &'a Units,
+}
+
+impl Writer<'_> {
+    fn map<'k, T>(
+        &mut self,
+        entries: impl Iterator<Item = (&'k str, T)>,
+        mut value: impl FnMut(&mut Self, T),
+    ) {
+        self.out.push('{');
+        for (nth, (key, entry)) in entries.enumerate() {
+            if nth > 0 {
+                self.out.push(',');
+            }
+            write_string(&mut self.out, key);
+            self.out.push(':');
+            value(self, entry);
+        }
+        self.out.push('}');
+    }
+
+    /// `value` writes what a write has, after a comma, and tells whether it has any.
+    fn chain<T>(&mut self, chain: &Chain<T>, value: impl Fn(&mut String, &T) -> bool) {
+        self.out.push('[');
+        for (nth, write) in chain.writes().iter().enumerate() {
+            self.out.push_str(if nth > 0 { ",[" } else { "[" });
+            self.number(write.revision);
+            self.out.push(',');
+            match self.units.get(write.unit) {
+                Some(unit) => self.id(unit.id),
+                None => self.out.push_str("null"),
+            }
+            self.out.push(',');
+            if !value(&mut self.out, &write.value) {
+                self.out.pop();
+            }
+            self.out.push(']');
+        }
+        self.out.push(']');
+    }
+
+    fn object(&mut self, object: &Object) {
+        self.out.push('{');
+        let start = self.out.len();
+        let name = |out: &mut Self, name: &str| {
+            if out.out.len() > start {
+                out.out.push(',');
+            }
+            write_string(&mut out.out, name);
+            out.out.push(':');
+        };
+        if !object.exists.is_empty() {
+            name(self, "exists");
+            self.chain(&object.exists, write_existence);
+        }
+        for (field, chain) in [("kind", &object.kind), ("z", &object.z), ("tool", &object.tool)] {
+            if !chain.is_empty() {
+                name(self, field);
+                self.chain(chain, |out, text| {
+                    write_string(out, text);
+                    true
+                });
+            }
+        }
+        if !object.props.is_empty() {
+            name(self, "props");
+            let props = object.props.iter().map(|(key, chain)| (&*key.0, chain));
+            self.map(props, |out, chain| out.chain(chain, write_json));
+        }
+        if !object.points.is_empty() {
+            name(self, "points");
+            self.numbered(&object.points, |out, points| {
+                out.push('[');
+                out.push_str(points);
+                out.push(']');
+                true
+            });
+        }
+        if !object.ends.is_empty() {
+            name(self, "ends");
+            self.numbered(&object.ends, |_, ()| false);
+        }
+        self.out.push('}');
+    }
+
+    fn numbered<T>(&mut self, chains: &Chains<u64, T>, value: impl Fn(&mut String, &T) -> bool) {
+        self.out.push('{');
+        for (nth, (index, chain)) in chains.iter().enumerate() {
+            self.out.push_str(if nth > 0 { ",\"" } else { "\"" });
+            self.number(*index);
+            self.out.push_str("\":");
+            self.chain(chain, &value);
+        }
+        self.out.push('}');
+    }
+
+    fn unit(&mut self, unit: &Unit, is_next: bool) {
+        if is_next {
+            self.out.push(',');
+        }
+        self.id(unit.id);
+        self.out.push_str(r#":{"first":"#);
+        self.number(unit.first);
+        self.out.push_str(r#","actor":"#);
+        write_string(&mut self.out, &unit.actor);
+        self.out.push_str(if unit.draws { r#","draws":true"# } else { r#","draws":false"# });
+        if let Some((revision, is_undone)) = unit.toggled {
+            self.out.push_str(r#","undone":["#);
+            self.number(revision);
+            self.out.push_str(if is_undone { ",true]" } else { ",false]" });
+        }
+        self.out.push('}');
+    }
+
+    fn number(&mut self, number: u64) {
+        self.out.push_str(itoa::Buffer::new().format(number));
+    }
+
+    fn id(&mut self, id: OpId) {
+        self.out.push('"');
+        self.out.push_str(id.0.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()));
+        self.out.push('"');
+    }
+}
+
+fn write_json(out: &mut String, value: &Json) -> bool {
+    out.push_str(value.as_deref().unwrap_or_default());
+    value.is_some()
+}
+
+fn write_existence(out: &mut String, value: &Existence) -> bool {
+    out.push_str(match value {
+        Existence::Created => r#""create""#,
+        Existence::Deleted => r#""delete""#,
+    });
+    true
+}
+
+// --- Reading ------------------------------------------------------------------------------------
+
+#[derive(Deserialize)]
+struct Registers<'a> {
+    #[serde(borrow)]
+    canvas: BTreeMap<Cow<'a, str>, Vec<WriteIn<'a>>>,
+    #[serde(borrow)]
+    clear: Vec<WriteIn<'a>>,
+    #[serde(borrow)]
+    objects: BTreeMap<ObjectId, ObjectIn<'a>>,
+    #[serde(borrow)]
+    units: BTreeMap<OpId, UnitIn<'a>>,
+}
+
+#[derive(Deserialize)]
+struct UnitIn<'a> {
+    first: u64,
+    #[serde(borrow)]
+    actor: Cow<'a, str>,
+    draws: bool,
+    #[serde(default)]
+    undone: Option<(u64, bool)>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
+struct ObjectIn<'a> {
+    exists: Vec<WriteIn<'a>>,
+    kind: Vec<WriteIn<'a>>,
+    z: Vec<WriteIn<'a>>,
+    tool: Vec<WriteIn<'a>>,
+    props: BTreeMap<Cow<'a, str>, Vec<WriteIn<'a>>>,
+    points: BTreeMap<u64, Vec<WriteIn<'a>>>,
+    ends: BTreeMap<u64, Vec<WriteIn<'a>>>,
+}
+
+/// `[revision, unit, value]`.
+struct WriteIn<'a> {
+    revision: u64,
+    unit: Option<OpId>,
+    value: Option<&'a RawValue>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for WriteIn<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WriteVisitor<'a>(PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> de::Visitor<'de> for WriteVisitor<'a> {
+            type Value = WriteIn<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("[revision, unit, value]")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<WriteIn<'a>, A::Error> {
+                let short = |len| de::Error::invalid_length(len, &self);
+                let revision = items.next_element()?.ok_or_else(|| short(0))?;
+                let unit = items.next_element()?.ok_or_else(|| short(1))?;
+                let value = items.next_element()?;
+                if items.next_element::<IgnoredAny>()?.is_some() {
+                    return Err(short(4));
+                }
+                Ok(WriteIn { revision, unit, value })
+            }
+        }
+        deserializer.deserialize_seq(WriteVisitor(PhantomData))
+    }
+}
+
+/// Knows the units that writes may name.
+struct Reader<'a> {
+    units: &'a Units,
+    /// No write is newer.
+    revision: u64,
+}
+
+impl Reader<'_> {
+    fn chain<T>(
+        &self,
+        writes: Vec<WriteIn<'_>>,
+        value: impl Fn(Option<&RawValue>) -> Option<T>,
+    ) -> Result<Chain<T>, InvalidRegisters> {
+        let mut last = 0;
+        let write = |WriteIn { revision, unit, value: json }| {
+            let unit = match unit {
+                // Only the first may be folded.
+                None if last == 0 => Some(CLOSED),
+                None => None,
+                Some(id) => self.units.find(id).filter(|first| *first <= revision),
+            };
+            let ascends = revision > last && revision <= self.revision;
+            last = revision;
+            match (unit, value(json)) {
+                (Some(unit), Some(value)) if ascends => Ok(Write { revision, unit, value }),
+                _ => Err(InvalidRegisters::Contradiction),
+            }
+        };
+        let writes = writes.into_iter().map(write).collect::<Result<Vec<_>, _>>()?;
+        if !is_each_unit_once(&writes) {
+            return Err(InvalidRegisters::Contradiction);
+        }
+        Ok(Chain::from_writes(writes.into_iter()))
+    }
+
+    fn chains<K, L: Ord, T>(
+        &self,
+        chains: BTreeMap<K, Vec<WriteIn<'_>>>,
+        key: impl Fn(K) -> L,
+        value: impl Fn(Option<&RawValue>) -> Option<T>,
+    ) -> Result<Chains<L, T>, InvalidRegisters> {
+        let chain = |(name, writes)| match self.chain(writes, &value)? {
+            chain if chain.is_empty() => Err(InvalidRegisters::Contradiction),
+            chain => Ok((key(name), chain)),
+        };
+        chains.into_iter().map(chain).collect()
+    }
+
+    fn object(&self, object: ObjectIn<'_>) -> Result<Object, InvalidRegisters> {
+        let object = Object {
+            exists: self.chain(object.exists, existence)?,
+            kind: self.chain(object.kind, text)?,
+            z: self.chain(object.z, text)?,
+            tool: self.chain(object.tool, text)?,
+            props: self.chains(object.props, |key| Key((&*key).into()), json_value)?,
+            points: self.chains(object.points, |index| index, points)?,
+            ends: self.chains(object.ends, |count| count, |value| value.is_none().then_some(()))?,
+            is_listed: false,
+        };
+        if object.is_empty() { Err(InvalidRegisters::Contradiction) } else { Ok(object) }
+    }
+}
+
+fn is_each_unit_once<T>(writes: &[Write<T>]) -> bool {
+    if writes.len() < 2 {
+        return true;
+    }
+    let mut units: Vec<_> = writes.iter().map(|write| write.unit).collect();
+    units.sort_unstable();
+    units.is_sorted_by(|a, b| a < b)
+}
+
+/// Values were canonical when they were written.
+#[allow(clippy::unnecessary_wraps, reason = "has the form of the others")]
+fn json_value(value: Option<&RawValue>) -> Option<Json> {
+    Some(value.map(|json| json.get().into()))
+}
+
+fn existence(value: Option<&RawValue>) -> Option<Existence> {
+    match value?.get() {
+        r#""create""# => Some(Existence::Created),
+        r#""delete""# => Some(Existence::Deleted),
+        _ => None,
+    }
+}
+
+fn text(value: Option<&RawValue>) -> Option<Box<str>> {
+    serde_json::from_str::<Cow<'_, str>>(value?.get()).ok().map(|text| (&*text).into())
+}
+
+fn points(value: Option<&RawValue>) -> Option<Box<str>> {
+    value?.get().strip_prefix('[')?.strip_suffix(']').map(Into::into)
+}

@@ -1,0 +1,328 @@
+//! The canvases of drawings that somebody asked for, kept in memory and brought up to the head for each request.
+//!
+//! Owns two caches, both bounded by bytes: canvases, from which the next request goes on with the few ops since,
+//! and pictures, which all who want the same revision share. Whatever is not there is loaded again.
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use quick_cache::{
+    DefaultHashBuilder, OptionsBuilder, Weighter,
+    sync::{Cache, DefaultLifecycle},
+};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard, Semaphore},
+    task::{JoinError, JoinHandle},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    loader::{LoadError, Loader, Stand},
+    picture::Picture,
+};
+use crate::{
+    limits,
+    model::{Canvas, DrawingId, Epoch, History, Revision, Scope, UserId},
+};
+
+/// Canvases by drawing. Cheap to clone.
+#[derive(Clone)]
+pub struct Canvases(Arc<Shared>);
+
+struct Shared {
+    loader: Loader,
+    slots: Cache<DrawingId, Slot, SlotWeight>,
+    pictures: Cache<(DrawingId, Epoch, Revision), Arc<Picture>, PictureWeight>,
+    /// Places for those who load a canvas at the head from nothing, which takes memory and time.
+    loads: Semaphore,
+    /// The same for canvases of the past, so that looking back keeps nobody from the present.
+    past_loads: Arc<Semaphore>,
+    /// Places for those who load a canvas of the past or wait for that; who finds none is sent away.
+    past_queue: Semaphore,
+    /// Where loading the present goes on when the client has hung up: the next one will ask for the same.
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// The place of one drawing.
+#[derive(Clone)]
+struct Slot {
+    /// What is known of its canvas; held while it is brought up to date, so that those who wait share that.
+    held: Arc<Mutex<Held>>,
+    /// Held by whoever resolves an undo, from the look at the canvas to the commit.
+    turn: Arc<Mutex<()>>,
+    /// About how many bytes the canvas took when it was last put here.
+    weight: u64,
+}
+
+#[derive(Default)]
+struct Held {
+    canvas: Canvas,
+    /// That of the log from which the canvas comes; `None` before anything was read.
+    epoch: Option<Epoch>,
+    /// The revision at which the canvas was last weighed.
+    weighed: Revision,
+    /// When the last read began that brought it up to the head: whoever came before is served with that.
+    read_at: Option<Instant>,
+    /// What can be undone at this revision, by whom, as far as somebody has asked; `None` stands for all.
+    histories: HashMap<Option<UserId>, History>,
+}
+
+#[derive(Clone)]
+struct SlotWeight;
+
+impl Weighter<DrawingId, Slot> for SlotWeight {
+    fn weight(&self, _: &DrawingId, slot: &Slot) -> u64 {
+        slot.weight
+    }
+}
+
+#[derive(Clone)]
+struct PictureWeight;
+
+impl Weighter<(DrawingId, Epoch, Revision), Arc<Picture>> for PictureWeight {
+    fn weight(&self, _: &(DrawingId, Epoch, Revision), picture: &Arc<Picture>) -> u64 {
+        // As with canvases: one that is too large to be kept would be rendered for each request.
+        picture.weight().min(limits::PICTURE_MAX_WEIGHT)
+    }
+}
+
+/// A turn at one drawing: who holds it resolves undo and redo, others on this node wait.
+#[derive(Debug)]
+pub struct Turn(#[allow(dead_code, reason = "held, not read")] OwnedMutexGuard<()>);
+
+impl Canvases {
+    /// Empty caches in front of `loader`. Loading goes on in `tasks` until `stop`.
+    #[must_use]
+    pub fn new(loader: Loader, tasks: TaskTracker, stop: CancellationToken) -> Self {
+        Self(Arc::new(Shared {
+            loader,
+            slots: cache(limits::CANVAS_CACHE_BYTES, SlotWeight),
+            pictures: cache(limits::PICTURE_CACHE_BYTES, PictureWeight),
+            loads: Semaphore::new(limits::CANVAS_LOADS),
+            past_loads: Arc::new(Semaphore::new(limits::PAST_LOADS)),
+            past_queue: Semaphore::new(limits::PAST_QUEUE),
+            tasks,
+            stop,
+        }))
+    }
+
+    /// What can be undone and redone at the head of the log, or at a later one than when this was called: by one
+    /// actor, or of all.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub async fn history(
+        &self,
+        drawing: DrawingId,
+        actor: Option<UserId>,
+    ) -> Result<(Epoch, Revision, History), LoadError> {
+        let this = self.clone();
+        let asked_at = Instant::now();
+        self.aside(async move {
+            let mut held = this.up_to_date(drawing, asked_at).await?;
+            let (epoch, revision) = (held.epoch.ok_or(LoadError::NoDrawing)?, held.canvas.revision());
+            if let Some(history) = held.histories.get(&actor) {
+                return Ok((epoch, revision, *history));
+            }
+            let look = move || {
+                let scope = actor.as_ref().map_or(Scope::All, |actor| Scope::Mine(actor.as_str()));
+                let history = held.canvas.history(scope);
+                if held.histories.len() >= limits::HISTORIES_KEPT {
+                    held.histories.clear();
+                }
+                held.histories.insert(actor, history);
+                history
+            };
+            Ok((epoch, revision, done(tokio::task::spawn_blocking(look)).await))
+        })
+        .await
+    }
+
+    /// The picture at the head of the log, or at a later one than when this was called.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub async fn picture(&self, drawing: DrawingId) -> Result<Arc<Picture>, LoadError> {
+        let this = self.clone();
+        let asked_at = Instant::now();
+        self.aside(async move {
+            let held = this.up_to_date(drawing, asked_at).await?;
+            let epoch = held.epoch.ok_or(LoadError::NoDrawing)?;
+            let key = (drawing, epoch, held.canvas.revision());
+            if let Some(picture) = this.0.pictures.get(&key) {
+                return Ok(picture);
+            }
+            let draw = move || (Arc::new(Picture::new(epoch, &held.canvas)), held);
+            // The canvas stays locked until the picture is at hand: those who wait want the same one.
+            let (picture, _held) = done(tokio::task::spawn_blocking(draw)).await;
+            this.0.pictures.insert(key, picture.clone());
+            Ok(picture)
+        })
+        .await
+    }
+
+    /// The picture at `revision`, which must not be ahead of the head.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub async fn picture_at(
+        &self,
+        drawing: DrawingId,
+        epoch: Epoch,
+        revision: Revision,
+    ) -> Result<Arc<Picture>, LoadError> {
+        let load = async {
+            let _queued = self.0.past_queue.try_acquire().map_err(|_| LoadError::Overloaded)?;
+            let place = self.0.past_loads.clone().acquire_owned().await;
+            let this = self.clone();
+            // Once begun it is finished, in its place, even if nobody waits for it any more.
+            self.aside(async move {
+                let _place = place;
+                let (canvas, stand) = this.0.loader.load(drawing, revision).await?;
+                if stand.epoch != epoch || canvas.revision() != revision {
+                    return Err(LoadError::EpochChanged);
+                }
+                let render = move || Arc::new(Picture::new(epoch, &canvas));
+                let picture = done(tokio::task::spawn_blocking(render)).await;
+                this.0.pictures.insert((drawing, epoch, revision), picture.clone());
+                Ok(picture)
+            })
+            .await
+        };
+        // Those who want the same picture wait for the first of them.
+        self.0.pictures.get_or_insert_async(&(drawing, epoch, revision), load).await
+    }
+
+    /// Waits for a turn at the undo and redo of a drawing.
+    pub async fn turn(&self, drawing: DrawingId) -> Turn {
+        Turn(self.slot(drawing).turn.lock_owned().await)
+    }
+
+    fn slot(&self, drawing: DrawingId) -> Slot {
+        let empty = || -> Result<Slot, std::convert::Infallible> {
+            Ok(Slot { held: Arc::default(), turn: Arc::default(), weight: limits::SLOT_WEIGHT })
+        };
+        match self.0.slots.get_or_insert_with(&drawing, empty) {
+            Ok(slot) => slot,
+            Err(never) => match never {},
+        }
+    }
+
+    /// The canvas at a head that was read after `asked_at`.
+    async fn up_to_date(
+        &self,
+        drawing: DrawingId,
+        asked_at: Instant,
+    ) -> Result<OwnedMutexGuard<Held>, LoadError> {
+        let slot = self.slot(drawing);
+        let mut held = slot.held.clone().lock_owned().await;
+        if held.read_at.is_some_and(|read_at| read_at >= asked_at) {
+            return Ok(held);
+        }
+        let mut outcome = self.catch_up(drawing, &mut held).await;
+        if matches!(outcome, Err(LoadError::EpochChanged)) {
+            outcome = self.catch_up(drawing, &mut held).await;
+        }
+        // To weigh a canvas takes a look at all of it; a few ops change little.
+        let revision = held.canvas.revision();
+        if held.weighed == Revision(0) || revision.0.abs_diff(held.weighed.0) >= limits::CANVAS_WEIGH_OPS {
+            held.weighed = revision;
+            let weigh = move || (held.canvas.weight() as u64, held);
+            let (weight, weighed) = done(tokio::task::spawn_blocking(weigh)).await;
+            held = weighed;
+            // One that is too large to be kept would be loaded from nothing for each request.
+            let weight = (limits::SLOT_WEIGHT + weight).min(limits::CANVAS_MAX_WEIGHT);
+            self.0.slots.insert(drawing, Slot { weight, ..slot });
+        }
+        outcome.map(|()| held)
+    }
+
+    /// Brings a canvas up to the head. What it has got to stays when the store fails on the way.
+    async fn catch_up(&self, drawing: DrawingId, held: &mut Held) -> Result<(), LoadError> {
+        let read_at = Instant::now();
+        let before = held.canvas.revision();
+        let outcome = self.read_up(drawing, held).await;
+        if held.canvas.revision() != before {
+            held.histories.clear();
+        }
+        match outcome {
+            // A log that has become shorter is another one, too, even if nobody has given it a new epoch.
+            Ok(stand) if held.epoch == Some(stand.epoch) && stand.head >= held.canvas.revision() => {
+                held.read_at = Some(read_at);
+                Ok(())
+            }
+            Err(error @ (LoadError::Store(_) | LoadError::Blobs(_))) => Err(error),
+            // What is there belongs to another time.
+            outcome => {
+                *held = Held::default();
+                outcome.and(Err(LoadError::EpochChanged))
+            }
+        }
+    }
+
+    /// Reads the ops up to the head; before them the newest snapshot, if nothing is known yet or much has happened since.
+    async fn read_up(&self, drawing: DrawingId, held: &mut Held) -> Result<Stand, LoadError> {
+        let loader = &self.0.loader;
+        if held.epoch.is_some() {
+            let near = Revision(held.canvas.revision().0 + limits::SNAPSHOT_STRETCH);
+            let stand = loader.advance(drawing, &mut held.canvas, Some(near)).await?;
+            if stand.head <= near || held.epoch != Some(stand.epoch) {
+                return Ok(stand);
+            }
+        }
+        let _place = self.0.loads.acquire().await;
+        let stand = loader.stand(drawing).await?;
+        let base = loader.base(drawing, stand.head).await?;
+        if held.epoch.is_none() || base.revision() > held.canvas.revision() {
+            held.canvas = base;
+        }
+        held.epoch.get_or_insert(stand.epoch);
+        loader.advance(drawing, &mut held.canvas, None).await
+    }
+
+    /// Runs a load to its end, whether or not whoever asked still waits: the next one will ask for the same.
+    async fn aside<T: Send + 'static>(
+        &self,
+        load: impl Future<Output = Result<T, LoadError>> + Send + 'static,
+    ) -> Result<T, LoadError> {
+        let stop = self.0.stop.clone();
+        let until_stop = async move {
+            tokio::select! {
+                () = stop.cancelled() => Err(LoadError::Stopped),
+                outcome = load => outcome,
+            }
+        };
+        done(self.0.tasks.spawn(until_stop)).await
+    }
+}
+
+/// A cache that is not cut into parts, none of which could take a large canvas.
+fn cache<K: Eq + std::hash::Hash, V: Clone, W: Weighter<K, V> + Clone>(
+    bytes: u64,
+    weighter: W,
+) -> Cache<K, V, W> {
+    let options = OptionsBuilder::new()
+        .shards(1)
+        .estimated_items_capacity(limits::CANVAS_CACHE_ENTRIES)
+        .weight_capacity(bytes)
+        .build();
+    // Only missing figures can be refused.
+    let options = options.unwrap_or_else(|_| unreachable!("both figures are given"));
+    Cache::with_options(options, weighter, DefaultHashBuilder::default(), DefaultLifecycle::default())
+}
+
+/// What came of a task; its panic goes on here.
+async fn done<T>(task: JoinHandle<T>) -> T {
+    match task.await.map_err(JoinError::try_into_panic) {
+        Ok(outcome) => outcome,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // The process ends.
+        Err(Err(_)) => std::future::pending().await,
+    }
+}
+
+impl std::fmt::Debug for Canvases {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Canvases").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,257 @@
+//! From the log to a canvas: the newest snapshot that can be read, and the ops after it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    background::Background,
+    blobs::{BlobError, Blobs},
+    format::{self, Damage},
+    outage::Outage,
+};
+use crate::{
+    limits,
+    model::{Applied, Canvas, DrawingId, Epoch, LoggedOp, Revision},
+    store::{LogPage, ReadRange, Snapshot, Store, StoreError},
+    telemetry::Metrics,
+};
+
+/// Makes canvases. Cheap to clone.
+#[derive(Clone)]
+pub struct Loader {
+    store: Arc<dyn Store>,
+    blobs: Blobs,
+    metrics: Arc<Metrics>,
+    /// For whom canvases are loaded.
+    mode: Mode,
+}
+
+#[derive(Clone)]
+enum Mode {
+    /// For those who wait for an answer, with what they know of the blob store.
+    Request(Arc<Outage>),
+    /// For a worker, who has time: it tries, and computes in the background.
+    Worker(Background),
+}
+
+/// Why there is no canvas.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// There is no such drawing.
+    #[error("there is no such drawing")]
+    NoDrawing,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The snapshots cannot be read at present, and without them the log is too long.
+    #[error("the snapshots are unavailable: {0}")]
+    Blobs(BlobError),
+    /// Too many look back already.
+    #[error("too many canvases of the past are being loaded")]
+    Overloaded,
+    /// The server stops.
+    #[error("the server is stopping")]
+    Stopped,
+    /// The epoch changed meanwhile.
+    #[error("the epoch has changed")]
+    EpochChanged,
+}
+
+/// Where the log stood when a canvas was brought up to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stand {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The head.
+    pub head: Revision,
+}
+
+impl Loader {
+    /// Reads from `store` and `blobs` for those who wait for an answer: while the blob store is away, a short log is
+    /// replayed without it, and of a longer one there is no canvas.
+    #[must_use]
+    pub fn new(store: &Arc<dyn Store>, blobs: &Blobs, metrics: &Arc<Metrics>) -> Self {
+        let mode = Mode::Request(Arc::default());
+        Self { store: store.clone(), blobs: blobs.clone(), metrics: metrics.clone(), mode }
+    }
+
+    /// The same for a worker, who does nothing while the blob store is away.
+    pub(super) fn for_worker(self, background: Background) -> Self {
+        Self { mode: Mode::Worker(background), ..self }
+    }
+
+    /// The canvas at `revision`, which must not be ahead of the head.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub async fn load(&self, drawing: DrawingId, revision: Revision) -> Result<(Canvas, Stand), LoadError> {
+        let mut canvas = self.base(drawing, revision).await?;
+        let stand = self.advance(drawing, &mut canvas, Some(revision)).await?;
+        Ok((canvas, stand))
+    }
+
+    /// Where the log stands.
+    ///
+    /// # Errors
+    /// When there is no such drawing, or the store fails.
+    pub async fn stand(&self, drawing: DrawingId) -> Result<Stand, LoadError> {
+        let heads = call(self.store.heads(&[drawing])).await?;
+        let head = heads.revisions.get(&drawing).copied().ok_or(LoadError::NoDrawing)?;
+        Ok(Stand { epoch: heads.epoch, head })
+    }
+
+    /// The newest canvas at or below `revision` that a snapshot gives; the empty one where there is none. Damaged
+    /// snapshots are passed over, and given up.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub async fn base(&self, drawing: DrawingId, revision: Revision) -> Result<Canvas, LoadError> {
+        let mut below = revision;
+        let mut unreadable = None;
+        loop {
+            let snapshots = call(self.store.snapshots(drawing, below, 1)).await?;
+            let Some(snapshot) = snapshots.into_iter().next() else {
+                return match unreadable {
+                    // Later it may do.
+                    Some(error) if revision.0 > limits::REPLAY_WITHOUT_SNAPSHOT_OPS => {
+                        Err(LoadError::Blobs(error))
+                    }
+                    _ => Ok(Canvas::new()),
+                };
+            };
+            let what = match self.blob(drawing, &snapshot).await {
+                Ok(bytes) => match self.decode(bytes, drawing, snapshot.clone()).await {
+                    Ok(canvas) => return Ok(canvas),
+                    // That of a newer version, which reads it.
+                    Err(Damage::Format(_)) => None,
+                    Err(damage) => Some(damage.to_string()),
+                },
+                // It may lie where another node put it.
+                Err(BlobError::Missing) if !self.blobs.are_shared() => None,
+                Err(BlobError::Missing) => Some("its blob is missing".to_owned()),
+                Err(error @ BlobError::Unreadable(_)) => {
+                    let revision = snapshot.revision;
+                    tracing::warn!(%drawing, %revision, %error, "a snapshot is passed over");
+                    unreadable = Some(error);
+                    None
+                }
+                Err(error) => {
+                    let may_replay = revision.0 <= limits::REPLAY_WITHOUT_SNAPSHOT_OPS;
+                    let canvas = (matches!(self.mode, Mode::Request(_)) && may_replay).then(Canvas::new);
+                    return canvas.ok_or(LoadError::Blobs(error));
+                }
+            };
+            // Who gives it up first tells of it; the worker builds another one.
+            if let Some(what) = what
+                && call(self.store.retire_snapshots(drawing, &[snapshot.snapshot_id])).await? > 0
+            {
+                self.metrics.snapshots_damaged.increment(1);
+                let revision = snapshot.revision;
+                tracing::error!(%drawing, %revision, what, "a snapshot cannot be used; falling back to the one before");
+            }
+            below = Revision(snapshot.revision.0.saturating_sub(1));
+        }
+    }
+
+    /// Applies the ops up to `until`, or else up to where the head was at first. What has been applied stays
+    /// applied when it fails.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub async fn advance(
+        &self,
+        drawing: DrawingId,
+        canvas: &mut Canvas,
+        until: Option<Revision>,
+    ) -> Result<Stand, LoadError> {
+        let first = self.page(drawing, canvas.revision(), until).await?;
+        let stand = Stand { epoch: first.epoch, head: first.head };
+        let until = until.map_or(first.head, |until| until.min(first.head));
+        let mut page = first;
+        loop {
+            self.apply(canvas, page).await?;
+            if canvas.revision() >= until {
+                return Ok(stand);
+            }
+            page = self.page(drawing, canvas.revision(), Some(until)).await?;
+            if page.epoch != stand.epoch {
+                return Err(LoadError::EpochChanged);
+            }
+            if page.ops.is_empty() {
+                // It was deleted meanwhile, or the log ends where it should not.
+                return Err(LoadError::NoDrawing);
+            }
+        }
+    }
+
+    async fn blob(&self, drawing: DrawingId, snapshot: &Snapshot) -> Result<Bytes, BlobError> {
+        let read = self.blobs.get(drawing, snapshot.snapshot_id);
+        match &self.mode {
+            Mode::Request(outage) => outage.guard(read).await,
+            Mode::Worker(_) => read.await,
+        }
+    }
+
+    /// Inflating and parsing a large snapshot takes a while; other tasks of the thread should not wait for it.
+    async fn decode(&self, bytes: Bytes, drawing: DrawingId, snapshot: Snapshot) -> Result<Canvas, Damage> {
+        let decode = move || format::decode(&bytes, &snapshot.checksum, drawing, snapshot.revision);
+        match &self.mode {
+            Mode::Worker(background) => background.run(decode).await.unwrap_or(Err(Damage::Other)),
+            Mode::Request(_) => match tokio::task::spawn_blocking(decode).await {
+                Ok(outcome) => outcome,
+                Err(error) if error.is_panic() => Err(Damage::Other),
+                // The process ends, which says nothing of the snapshot.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
+    /// Takes in a page of ops. A worker that is stopped meanwhile loses its canvas, which nobody else has.
+    async fn apply(&self, canvas: &mut Canvas, page: LogPage) -> Result<(), LoadError> {
+        let Mode::Worker(background) = &self.mode else { return apply(canvas, &page) };
+        let mut taken = std::mem::take(canvas);
+        let work = move || {
+            let outcome = apply(&mut taken, &page);
+            (taken, outcome)
+        };
+        match background.run(work).await {
+            Ok((applied, outcome)) => {
+                *canvas = applied;
+                outcome
+            }
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    async fn page(
+        &self,
+        drawing_id: DrawingId,
+        after: Revision,
+        until: Option<Revision>,
+    ) -> Result<LogPage, LoadError> {
+        let (limit, max_bytes) = (limits::MAX_PAGE_OPS, limits::MAX_PAGE_BYTES);
+        let range = ReadRange { drawing_id, after, until, limit, max_bytes };
+        call(self.store.read(&range)).await?.ok_or(LoadError::NoDrawing)
+    }
+}
+
+/// A call of the store that ends.
+pub(super) async fn call<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(limits::STORE_CALL_TIMEOUT, answer).await.unwrap_or(Err(StoreError::timed_out()))
+}
+
+fn apply(canvas: &mut Canvas, page: &LogPage) -> Result<(), LoadError> {
+    for op in &page.ops {
+        if canvas.apply(&LoggedOp::read(op.revision, &op.actor, &op.body)) == Applied::Gap {
+            return Err(StoreError::Corrupt("log: there is a hole in it").into());
+        }
+    }
+    Ok(())
+}
+
+impl std::fmt::Debug for Loader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loader").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,27 @@
+//! Snapshots: what a drawing looks like at a revision, kept so that nobody replays its whole log.
+//!
+//! Owns the way from the log to a canvas and to its picture, the worker that builds snapshots, and the blobs in which
+//! they lie. It never holds the truth: whatever is lost here can be made again from the log.
+
+mod background;
+mod blob_url;
+mod blobs;
+mod builder;
+mod canvases;
+mod format;
+mod health;
+mod loader;
+mod outage;
+mod picture;
+mod retention;
+mod worker;
+
+pub use background::Background;
+pub use blob_url::{BlobUrl, InvalidBlobUrl};
+pub use blobs::{BlobError, BlobOpenError, Blobs};
+pub use builder::{BuildError, Builder, Built};
+pub use canvases::{Canvases, Turn};
+pub use health::BlobHealth;
+pub use loader::{LoadError, Loader, Stand};
+pub use picture::{Extent, Picture};
+pub use worker::{Hinted, Hints, Worker, hints};
