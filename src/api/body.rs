@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 
 use crate::limits;
 
@@ -18,7 +18,8 @@ pub(super) fn in_pieces(parts: Vec<Bytes>) -> Body {
         tokio::task::yield_now().await;
         Some((Ok::<_, Infallible>(piece), (parts, rest)))
     });
-    Body::from_stream(pieces)
+    // Compression asks once more after the end.
+    Body::from_stream(pieces.fuse())
 }
 
 #[cfg(test)]

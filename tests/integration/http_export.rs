@@ -1,5 +1,7 @@
 //! `GET /v1/drawings/{id}/export`: a drawing as a view, as a picture and as its log, at any revision.
 
+use std::io::Read as _;
+
 use reqwest::Method;
 use revcast::clock::now_ms;
 use roxmltree::Document;
@@ -64,6 +66,26 @@ async fn a_drawing_is_a_file_in_three_formats_at_any_revision_or_time() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compressed_export_is_the_same() {
+    let app = App::sqlite().await;
+    let alice = app.client("alice").await;
+    let (id, _) = scribbled(&alice).await;
+    for (format, _) in FORMATS {
+        let path = export(&id, format);
+        let plain = alice.get(&path).await.expect(200);
+        let packed = alice.get_with(&path, &[("accept-encoding", "gzip")]).await.expect(200);
+        assert_eq!(packed.headers["content-encoding"], "gzip", "{format}");
+        assert_eq!(gunzip(&packed.bytes), plain.bytes, "{format}");
+    }
+}
+
+fn gunzip(packed: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut plain).unwrap();
+    plain
 }
 
 /// The objects in an SVG document, from the back to the front.

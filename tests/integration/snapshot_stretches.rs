@@ -110,17 +110,20 @@ async fn a_long_drawing_keeps_no_other_one_waiting() {
     hints.give(long);
     let worker = Worker::new(&setup.store, setup.scripted_builder(&script));
     let running = tokio::spawn(worker.run(hinted, stop.clone()));
-    eventually("the short one has its snapshot", || async {
-        (setup.revisions(short).await == [EVERY]).then_some(())
-    })
-    .await;
-    assert!(setup.revisions(long).await.len() < 4, "the long one was finished first");
     eventually("the long one is finished", || async {
         (setup.revisions(long).await.first() == Some(&(4 * STRETCH))).then_some(())
     })
     .await;
+    eventually("the short one has its snapshot", || async {
+        (setup.revisions(short).await == [EVERY]).then_some(())
+    })
+    .await;
     stop.cancel();
     running.await.unwrap();
+    let reads = script.take_reads();
+    let turn_of_short = reads.iter().position(|read| read.drawing_id == short).unwrap();
+    let end_of_long = reads.iter().rposition(|read| read.drawing_id == long).unwrap();
+    assert!(turn_of_short < end_of_long, "the long one was finished first: {reads:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
