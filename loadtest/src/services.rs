@@ -430,8 +430,13 @@ impl Revcast {
     /// Starts `binary serve --listen 127.0.0.1:0` with further flags, and waits until it listens. Its blobs are in a
     /// folder that all servers on its database share, unless the flags say otherwise.
     pub fn start(binary: &Path, flags: &[&str]) -> anyhow::Result<Self> {
+        Self::start_at(binary, "127.0.0.1:0", flags)
+    }
+
+    /// The same at an address: that of one which has ended, for a node that comes back.
+    pub fn start_at(binary: &Path, address: &str, flags: &[&str]) -> anyhow::Result<Self> {
         let mut server = command(binary, "KILL", None);
-        server.args(["serve", "--listen", "127.0.0.1:0"]).args(flags);
+        server.args(["serve", "--listen", address]).args(flags);
         let database = flags.iter().skip_while(|flag| **flag != "--database-url").nth(1);
         if let Some(database) = database.filter(|_| !flags.contains(&"--blob-url")) {
             server.args(["--blob-url", &blob_url_beside(database)?]);

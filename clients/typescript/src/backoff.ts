@@ -1,0 +1,8 @@
+// Full-jitter backoff: clients that failed together do not come back together.
+
+import { BACKOFF_FIRST, BACKOFF_LAST } from "./limits.js";
+
+/** The pause before a further attempt, in milliseconds; `failures` counts those in a row, from 1. */
+export function backoff(failures: number, random: () => number = Math.random): number {
+  return random() * Math.min(BACKOFF_LAST, BACKOFF_FIRST * 2 ** (failures - 1));
+}

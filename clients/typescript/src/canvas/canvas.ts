@@ -1,0 +1,112 @@
+// The canvas: a pure function of the committed log, kept up op by op.
+//
+// The rules are those of ARCHITECTURE.md, "The canvas"; the vectors in `tests/vectors` pin them. No I/O, no clock.
+
+import type { CommittedOp } from "../ops.js";
+import { dropEmpty } from "./chain.js";
+import { type History, historyOf, type Scope } from "./history.js";
+import { Overlay } from "./overlay.js";
+import { type Registers, readRegisters, writeRegisters } from "./registers.js";
+import { hashOf, type View } from "./render.js";
+import { Screen } from "./screen.js";
+import { State } from "./state.js";
+import { floorOf, HORIZON_STEP } from "./units.js";
+import { write } from "./write.js";
+
+/**
+ * What became of an op that was given to a canvas: it was the next one; it had been applied before; or there is a hole
+ * before it. In the last two cases nothing has changed.
+ */
+export type Applied = "next" | "stale" | "gap";
+
+/** What a snapshot holds of a canvas. */
+export interface CanvasSnapshot {
+  readonly revision: number;
+  readonly registers: Registers;
+}
+
+/** The canvas of one drawing at one revision. It keeps values of the ops it takes in: do not change them afterwards. */
+export class Canvas {
+  #state = new State();
+  readonly #screen = new Screen();
+
+  /**
+   * The canvas that a snapshot holds, to go on with the ops after it.
+   *
+   * @throws {InvalidRegistersError} when the registers contradict themselves.
+   */
+  static fromSnapshot({ revision, registers }: CanvasSnapshot): Canvas {
+    const canvas = new Canvas();
+    canvas.#state = readRegisters(revision, registers);
+    return canvas;
+  }
+
+  /** The revision of the last op that it has taken in; 0 before the first. */
+  get revision(): number {
+    return this.#state.revision;
+  }
+
+  /** What is seen. It, and each object in it that has not changed since, is the same JavaScript object as before. */
+  view(): View {
+    return this.#screen.view(this.#state);
+  }
+
+  /** What is seen, in canonical JSON (RFC 8785). */
+  canonicalView(): string {
+    return this.#screen.canonical(this.#state);
+  }
+
+  /** The SHA-256 of the canonical view: all readers of a revision have the same. */
+  stateHash(): string {
+    return hashOf(this.canonicalView());
+  }
+
+  /** What can be undone and redone. */
+  history(scope: Scope): History {
+    return historyOf(this.#state, scope);
+  }
+
+  /** What would be seen with further ops on top. It tells for how long it holds as this canvas takes in more. */
+  overlay(): Overlay {
+    return new Overlay(this.#state, this.#screen);
+  }
+
+  /** All that must be kept to go on from here. */
+  registers(): Registers {
+    return writeRegisters(this.#state);
+  }
+
+  /** Takes in the next op of the log. One that it cannot read only joins its unit. */
+  apply(op: CommittedOp): Applied {
+    const { revision } = op;
+    const state = this.#state;
+    if (revision <= state.revision) return "stale";
+    if (revision !== state.revision + 1) return "gap";
+    state.revision = revision;
+    write(state, op, this.#screen);
+    if (revision % HORIZON_STEP === 0) this.#fold(floorOf(revision));
+    return "next";
+  }
+
+  /**
+   * Folds what belongs to units that began at or below `floor`, and forgets what is gone for good. Nothing changes that
+   * is seen.
+   */
+  #fold(floor: number): void {
+    const { units, objects, settings, clear } = this.#state;
+    const { liveness } = units;
+    for (const chain of settings.values()) chain.fold(floor, liveness);
+    dropEmpty(settings);
+    clear.fold(floor, liveness);
+    // What no closing unit has written to has nothing to fold.
+    const written = new Set(units.upTo(floor).flatMap((unit) => [...unit.objects]));
+    for (const id of written) objects.get(id)?.fold(floor, liveness);
+    const closedClear = clear.base?.revision ?? 0;
+    for (const [id, object] of objects) {
+      const isGone = object.isGone(liveness, closedClear);
+      if (isGone) object.forget();
+      if ((isGone || written.has(id)) && object.isEmpty) objects.delete(id);
+    }
+    units.close(floor);
+  }
+}

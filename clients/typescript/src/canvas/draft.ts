@@ -1,0 +1,161 @@
+// The picture as its user sees it: what is confirmed, with what is pending on top.
+//
+// Only ops of the log change the confirmed canvas, so that nothing has to be taken back when somebody else was faster.
+
+import type { CommittedOp, PendingOp } from "../ops.js";
+import { Canvas, type CanvasSnapshot } from "./canvas.js";
+import type { History, Scope } from "./history.js";
+import type { Looks, Overlay } from "./overlay.js";
+import type { View } from "./render.js";
+
+export class Draft {
+  #confirmed = new Canvas();
+  /** By op id in lower case, in the order in which they were made. */
+  readonly #pending = new Map<string, PendingOp>();
+  /** Ops that are in the log, at these revisions, which the confirmed canvas has not reached. */
+  readonly #acknowledged = new Map<string, number>();
+  /** That of the confirmed canvas, where it was told. */
+  #epoch: string | undefined;
+  /** The pending ops on top of the confirmed canvas, while none of them went and nothing came that meets them. */
+  #overlay: Overlay | undefined;
+  /** How the objects looked that pending ops had touched before there was this overlay. */
+  #before: Looks = new Map();
+  #view: View | undefined;
+
+  #actor: string;
+
+  /** `actor` is who makes the pending ops. */
+  constructor(actor = "") {
+    this.#actor = actor;
+  }
+
+  get actor(): string {
+    return this.#actor;
+  }
+
+  /** Tells late who makes the pending ops. */
+  identify(actor: string): void {
+    if (actor === this.#actor) return;
+    this.#actor = actor;
+    this.#changed();
+  }
+
+  get confirmed(): Canvas {
+    return this.#confirmed;
+  }
+
+  /** Pending ops, those included that are acknowledged and not confirmed yet. */
+  get pendingCount(): number {
+    return this.#pending.size;
+  }
+
+  /** Begins anew from a snapshot. What is pending stays; of another epoch, what was acknowledged in the one before goes. */
+  reset(snapshot: CanvasSnapshot, epoch?: string): void {
+    this.#confirmed = Canvas.fromSnapshot(snapshot);
+    const isOther = this.#epoch !== undefined && this.#epoch !== epoch;
+    this.#epoch = epoch;
+    this.#forgetAcknowledged(isOther ? Number.POSITIVE_INFINITY : undefined);
+    this.#changed();
+  }
+
+  /** Takes in ops of the log. */
+  confirm(ops: readonly CommittedOp[]): void {
+    let goesOn = true;
+    for (const op of ops) {
+      const id = op.op_id.toLowerCase();
+      this.#confirmed.apply(op);
+      this.#acknowledged.delete(id);
+      if (this.#pending.delete(id)) goesOn = false;
+      goesOn &&= this.#overlay?.goesOn(op) ?? true;
+    }
+    if (this.#forgetAcknowledged() || !goesOn) this.#changed();
+    else this.#view = undefined;
+  }
+
+  /** An op is in the log at `revision`. It stays pending until the confirmed canvas has it. */
+  acknowledge(opId: string, revision: number): void {
+    const id = opId.toLowerCase();
+    if (!this.#pending.has(id)) return;
+    this.#acknowledged.set(id, revision);
+    if (revision > this.#confirmed.revision) return;
+    this.#forgetAcknowledged();
+    this.#changed();
+  }
+
+  /** The pending ops were not made in the order in which they were put: from now on they stand in this one. */
+  arrange(ops: Iterable<PendingOp>): void {
+    const before = [...this.#pending.keys()];
+    // What is acknowledged is in the log before all others.
+    const after = before.filter((id) => this.#acknowledged.has(id));
+    const rest = new Set(before.filter((id) => !this.#acknowledged.has(id)));
+    for (const { op_id } of ops) {
+      const id = op_id.toLowerCase();
+      if (rest.delete(id)) after.push(id);
+    }
+    for (const id of rest) after.push(id);
+    // Nearly always they stand so already: what is seen need not be made anew.
+    if (after.every((id, index) => id === before[index])) return;
+    const pending = new Map(this.#pending);
+    this.#pending.clear();
+    for (const id of after) {
+      const op = pending.get(id);
+      if (op !== undefined) this.#pending.set(id, op);
+    }
+    this.#changed();
+  }
+
+  /** Adds an op; one of the same id is replaced by it, which must write all that that one wrote. */
+  put(op: PendingOp): void {
+    this.#pending.set(op.op_id.toLowerCase(), op);
+    this.#overlay?.apply({ ...op, actor: this.#actor });
+    this.#view = undefined;
+  }
+
+  /** Takes an op away that will never be in the log. */
+  remove(opId: string): void {
+    const id = opId.toLowerCase();
+    this.#acknowledged.delete(id);
+    if (this.#pending.delete(id)) this.#changed();
+  }
+
+  /** What is seen. It, and each object in it that looks as it did, is the same JavaScript object as before. */
+  view(): View {
+    this.#view ??= this.#render();
+    return this.#view;
+  }
+
+  history(scope: Scope): History {
+    return this.#pending.size === 0 ? this.#confirmed.history(scope) : this.#onTop().history(scope);
+  }
+
+  #render(): View {
+    return this.#pending.size === 0 ? this.#confirmed.view() : this.#onTop().view(this.#before);
+  }
+
+  #onTop(): Overlay {
+    if (this.#overlay === undefined) {
+      this.#overlay = this.#confirmed.overlay();
+      for (const op of this.#pending.values()) this.#overlay.apply({ ...op, actor: this.#actor });
+    }
+    return this.#overlay;
+  }
+
+  #changed(): void {
+    if (this.#pending.size === 0) this.#before = new Map();
+    else if (this.#overlay !== undefined) this.#before = this.#overlay.looks;
+    this.#overlay = undefined;
+    this.#view = undefined;
+  }
+
+  /** Up to a revision: that of the confirmed canvas has them. Whether there were any. */
+  #forgetAcknowledged(last = this.#confirmed.revision): boolean {
+    let isAny = false;
+    for (const [id, revision] of this.#acknowledged) {
+      if (revision > last) continue;
+      this.#acknowledged.delete(id);
+      this.#pending.delete(id);
+      isAny = true;
+    }
+    return isAny;
+  }
+}

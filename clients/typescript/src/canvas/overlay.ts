@@ -1,0 +1,158 @@
+// What a canvas looks like with further ops on top: those that are pending.
+//
+// It stands on a canvas that takes in nothing meanwhile but ops that have to do with none of those here, and costs what its
+// ops have touched, not what is on the canvas.
+
+import type { CommittedOp } from "../ops.js";
+import { isEqual } from "./canonical.js";
+import { type History, historyOf, type Scope } from "./history.js";
+import { isDrawing, isToggle, unitOf } from "./read.js";
+import { renderProps, type View, type ViewObject } from "./render.js";
+import { comparePlaces, type Screen, type Shown, show } from "./screen.js";
+import type { State } from "./state.js";
+import { HORIZON_STEP } from "./units.js";
+import { type Touched, write } from "./write.js";
+
+/** How objects look, by their ids. */
+export type Looks = ReadonlyMap<string, { readonly object: ViewObject }>;
+
+/** Pending ops are newer than all of the log, also than what is yet to come of it. */
+const PENDING_FROM = 2 ** 48;
+
+export class Overlay implements Touched {
+  readonly #base: State;
+  readonly #screen: Screen;
+  readonly #state: State;
+  /** The objects that have been touched. */
+  readonly #ids = new Set<string>();
+  /** Those of them that may look otherwise now than they did at the last look. */
+  readonly #stale = new Set<string>();
+  /** How those that are seen looked last, by id. */
+  readonly #looks = new Map<string, Shown>();
+  /** The same in screen order. */
+  #inOrder: readonly Shown[] = [];
+  #isAllTouched = false;
+  #areSettingsTouched = false;
+  #view: View | undefined;
+
+  constructor(base: State, screen: Screen) {
+    this.#base = base;
+    this.#screen = screen;
+    this.#state = base.fork();
+    this.#state.revision = PENDING_FROM;
+  }
+
+  /** Takes in an op as if it were the next one of the log. */
+  apply(op: Omit<CommittedOp, "revision" | "ts">): void {
+    this.#state.revision += 1;
+    this.#view = undefined;
+    write(this.#state, { ...op, revision: this.#state.revision, ts: 0 } as CommittedOp, this);
+  }
+
+  /**
+   * Whether an op that the canvas has taken in has to do with none of those here, so that these still stand on it as
+   * they are. Otherwise another overlay has to take the place of this one.
+   */
+  goesOn(op: CommittedOp): boolean {
+    if (op.revision % HORIZON_STEP === 0 || isToggle(op) || this.#state.units.isOwn(unitOf(op))) return false;
+    if (isDrawing(op)) {
+      if (op.type === "canvas.set" || op.type === "canvas.clear") return false;
+      const ids = op.type === "object.delete" ? op.object_ids : [op.object_id];
+      if (ids.some((id) => this.#ids.has(id))) return false;
+    }
+    this.#view = undefined;
+    return true;
+  }
+
+  touch(objectId: string): void {
+    this.#ids.add(objectId);
+    this.#stale.add(objectId);
+  }
+
+  touchSettings(): void {
+    this.#areSettingsTouched = true;
+  }
+
+  touchClear(): void {
+    this.#isAllTouched = true;
+    // What is back in sight is to be looked at, too.
+    for (const id of this.#ids) this.#stale.add(id);
+  }
+
+  history(scope: Scope): History {
+    return historyOf(this.#state, scope);
+  }
+
+  /** What is seen. An object that looks as it does in `before`, which has the objects by their ids, is taken from there. */
+  view(before: Looks): View {
+    this.#view ??= this.#render(before);
+    return this.#view;
+  }
+
+  /** How the objects that have been touched looked last. */
+  get looks(): Looks {
+    return this.#looks;
+  }
+
+  #render(before: Looks): View {
+    const { canvas } = this.#screen.view(this.#base);
+    const { liveness } = this.#state.units;
+    const cleared = this.#state.cleared(liveness);
+    this.#lookAgain(cleared, before);
+    const shown = this.#isAllTouched ? this.#showAll(cleared) : this.#showTouched();
+    return {
+      canvas: this.#areSettingsTouched ? renderProps(this.#state.settings, liveness) : canvas,
+      objects: shown.map(({ object }) => object),
+    };
+  }
+
+  /** Renders what is stale, and nothing else: there may be thousands of objects that were touched. */
+  #lookAgain(cleared: number, before: Looks): void {
+    if (this.#stale.size === 0) return;
+    const inOrder = this.#inOrder.filter(({ object }) => !this.#stale.has(object.object_id));
+    for (const id of this.#stale) {
+      const shown = show(this.#state, id, cleared);
+      const earlier = this.#looks.get(id) ?? before.get(id);
+      this.#looks.delete(id);
+      if (shown === undefined) continue;
+      const look = known(shown, earlier?.object);
+      this.#looks.set(id, look);
+      inOrder.push(look);
+    }
+    this.#stale.clear();
+    this.#inOrder = inOrder.sort((a, b) => comparePlaces(a.place, b.place));
+  }
+
+  /** What was touched is put where it belongs among the others. */
+  #showTouched(): Shown[] {
+    const touched = this.#inOrder;
+    const result: Shown[] = [];
+    let next = 0;
+    for (const shown of this.#screen.shown(this.#base)) {
+      if (this.#ids.has(shown.object.object_id)) continue;
+      for (let first = touched[next]; first !== undefined; first = touched[next]) {
+        if (comparePlaces(first.place, shown.place) > 0) break;
+        result.push(first);
+        next += 1;
+      }
+      result.push(shown);
+    }
+    return result.concat(touched.slice(next));
+  }
+
+  #showAll(cleared: number): Shown[] {
+    const result: Shown[] = [...this.#inOrder];
+    for (const [id] of this.#state.objects) {
+      if (this.#ids.has(id)) continue;
+      const shown = show(this.#state, id, cleared, this.#screen.find(id));
+      if (shown !== undefined) result.push(shown);
+    }
+    return result.sort((a, b) => comparePlaces(a.place, b.place));
+  }
+}
+
+/** `shown`, with the JavaScript object that stood for it before if it looks the same. */
+function known(shown: Shown, earlier: ViewObject | undefined): Shown {
+  if (earlier === undefined || !isEqual({ ...earlier }, { ...shown.object })) return shown;
+  return { ...shown, object: earlier };
+}

@@ -1,0 +1,82 @@
+// How an op of a log is read: which unit it belongs to, and whether it is one that this version understands.
+//
+// A log only has ops that a server has checked, so what is checked here is what a later version may change: the type,
+// and the fields that the reducer needs. Fields that it does not know are left alone.
+
+import type { CommittedOp, DrawingOp, UndoRedo, UnknownOp } from "../ops.js";
+
+/** Whether a field has the value it should have; `undefined` stands for a field that is missing. */
+type Check = (value: unknown) => boolean;
+
+const isObjectId: Check = (value) => typeof value === "string" && /^[A-Za-z0-9_-]{1,64}$/.test(value);
+const isObject: Check = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+const isCount: Check = (value) => typeof value === "number" && Number.isInteger(value) && value >= 0;
+const isIndex: Check = (value) => isCount(value) && value !== 0;
+const isPoint: Check = (value) =>
+  Array.isArray(value) && (value.length === 2 || value.length === 3) && value.every(Number.isFinite);
+
+export const isText: Check = (value) => typeof value === "string";
+export const isPoints: Check = (value) => isArrayOf(value, isPoint);
+
+function isArrayOf(value: unknown, check: Check): boolean {
+  return Array.isArray(value) && value.every((item) => check(item));
+}
+
+/** A field that may be absent but not `null`. */
+function optional(check: Check): Check {
+  return (value) => value === undefined || check(value);
+}
+
+/** The fields of each type that draws, besides those that all ops have. */
+const PAYLOADS: Readonly<Record<DrawingOp["type"], Readonly<Record<string, Check>>>> = {
+  "object.create": { object_id: isObjectId, kind: isText, z: optional(isText), props: isObject },
+  "object.update": {
+    object_id: isObjectId,
+    z: optional(isText),
+    set: optional(isObject),
+    unset: optional((value) => isArrayOf(value, isText)),
+  },
+  "object.delete": { object_ids: (value) => isArrayOf(value, isObjectId) },
+  "stroke.begin": {
+    object_id: isObjectId,
+    z: optional(isText),
+    tool: isText,
+    props: isObject,
+    points: isPoints,
+  },
+  "stroke.append": { object_id: isObjectId, index: isIndex, points: isPoints },
+  "stroke.end": { object_id: isObjectId, count: isCount },
+  "canvas.set": { set: isObject },
+  "canvas.clear": {},
+};
+
+/** Whether an op writes to the canvas, and has all that it needs for that. */
+export function isDrawing(op: CommittedOp): op is DrawingOp {
+  return Object.hasOwn(PAYLOADS, op.type) && hasPayload(op, PAYLOADS[op.type as DrawingOp["type"]]);
+}
+
+/** Whether an op undoes or redoes a unit. */
+export function isToggle(op: CommittedOp): op is UndoRedo {
+  return (op.type === "undo" || op.type === "redo") && isUuid(op.op_id) && isUuid(op.unit);
+}
+
+/** The undo unit that an op belongs to or acts on, in lower case. */
+export function unitOf(op: CommittedOp): string {
+  const id = op.unit ?? op.op_id;
+  return isUuid(op.op_id) && isUuid(id) ? id.toLowerCase() : NO_UNIT;
+}
+
+/** What ops belong to whose ids cannot be read. */
+const NO_UNIT = "00000000-0000-0000-0000-000000000000";
+
+function hasPayload(op: CommittedOp, payload: Readonly<Record<string, Check>>): boolean {
+  const fields = op as UnknownOp;
+  const hasIds = isUuid(op.op_id) && (op.unit === undefined || isUuid(op.unit));
+  return hasIds && Object.entries(payload).every(([name, check]) => check(fields[name]));
+}
+
+function isUuid(value: unknown): value is string {
+  return (
+    typeof value === "string" && /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(value)
+  );
+}

@@ -1,0 +1,351 @@
+// One drawing: what is seen of it, and what its user does to it.
+//
+// It joins the parts and owns none of their work: the feed reads, the writer writes, the draft is the picture.
+
+import type { CanvasCache } from "./cache/cache.js";
+import type { Draft } from "./canvas/draft.js";
+import type { Scope } from "./canvas/history.js";
+import type { View } from "./canvas/render.js";
+import { RevcastError } from "./errors.js";
+import { Feed } from "./feed/feed.js";
+import { drawingPath, type Http } from "./http.js";
+import { asJson } from "./json.js";
+import { CACHE_WAIT } from "./limits.js";
+import { Observed } from "./observed.js";
+import type { NewOp, PendingOp, Point } from "./ops.js";
+import type { RejectedOp } from "./outbox/quarantine.js";
+import type { SyncState } from "./outbox/status.js";
+import type { OutboxStore } from "./outbox/store.js";
+import { watchPage } from "./page.js";
+import { Picture } from "./picture.js";
+import { Presence } from "./presence.js";
+import { Writer } from "./writer.js";
+
+/** Whose units an undo looks at: the user's own, or everybody's. */
+export type UndoScope = "mine" | "all";
+
+export interface DrawingOptions {
+  readonly http: Http;
+  readonly store: OutboxStore;
+  readonly cache: CanvasCache | undefined;
+  readonly WebSocket: typeof globalThis.WebSocket | undefined;
+  /** Called as it is closed, with what it still has to store. */
+  readonly onClosed: (stored: Promise<void>) => void;
+}
+
+/** What is seen at a revision of the past. */
+export interface Snapshot {
+  readonly revision: number;
+  readonly view: View;
+}
+
+export class Drawing extends Observed {
+  readonly presence: Presence;
+  readonly #options: DrawingOptions;
+  readonly #picture: Picture;
+  readonly #feed: Feed;
+  readonly #writer: Writer;
+  readonly #unwatchPage: () => void;
+  /** Until then the feed waits for what was kept. */
+  #waiting: ReturnType<typeof setTimeout> | undefined;
+  #closing: Promise<void> | undefined;
+  /** Whether an op is being made here: others come from other tabs, or from the last time. */
+  #isEditing = false;
+  #isArranging = false;
+
+  #userId: string | undefined;
+
+  /** Begins to follow it at once. */
+  constructor(
+    readonly id: string,
+    options: DrawingOptions,
+  ) {
+    super();
+    this.#options = options;
+    this.#picture = new Picture({
+      cache: options.cache,
+      position: () => this.#feed.position,
+      mayKeep: () => this.role !== null,
+    });
+    this.#feed = this.#makeFeed();
+    this.#writer = this.#makeWriter();
+    this.presence = new Presence((state) => this.#feed.present(state));
+    this.#unwatchPage = watchPage({
+      wake: () => {
+        this.#feed.wake();
+        this.#writer.wake();
+      },
+      leave: () => {
+        this.#writer.leave();
+        this.#picture.save();
+      },
+      offline: () => {
+        this.#feed.offline();
+        this.#writer.offline();
+      },
+    });
+    this.#writer.open();
+    if (options.cache === undefined) this.#feed.start();
+    else this.#waiting = setTimeout(() => this.#feed.start(), CACHE_WAIT);
+  }
+
+  // What is seen.
+
+  get #draft(): Draft {
+    return this.#picture.draft;
+  }
+
+  /**
+   * What is seen: the confirmed state with what is pending on top. It, and each object in it that did not change, is the
+   * same JavaScript object as before.
+   */
+  view(): View {
+    return this.#draft.view();
+  }
+
+  /** Whether a state of the server is there: loaded, or kept from the last time. */
+  get loaded(): boolean {
+    return this.#picture.isLoaded;
+  }
+
+  /** The revision of the confirmed state. */
+  get revision(): number {
+    return this.#draft.confirmed.revision;
+  }
+
+  /** The epoch of that revision; `undefined` before the first state. */
+  get epoch(): string | undefined {
+    return this.#feed.position?.epoch;
+  }
+
+  /** The hash of the confirmed state: all readers of a revision have the same. */
+  stateHash(): string {
+    return this.#draft.confirmed.stateHash();
+  }
+
+  /** The `sub` of the token; `undefined` until there was one. */
+  get userId(): string | undefined {
+    return this.#userId;
+  }
+
+  /** What was seen at a revision, or at a time in milliseconds since 1970. */
+  async snapshotAt(at: { revision?: number; time?: number }): Promise<Snapshot> {
+    const query = new URLSearchParams({ view: "only" });
+    if (at.revision !== undefined) query.set("at", String(at.revision));
+    if (at.time !== undefined) query.set("at_time", String(at.time));
+    if (this.epoch !== undefined) query.set("epoch", this.epoch);
+    const path = drawingPath(this.id, `/snapshot?${query}`);
+    const { revision, view } = await this.#options.http.json<Snapshot>("GET", path);
+    return { revision, view };
+  }
+
+  // Edits: seen at once, stored, sent, and never lost.
+
+  /**
+   * Makes an op and returns its id. The first op of a unit that `newUnit` gave has the id of the unit.
+   *
+   * @throws {RevcastError} `forbidden` when the role is known not to allow it, `closed` after `close()`.
+   * @throws {TypeError} when it cannot be told as JSON.
+   */
+  override edit(op: NewOp): string {
+    this.#assertAllowed(op);
+    // What is seen is what is sent, whatever becomes of the objects that it was made of.
+    const named = this.name(asJson(op));
+    try {
+      this.#editing(() => this.#writer.add(named));
+    } catch (error) {
+      this.unname(named);
+      throw error;
+    }
+    return named.op_id;
+  }
+
+  /** Hides the unit that began last; false when there is nothing to undo. */
+  undo(scope: UndoScope = "mine"): boolean {
+    return this.#toggle("undo", this.#historyOf(scope).undoUnit);
+  }
+
+  /** Shows the unit again that was undone last; false when there is nothing to redo. */
+  redo(scope: UndoScope = "mine"): boolean {
+    return this.#toggle("redo", this.#historyOf(scope).redoUnit);
+  }
+
+  history(scope: UndoScope = "mine"): { readonly canUndo: boolean; readonly canRedo: boolean } {
+    const { undoUnit, redoUnit } = this.#historyOf(scope);
+    return { canUndo: undoUnit !== null, canRedo: redoUnit !== null };
+  }
+
+  // How it stands.
+
+  get sync(): SyncState {
+    return this.#writer.sync;
+  }
+
+  /** Ops that the server is not known to have. */
+  get pendingCount(): number {
+    return this.#writer.pendingCount;
+  }
+
+  /** Ops that the server refused, until they are dismissed. */
+  get rejected(): readonly RejectedOp[] {
+    return this.#writer.rejected;
+  }
+
+  dismissRejected(): void {
+    this.#writer.dismissRejected();
+  }
+
+  /** Resolves once nothing is pending. */
+  flush(): Promise<void> {
+    return this.#writer.flush();
+  }
+
+  /** Final at once. Resolves when what is unsent is stored, to be sent by another tab or the next time. */
+  close(): Promise<void> {
+    if (this.#closing !== undefined) return this.#closing;
+    this.#unwatchPage();
+    clearTimeout(this.#waiting);
+    this.#closing = this.#writer.close();
+    this.#picture.save();
+    this.presence.close();
+    this.#feed.close();
+    this.tellConnection("closed");
+    this.silence();
+    this.#options.onClosed(this.#closing);
+    return this.#closing;
+  }
+
+  #makeFeed(): Feed {
+    return new Feed({
+      drawingId: this.id,
+      http: this.#options.http,
+      WebSocket: this.#options.WebSocket,
+      events: {
+        snapshot: (snapshot) => {
+          this.#picture.reset(snapshot);
+          this.changed.emit();
+        },
+        ops: (ops, epoch) => {
+          this.#picture.confirm(ops);
+          this.#writer.confirmed(ops, epoch);
+          this.committed.emit(ops);
+          this.changed.emit();
+        },
+        presence: (change) => {
+          if (change.kind === "roster") this.presence.roster(change.roster);
+          else this.presence.diff(change.set, change.gone);
+        },
+        role: (role) => {
+          if (role === null) this.#picture.forget();
+          this.tellRole(role);
+        },
+        connection: (state) => this.tellConnection(state),
+        connectionId: (id) => this.presence.connected(id),
+        latency: (milliseconds) => this.tellLatency(milliseconds),
+        error: (error) => this.failed.emit(error),
+      },
+    });
+  }
+
+  #makeWriter(): Writer {
+    return new Writer({
+      drawingId: this.id,
+      http: this.#options.http,
+      store: this.#options.store,
+      events: {
+        user: (userId, scope) => {
+          this.#userId = userId;
+          this.#draft.identify(userId);
+          this.presence.identify(userId);
+          this.changed.emit();
+          void this.#recall(scope);
+        },
+        added: (op) => this.#put(op),
+        amended: (op) => this.#put(op),
+        removed: (opIds) => {
+          for (const opId of opIds) this.#draft.remove(opId);
+          this.changed.emit();
+        },
+        acknowledged: (acks, head) => {
+          this.#picture.acknowledge(acks, head.epoch);
+          this.#feed.expect(head);
+          this.changed.emit();
+        },
+        rejected: (rejected) => {
+          for (const { op } of rejected) this.#draft.remove(op.op_id);
+          this.changed.emit();
+          this.refused.emit(rejected);
+        },
+        sync: (state) => this.syncChanged.emit(state),
+        error: (error) => this.failed.emit(error),
+      },
+    });
+  }
+
+  /**
+   * Tells of ops that were not made here just now, once all of them are known: there may be thousands. What other tabs
+   * have stored may stand before what was made here.
+   */
+  #arrange(): void {
+    if (this.#isArranging) return;
+    this.#isArranging = true;
+    queueMicrotask(() => {
+      this.#isArranging = false;
+      if (this.#closing !== undefined) return;
+      this.#draft.arrange(this.#writer.pending);
+      this.changed.emit();
+    });
+  }
+
+  async #recall(scope: string): Promise<void> {
+    const kept = await this.#picture.recall(scope);
+    clearTimeout(this.#waiting);
+    if (this.connection === "closed") return;
+    if (kept !== undefined) this.changed.emit();
+    this.#feed.start(kept);
+  }
+
+  protected override extend(objectId: string, points: readonly Point[]): boolean {
+    return this.#editing(() => this.#writer.extend(objectId, asJson(points)));
+  }
+
+  #editing<T>(edit: () => T): T {
+    this.#isEditing = true;
+    try {
+      return edit();
+    } finally {
+      this.#isEditing = false;
+    }
+  }
+
+  #put(op: PendingOp): void {
+    this.#draft.put(op);
+    if (this.#isEditing) this.changed.emit();
+    else this.#arrange();
+  }
+
+  #historyOf(scope: UndoScope) {
+    const whose: Scope = scope === "all" ? "all" : { mine: this.#draft.actor };
+    return this.#draft.history(whose);
+  }
+
+  #toggle(type: "undo" | "redo", unit: string | null): boolean {
+    if (unit === null) return false;
+    this.edit({ type, unit });
+    return true;
+  }
+
+  protected override isAllowed(type: string): boolean {
+    if (this.connection === "closed" || this.role === "viewer" || this.role === null) return false;
+    return this.role !== "editor" || !OWNERS_ONLY.has(type);
+  }
+
+  #assertAllowed(op: NewOp): void {
+    if (this.connection === "closed") throw new RevcastError("closed", "the drawing is closed");
+    if (!this.isAllowed(op.type))
+      throw new RevcastError("forbidden", `${op.type} is not for the role ${this.role}`);
+  }
+}
+
+/** Ops that only an owner may make. That fog is theirs alone, too, the server sees to. */
+const OWNERS_ONLY: ReadonlySet<string> = new Set(["canvas.set", "canvas.clear"]);

@@ -1,0 +1,140 @@
+// What the feed sees of a transport, whichever it is, and the messages that two of them have in common.
+
+import type { RevcastError } from "../errors.js";
+import type { Http } from "../http.js";
+import type { JsonObject } from "../json.js";
+import type { CommittedOp } from "../ops.js";
+import type { Position, PresenceDiff, Reset, Role, Roster, ServerMessage } from "../protocol.js";
+
+export type LinkKind = "socket" | "events" | "poll";
+
+/** One attempt to follow a drawing, until it ends. After `ended` or `close` it says nothing more. */
+export interface Link {
+  readonly kind: LinkKind;
+  /** Follows from the position as it is now, in place of what it followed before. */
+  follow(): void;
+  /** Makes sure soon that it still works; ends if it does not. */
+  check(): void;
+  /** Shows a state on the link itself, where it can; false when it was dropped. */
+  present?(state: JsonObject | null): boolean;
+  close(): void;
+}
+
+/** How a subscription begins. */
+export interface Live extends Position {
+  readonly role: Role;
+  readonly presence?: Roster;
+  /** Its name among those present, where it has one by itself. */
+  readonly connectionId?: string;
+}
+
+/** Why a link is over, and what follows from it. */
+export interface End {
+  /**
+   * `at_once`: the next attempt needs no pause. `denied`: the user has no role. `stop`: no link of this kind is to be
+   * tried again.
+   */
+  readonly advice: "again" | "at_once" | "denied" | "stop";
+  /** Whether the failure is one of this kind of transport, rather than of the server or the network. */
+  readonly isOwn: boolean;
+  readonly error?: RevcastError;
+  /** When the server wants to see us again, in milliseconds. */
+  readonly delay?: number;
+}
+
+export interface LinkEvents {
+  live(live: Live): void;
+  /** Anything came. */
+  heard(): void;
+  ops(ops: readonly CommittedOp[], epoch: string): void;
+  head(head: Position): void;
+  /** Nothing is followed any more. `follow` begins again. */
+  reset(reset: Pick<Reset, "reason" | "epoch" | "revision">): void;
+  roster(roster: Roster): void;
+  diff(diff: Pick<PresenceDiff, "set" | "gone">): void;
+  /** A role that is not the one that `live` told. */
+  role(role: Role): void;
+  latency(ms: number): void;
+  error(error: RevcastError): void;
+  ended(end: End): void;
+}
+
+export interface LinkContext {
+  readonly http: Http;
+  readonly drawingId: string;
+  readonly position: () => Position;
+  readonly random: () => number;
+}
+
+/** The end that an error brings. */
+export function endOf(error: RevcastError, isOwn: boolean): End {
+  if (isDenied(error)) return { advice: "denied", isOwn: false, error };
+  return { advice: "again", isOwn: isOwn && error.code !== "AUTH_FAILED", error };
+}
+
+/** Whether an error says that the user has no role. A page of some proxy does not say so. */
+export function isDenied({ code }: RevcastError): boolean {
+  return code === "not_found" || code === "forbidden";
+}
+
+/** A message of the server; `undefined` for anything else. */
+export function parseMessage(text: unknown): ServerMessage | undefined {
+  if (typeof text !== "string") return undefined;
+  try {
+    const message: unknown = JSON.parse(text);
+    const isMessage = typeof message === "object" && message !== null && "type" in message;
+    return isMessage ? (message as ServerMessage) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Takes the messages about the drawing, and knows whether it is followed. */
+export class Inbox {
+  readonly #drawingId: string;
+  readonly #events: LinkEvents;
+  #epoch: string | undefined;
+
+  constructor(drawingId: string, events: LinkEvents) {
+    this.#drawingId = drawingId.toLowerCase();
+    this.#events = events;
+  }
+
+  /** Whether the drawing is followed. */
+  get isLive(): boolean {
+    return this.#epoch !== undefined;
+  }
+
+  /** A subscription begins: what comes before its answer belongs to another one. */
+  begin(): void {
+    this.#epoch = undefined;
+  }
+
+  /** Takes a message; returns why the link is over, if it is. */
+  take(message: ServerMessage, connectionId?: string): End | undefined {
+    const events = this.#events;
+    if (!("drawing_id" in message) || message.drawing_id?.toLowerCase() !== this.#drawingId) return undefined;
+    if (message.type === "subscribed") {
+      const { epoch, revision, role, presence } = message;
+      this.#epoch = epoch;
+      events.live({
+        epoch,
+        revision,
+        role,
+        ...(presence === undefined ? {} : { presence }),
+        ...(connectionId === undefined ? {} : { connectionId }),
+      });
+    } else if (message.type === "reset") {
+      this.#epoch = undefined;
+      events.reset(message);
+    } else if (message.type === "role" && message.role === null) {
+      return { advice: "denied", isOwn: false };
+    } else if (this.#epoch !== undefined) {
+      if (message.type === "ops") events.ops(message.ops, this.#epoch);
+      else if (message.type === "head") events.head(message);
+      else if (message.type === "presence") events.diff(message);
+      else if (message.type === "role" && message.role !== null) events.role(message.role);
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,97 @@
+// Where a reader stands in a log, and what it holds beyond a gap.
+//
+// Invariant: within an epoch the position only grows, by one op at a time or to a snapshot ahead of it. Only
+// `invalidate` and the snapshot after it may move it elsewhere. No I/O.
+
+import { HELD_OPS } from "../limits.js";
+import type { CommittedOp } from "../ops.js";
+import type { Position } from "../protocol.js";
+
+export class Place {
+  #position: Position | undefined;
+  #isValid = false;
+  #known = 0;
+  #generation = 0;
+  /** Ops of the epoch of the position that do not follow on it yet, by revision. */
+  readonly #held = new Map<number, CommittedOp>();
+
+  get position(): Position | undefined {
+    return this.#position;
+  }
+
+  /** Where to go on; `undefined` when only a snapshot can tell. */
+  get valid(): Position | undefined {
+    return this.#isValid ? this.#position : undefined;
+  }
+
+  /** The highest revision that is known to be in the log. */
+  get known(): number {
+    return this.#known;
+  }
+
+  /** Whether something is known to be missing. */
+  get isBehind(): boolean {
+    return this.#isValid && this.#known > (this.#position?.revision ?? 0);
+  }
+
+  /** Counts the invalidations: what was asked for before one is no answer after it. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** The position is not one of the log any more. Nothing is taken until a snapshot comes. */
+  invalidate(): void {
+    this.#isValid = false;
+    this.#generation += 1;
+    this.#held.clear();
+  }
+
+  /** Goes to the position of a snapshot; false when the reader is there already, or further. */
+  jump(to: Position): boolean {
+    const at = this.valid;
+    if (at?.epoch === to.epoch && to.revision <= at.revision) return false;
+    if (at?.epoch !== to.epoch) {
+      this.#held.clear();
+      this.#known = 0;
+    }
+    this.#position = { epoch: to.epoch, revision: to.revision };
+    this.#isValid = true;
+    this.hear(to);
+    return true;
+  }
+
+  /** The log has come to this position at least. */
+  hear({ epoch, revision }: Position): void {
+    if (this.valid?.epoch === epoch) this.#known = Math.max(this.#known, revision);
+  }
+
+  /** The whole log was read when `known` was known: if nothing was heard since, there is nothing more. */
+  settle(known: number): void {
+    if (this.#known === known && this.#held.size === 0) this.#known = this.#position?.revision ?? 0;
+  }
+
+  /** Moves on over the ops that follow, those held included, and returns them. */
+  take(ops: readonly CommittedOp[], epoch: string): readonly CommittedOp[] {
+    const at = this.valid;
+    if (at === undefined || at.epoch !== epoch) return [];
+    const next: CommittedOp[] = [];
+    let { revision } = at;
+    for (const op of ops) {
+      if (op.revision === revision + 1) {
+        next.push(op);
+        revision += 1;
+      } else if (op.revision > revision + 1) {
+        this.hear({ epoch, revision: op.revision });
+        if (this.#held.size < HELD_OPS) this.#held.set(op.revision, op);
+      }
+    }
+    for (let op = this.#held.get(revision + 1); op !== undefined; op = this.#held.get(revision + 1)) {
+      next.push(op);
+      revision += 1;
+    }
+    for (const held of this.#held.keys()) if (held <= revision) this.#held.delete(held);
+    this.#position = { epoch, revision };
+    this.hear(this.#position);
+    return next;
+  }
+}

@@ -1,0 +1,237 @@
+// Requests to the server: typed by its OpenAPI document, with a fresh URL and token for each attempt.
+//
+// Retries nothing: who asks decides that. Every failure is a `RevcastError`.
+
+import createFetchClient from "openapi-fetch";
+import { type Problem, RevcastError } from "./errors.js";
+import type { components, paths } from "./generated/openapi.js";
+import { REQUEST_TIMEOUT } from "./limits.js";
+
+/** The shapes of the REST interface, generated from its OpenAPI document. */
+export type Schemas = components["schemas"];
+
+export interface HttpOptions {
+  /** Where the server is, such as `https://draw.example.com`. A function is asked for each attempt. */
+  readonly url: string | (() => string | Promise<string>);
+  /** A bearer token. Asked for each attempt, so keep one until it is about to expire. */
+  readonly getToken: () => string | Promise<string>;
+  readonly fetch?: typeof globalThis.fetch;
+}
+
+export interface RequestOptions {
+  readonly signal?: AbortSignal;
+  /** Lets the request outlive the page. Its body may not be over 64 KiB then. */
+  readonly keepalive?: boolean;
+  /** Milliseconds to wait for the answer; `REQUEST_TIMEOUT` by default. */
+  readonly timeout?: number;
+}
+
+/** The typed client: `rest.GET("/v1/drawings", …)`. */
+export type Rest = ReturnType<typeof createFetchClient<paths>>;
+
+export class Http {
+  readonly #options: HttpOptions;
+  readonly #fetch: typeof globalThis.fetch;
+  /** Those of the last attempt, for `beacon`. */
+  #lastUrl: string | undefined;
+  #lastToken: string | undefined;
+  /** Any endpoint, by its path. */
+  readonly rest: Rest;
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+    // A browser's fetch insists on being called without a receiver.
+    this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
+    this.rest = createFetchClient<paths>({
+      baseUrl: "http://revcast.invalid",
+      fetch: (request) => this.#send(request),
+    });
+  }
+
+  /** What names the server, where that is one and the same for good; a URL that is asked for may be of any of its nodes. */
+  get name(): string | null {
+    const { url } = this.#options;
+    return typeof url === "string" ? withoutSlash(url) : null;
+  }
+
+  /**
+   * The base URL, without a slash at its end.
+   *
+   * @throws {RevcastError} `CONNECTION_FAILED` when there is none to be had.
+   */
+  async url(): Promise<string> {
+    const { url } = this.#options;
+    try {
+      this.#lastUrl = withoutSlash(typeof url === "string" ? url : await inTime(url));
+      return this.#lastUrl;
+    } catch (cause) {
+      throw new RevcastError("CONNECTION_FAILED", "no URL could be got", { retryable: true, cause });
+    }
+  }
+
+  /** @throws {RevcastError} `AUTH_FAILED` when there is none to be had. */
+  async token(): Promise<string> {
+    try {
+      // An issuer that never answers must not hold up everything for ever.
+      const token: unknown = await inTime(this.#options.getToken);
+      if (typeof token !== "string") throw new TypeError("getToken gave no string");
+      this.#lastToken = token;
+      return token;
+    } catch (cause) {
+      throw new RevcastError("AUTH_FAILED", "no token could be got", { retryable: true, cause });
+    }
+  }
+
+  /**
+   * Sends a request to a path of the server and returns its answer, whose body may still be coming.
+   *
+   * @throws {RevcastError} when there is no answer, or one that is neither 2xx nor 304.
+   */
+  async fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    const [url, token] = await unlessAborted(Promise.all([this.url(), this.token()]), init.signal);
+    return this.#fetchFrom(url, token, path, init);
+  }
+
+  /** Starts the request in the task of the caller. */
+  async #fetchFrom(url: string, token: string, path: string, init: RequestInit): Promise<Response> {
+    const headers = new Headers(init.headers);
+    headers.set("Authorization", `Bearer ${token}`);
+    let response: Response;
+    try {
+      response = await this.#fetch(`${url}${path}`, { ...init, headers });
+    } catch (cause) {
+      throw new RevcastError("CONNECTION_FAILED", "the server could not be reached", {
+        retryable: true,
+        cause,
+      });
+    }
+    if (!response.ok && response.status !== 304) throw await errorOf(response);
+    return response;
+  }
+
+  /** Sends JSON, if there is a body, and reads JSON. `undefined` for an answer without a body. */
+  async json<T>(method: string, path: string, body?: unknown, options: RequestOptions = {}): Promise<T> {
+    const timeout = AbortSignal.timeout(options.timeout ?? REQUEST_TIMEOUT);
+    const signal = options.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout]);
+    const init: RequestInit = { method, signal, keepalive: options.keepalive ?? false };
+    if (body !== undefined) {
+      init.headers = { "Content-Type": "application/json" };
+      init.body = typeof body === "string" ? body : JSON.stringify(body);
+    }
+    return readJson(await this.fetch(path, init));
+  }
+
+  /**
+   * Posts JSON in the very task of the caller, with the URL and the token of the last attempt: a page that is being
+   * unloaded gets no further task. The request outlives the page; its body may not be over 64 KiB.
+   */
+  async beacon<T>(path: string, body: string): Promise<T> {
+    const { url: given } = this.#options;
+    const url = typeof given === "string" ? withoutSlash(given) : this.#lastUrl;
+    const token = this.#lastToken;
+    if (url === undefined || token === undefined) {
+      return this.json("POST", path, body, { keepalive: true });
+    }
+    const signal = AbortSignal.timeout(REQUEST_TIMEOUT);
+    const headers = { "Content-Type": "application/json" };
+    return readJson(
+      await this.#fetchFrom(url, token, path, { method: "POST", signal, keepalive: true, headers, body }),
+    );
+  }
+
+  /** A ticket, which opens a socket within the next minute. */
+  async ticket(signal?: AbortSignal): Promise<string> {
+    const { ticket } = await this.json<Schemas["Ticket"]>(
+      "POST",
+      "/v1/tickets",
+      undefined,
+      signal ? { signal } : {},
+    );
+    return ticket;
+  }
+
+  async #send(request: Request): Promise<Response> {
+    const { pathname, search } = new URL(request.url);
+    const body = request.body === null ? null : await request.arrayBuffer();
+    return this.fetch(`${pathname}${search}`, {
+      method: request.method,
+      headers: request.headers,
+      body,
+      signal: request.signal,
+    });
+  }
+}
+
+/** The path of a drawing, or of something in it. */
+export function drawingPath(drawingId: string, rest = ""): string {
+  return `/v1/drawings/${encodeURIComponent(drawingId)}${rest}`;
+}
+
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | null | undefined): Promise<T> {
+  if (signal === null || signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      const { reason: cause } = signal;
+      reject(new RevcastError("CONNECTION_FAILED", "the request was given up", { retryable: true, cause }));
+    };
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+/** What is asked of the application may never come: that is a failure like others. */
+async function inTime<T>(ask: () => T | Promise<T>): Promise<T> {
+  return unlessAborted(Promise.resolve(ask()), AbortSignal.timeout(REQUEST_TIMEOUT));
+}
+
+function withoutSlash(url: string): string {
+  return url.replace(/\/+$/, "");
+}
+
+async function readJson<T>(response: Response): Promise<T> {
+  if (response.status === 204) return undefined as T;
+  try {
+    return (await response.json()) as T;
+  } catch (cause) {
+    throw new RevcastError("CONNECTION_FAILED", "the answer broke off", { retryable: true, cause });
+  }
+}
+
+async function errorOf(response: Response): Promise<RevcastError> {
+  const { status } = response;
+  const problem = await readProblem(response);
+  const code =
+    status === 401
+      ? "AUTH_FAILED"
+      : (problem?.code ?? (status >= 500 ? "CONNECTION_FAILED" : "invalid_request"));
+  const message = problem?.detail ?? `the server answered ${status}`;
+  const retryAfter = retryAfterOf(response);
+  return new RevcastError(code, message, {
+    // A gateway in between answers without a problem body.
+    retryable: problem?.retryable ?? (status >= 500 || status === 408 || status === 429),
+    status,
+    ...(problem === undefined ? {} : { problem }),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  });
+}
+
+async function readProblem(response: Response): Promise<Problem | undefined> {
+  if (!response.headers.get("Content-Type")?.includes("json")) return undefined;
+  try {
+    const body = (await response.json()) as Partial<Problem>;
+    return typeof body.code === "string" ? (body as Problem) : undefined;
+  } catch {
+    // The body broke off: the status has to do.
+    return undefined;
+  }
+}
+
+/** `Retry-After` in milliseconds: seconds, or a date. */
+function retryAfterOf(response: Response): number | undefined {
+  const header = response.headers.get("Retry-After");
+  if (header === null) return undefined;
+  const seconds = Number(header);
+  const wait = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - Date.now();
+  return Number.isFinite(wait) ? Math.max(0, wait) : undefined;
+}

@@ -1,0 +1,113 @@
+// How a drawing stands, and who is told when that changes.
+
+import { Edits } from "./edits.js";
+import { Emitter } from "./emitter.js";
+import type { RevcastError } from "./errors.js";
+import type { CommittedOp } from "./ops.js";
+import type { RejectedOp } from "./outbox/quarantine.js";
+import type { SyncState } from "./outbox/status.js";
+import type { Presence } from "./presence.js";
+import type { Role } from "./protocol.js";
+
+/** How the drawing is followed: over the socket, over what takes its place, or not at all for now. */
+export type ConnectionState = "connecting" | "live" | "fallback" | "offline" | "closed";
+
+/** What can be edited and listened to. Each `on…` returns the function that ends it. */
+export abstract class Observed extends Edits {
+  abstract readonly presence: Presence;
+  #connection: ConnectionState = "connecting";
+  #role: Role | null | undefined;
+  #latency: number | undefined;
+  protected readonly changed = new Emitter<void>();
+  protected readonly committed = new Emitter<readonly CommittedOp[]>();
+  readonly #connectionChanged = new Emitter<ConnectionState>();
+  protected readonly syncChanged = new Emitter<SyncState>();
+  readonly #roleChanged = new Emitter<Role | null>();
+  readonly #latencyChanged = new Emitter<number>();
+  protected readonly refused = new Emitter<readonly RejectedOp[]>();
+  protected readonly failed = new Emitter<RevcastError>();
+
+  get connection(): ConnectionState {
+    return this.#connection;
+  }
+
+  /** What the user may do here: `null` for no access, `undefined` until it is known. */
+  get role(): Role | null | undefined {
+    return this.#role;
+  }
+
+  /** The last round trip on the socket, in milliseconds. */
+  get latency(): number | undefined {
+    return this.#latency;
+  }
+
+  /** The picture, its revision or its history changed. */
+  onChange(listener: () => void): () => void {
+    return this.changed.on(listener);
+  }
+
+  /** Ops of the log as they come in, once each and in order; not those of a snapshot. */
+  onOps(listener: (ops: readonly CommittedOp[]) => void): () => void {
+    return this.committed.on(listener);
+  }
+
+  onPresence(listener: () => void): () => void {
+    return this.presence.onChange(listener);
+  }
+
+  onConnection(listener: (state: ConnectionState) => void): () => void {
+    return this.#connectionChanged.on(listener);
+  }
+
+  onSync(listener: (state: SyncState) => void): () => void {
+    return this.syncChanged.on(listener);
+  }
+
+  onRole(listener: (role: Role | null) => void): () => void {
+    return this.#roleChanged.on(listener);
+  }
+
+  onLatency(listener: (milliseconds: number) => void): () => void {
+    return this.#latencyChanged.on(listener);
+  }
+
+  /** The server refused ops: they are out of the picture. */
+  onRejected(listener: (rejected: readonly RejectedOp[]) => void): () => void {
+    return this.refused.on(listener);
+  }
+
+  /** Something failed. What can be tried again is, without further ado. */
+  onError(listener: (error: RevcastError) => void): () => void {
+    return this.failed.on(listener);
+  }
+
+  protected tellConnection(state: ConnectionState): void {
+    this.#connection = state;
+    this.#connectionChanged.emit(state);
+  }
+
+  protected tellRole(role: Role | null): void {
+    if (role === this.#role) return;
+    this.#role = role;
+    this.#roleChanged.emit(role);
+    // What is seen may be allowed no more, or again.
+    this.changed.emit();
+  }
+
+  protected tellLatency(milliseconds: number): void {
+    this.#latency = milliseconds;
+    this.#latencyChanged.emit(milliseconds);
+  }
+
+  /** Nobody is told anything any more. */
+  protected silence(): void {
+    this.changed.clear();
+    this.committed.clear();
+    this.#connectionChanged.clear();
+    this.syncChanged.clear();
+    this.#roleChanged.clear();
+    this.#latencyChanged.clear();
+    this.refused.clear();
+    this.failed.clear();
+  }
+}

@@ -1,0 +1,66 @@
+// What the next request holds, and which updates are merged for it. Pure functions.
+
+import { MAX_BATCH_BYTES } from "../limits.js";
+import type { PendingOp } from "../ops.js";
+import { byteLength, mayWait, mergeUpdates } from "./coalesce.js";
+import type { Entry } from "./queue.js";
+
+/** Updates that become one. */
+export interface Merge {
+  readonly into: Entry;
+  op: PendingOp;
+  body: string;
+  /** They vanish: all they say is in `op`. */
+  readonly absorbed: Entry[];
+}
+
+export interface Plan {
+  readonly entries: readonly Entry[];
+  readonly merges: readonly Merge[];
+}
+
+/** The first entries that fit in one request. With `mayMerge`, updates that were never sent are merged. */
+export function planBatch(entries: Iterable<Entry>, maxOps: number, mayMerge: boolean): Plan {
+  const slots: Merge[] = [];
+  let bytes = 0;
+  // The newest update of each object, since the last op that an update may not be moved across.
+  const newest = new Map<string, Merge>();
+  for (const entry of entries) {
+    const { op } = entry;
+    if (!mayWait(op)) newest.clear();
+    if (op.type === "object.update" && mayMerge && !entry.frozen) {
+      const grown = absorb(newest.get(op.object_id), entry);
+      if (grown !== undefined) {
+        bytes += grown;
+        continue;
+      }
+    }
+    if (slots.length >= maxOps || (slots.length > 0 && bytes + entry.bytes + 1 > MAX_BATCH_BYTES)) break;
+    const slot: Merge = { into: entry, op, body: entry.body, absorbed: [] };
+    if (op.type === "object.update") newest.set(op.object_id, slot);
+    slots.push(slot);
+    bytes += entry.bytes + 1;
+  }
+  return {
+    entries: slots.map((slot) => slot.into),
+    merges: slots.filter((slot) => slot.absorbed.length > 0),
+  };
+}
+
+/** The bytes by which the slot has grown, or `undefined` when the two are not to be merged. */
+function absorb(slot: Merge | undefined, entry: Entry): number | undefined {
+  if (slot === undefined || slot.into.frozen) return undefined;
+  if (slot.op.type !== "object.update" || entry.op.type !== "object.update") return undefined;
+  const merged = mergeUpdates(slot.op, entry.op);
+  if (merged === undefined) return undefined;
+  const before = byteLength(slot.body);
+  slot.op = merged;
+  slot.body = JSON.stringify(merged);
+  slot.absorbed.push(entry);
+  return byteLength(slot.body) - before;
+}
+
+/** The body of a request. Each op goes out exactly as it is stored. */
+export function requestBody(entries: readonly Entry[]): string {
+  return `{"ops":[${entries.map((entry) => entry.body).join(",")}]}`;
+}

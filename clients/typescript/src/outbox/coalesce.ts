@@ -1,0 +1,64 @@
+// Merging: what two ops come to when one of them is all that is sent. Pure functions.
+
+import type { Json, JsonObject } from "../json.js";
+import { MAX_MERGED_BYTES, MAX_POINTS } from "../limits.js";
+import type { PendingOp, Point } from "../ops.js";
+
+export type PendingUpdate = Extract<PendingOp, { type: "object.update" }>;
+export type PendingAppend = Extract<PendingOp, { type: "stroke.append" }>;
+
+/** Updates and appends are all that may wait for more; and those of different objects commute. */
+export function mayWait(op: PendingOp): op is PendingUpdate | PendingAppend {
+  return op.type === "object.update" || op.type === "stroke.append";
+}
+
+/** The undo unit of an op; for `undo` and `redo` the unit that they act on. */
+export function unitOf(op: PendingOp): string {
+  return (op.unit ?? op.op_id).toLowerCase();
+}
+
+/**
+ * `later` in `earlier`, under the id of `earlier`: the last value of each property wins. `undefined` where the two are
+ * not to be merged: other objects or units, something of their own to tell, or too large together.
+ */
+export function mergeUpdates(earlier: PendingUpdate, later: PendingUpdate): PendingUpdate | undefined {
+  if (earlier.object_id !== later.object_id || unitOf(earlier) !== unitOf(later)) return undefined;
+  if (earlier.client_id !== later.client_id) return undefined;
+  if (earlier.meta !== undefined || later.meta !== undefined) return undefined;
+  const unset = new Set(later.unset);
+  // A property may not be in both: the server refuses that.
+  const set = new Map<string, Json>(Object.entries(earlier.set ?? {}).filter(([name]) => !unset.has(name)));
+  for (const [name, value] of Object.entries(later.set ?? {})) set.set(name, value);
+  for (const name of earlier.unset ?? []) if (!set.has(name)) unset.add(name);
+  const { set: _set, unset: _unset, ...rest } = earlier;
+  const merged: PendingUpdate = {
+    ...rest,
+    ...(later.z === undefined ? {} : { z: later.z }),
+    ...(set.size === 0 ? {} : { set: Object.fromEntries(set) as JsonObject }),
+    ...(unset.size === 0 ? {} : { unset: [...unset] }),
+  };
+  return byteLength(JSON.stringify(merged)) > MAX_MERGED_BYTES ? undefined : merged;
+}
+
+/**
+ * `append`, of so many bytes, with further points, or `undefined` when that would be too much for one op. A fast pen adds
+ * points hundreds of times a moment, so that those which are there are not looked at again.
+ */
+export function extendAppend(
+  append: PendingAppend,
+  bytes: number,
+  points: readonly Point[],
+): { readonly op: PendingAppend; readonly bytes: number } | undefined {
+  if (append.points.length + points.length > MAX_POINTS) return undefined;
+  // Without the brackets, and with a comma between what is there and what comes.
+  const extended = bytes + JSON.stringify(points).length - (append.points.length > 0 ? 1 : 2);
+  if (extended > MAX_MERGED_BYTES) return undefined;
+  return { op: { ...append, points: [...append.points, ...points] }, bytes: extended };
+}
+
+const encoder = new TextEncoder();
+
+/** The size of a text as UTF-8. */
+export function byteLength(text: string): number {
+  return encoder.encode(text).length;
+}

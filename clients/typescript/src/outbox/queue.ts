@@ -1,0 +1,137 @@
+// The pending ops, in the order in which they are sent.
+
+import type { PendingOp } from "../ops.js";
+import { byteLength } from "./coalesce.js";
+
+/** A pending op, and how far it has come. */
+export interface Entry {
+  /** The `op_id` in lower case. */
+  readonly id: string;
+  op: PendingOp;
+  /** The op as JSON, as it is stored and sent. */
+  readonly body: string;
+  bytes: number;
+  /** Its place in the storage, once it is there. */
+  key: number | undefined;
+  /** `open`: in the window, where it may still change · `writing` · `stored` · `memory`: the storage has failed. */
+  state: "open" | "writing" | "stored" | "memory";
+  /** Whether it may have been sent. Its body never changes from then on. */
+  frozen: boolean;
+  /** Whether its change by a merge is being stored. */
+  merging: boolean;
+  /** Whether it was made here, not in another tab or session. */
+  readonly mine: boolean;
+}
+
+export class Queue {
+  #entries: Entry[] = [];
+  readonly #byId = new Map<string, Entry>();
+  #bytes = 0;
+
+  get size(): number {
+    return this.#entries.length;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Oldest first. */
+  get entries(): readonly Entry[] {
+    return this.#entries;
+  }
+
+  get(id: string): Entry | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** Whether this very entry is still pending. */
+  has(entry: Entry): boolean {
+    return this.#byId.get(entry.id) === entry;
+  }
+
+  /** Takes in an op made here, at the end. */
+  push(op: PendingOp): Entry {
+    const entry = new Pending(op, JSON.stringify(op), undefined);
+    this.#entries.push(entry);
+    this.#note(entry);
+    return entry;
+  }
+
+  /** Takes in an op found in the storage, at its place. It may have been sent by whoever stored it. */
+  insert(op: PendingOp, body: string, key: number): Entry {
+    const entry = new Pending(op, body, key);
+    // What has no key yet will get a greater one.
+    const at = this.#entries.findLastIndex((other) => other.key !== undefined && other.key < key);
+    this.#entries.splice(at + 1, 0, entry);
+    this.#note(entry);
+    return entry;
+  }
+
+  /** Gives a pending op another body. */
+  replace(entry: Entry, op: PendingOp, body = JSON.stringify(op)): void {
+    this.#put(entry, op, byteLength(body), body);
+  }
+
+  /** The same where the size is known. The body is made when it is asked for: it may change many times before. */
+  grow(entry: Entry, op: PendingOp, bytes: number): void {
+    this.#put(entry, op, bytes, undefined);
+  }
+
+  #put(entry: Entry, op: PendingOp, bytes: number, body: string | undefined): void {
+    this.#bytes += bytes - entry.bytes;
+    (entry as Pending).become(op, bytes, body);
+  }
+
+  remove(gone: Iterable<Entry>): void {
+    let isAny = false;
+    for (const entry of gone) {
+      if (!this.has(entry)) continue;
+      this.#byId.delete(entry.id);
+      this.#bytes -= entry.bytes;
+      isAny = true;
+    }
+    if (isAny) this.#entries = this.#entries.filter((entry) => this.has(entry));
+  }
+
+  #note(entry: Entry): void {
+    this.#byId.set(entry.id, entry);
+    this.#bytes += entry.bytes;
+  }
+}
+
+class Pending implements Entry {
+  readonly id: string;
+  readonly mine: boolean;
+  bytes: number;
+  state: Entry["state"];
+  frozen: boolean;
+  merging = false;
+  #body: string | undefined;
+
+  /** With a key: found in the storage. */
+  constructor(
+    public op: PendingOp,
+    body: string,
+    public key: number | undefined,
+  ) {
+    const isFound = key !== undefined;
+    this.id = op.op_id.toLowerCase();
+    this.mine = !isFound;
+    this.bytes = byteLength(body);
+    this.state = isFound ? "stored" : "open";
+    this.frozen = isFound;
+    this.#body = body;
+  }
+
+  get body(): string {
+    this.#body ??= JSON.stringify(this.op);
+    return this.#body;
+  }
+
+  become(op: PendingOp, bytes: number, body: string | undefined): void {
+    this.op = op;
+    this.bytes = bytes;
+    this.#body = body;
+  }
+}

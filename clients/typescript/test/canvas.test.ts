@@ -1,0 +1,191 @@
+import { describe, expect, test } from "vitest";
+import { Canvas, type CommittedOp, InvalidRegistersError, type Registers } from "../src/index.js";
+
+/** An op without what the server adds, and without an id. */
+type Sent = { readonly type: string; readonly [field: string]: unknown };
+
+/** Gives the ops their place in a log, one after the other. */
+function drawn(...ops: Sent[]): Canvas {
+  const canvas = new Canvas();
+  for (const op of ops) draw(canvas, op);
+  return canvas;
+}
+
+function draw(canvas: Canvas, op: Sent): void {
+  const revision = canvas.revision + 1;
+  const committed: CommittedOp = { revision, actor: "alice", ts: revision, op_id: idOf(revision), ...op };
+  expect(canvas.apply(committed)).toBe("next");
+}
+
+/** The id of the op at a revision. */
+function idOf(revision: number): string {
+  return `00000000-0000-7000-8000-${revision.toString(16).padStart(12, "0")}`;
+}
+
+const create = (object_id: string, props = {}): Sent => ({
+  type: "object.create",
+  object_id,
+  kind: "rect",
+  props,
+});
+const update = (object_id: string, set: object, unit?: string): Sent => ({
+  type: "object.update",
+  object_id,
+  set,
+  ...(unit === undefined ? {} : { unit }),
+});
+const undo = (revision: number): Sent => ({ type: "undo", unit: idOf(revision) });
+
+describe("registers", () => {
+  test("the hash of an empty canvas is that of every reader", () => {
+    const canvas = new Canvas();
+    expect(canvas.canonicalView()).toBe('{"canvas":{},"objects":[]}');
+    expect(canvas.stateHash()).toBe("01fb7018c4e71156b3439813bedb7c2d56f2d1f7e0e35fcf4fb924aa4f45f5f9");
+    expect(canvas.registers()).toEqual({ canvas: {}, clear: [], objects: {}, units: {} });
+  });
+
+  test("a drag of a thousand updates in one unit keeps one write", () => {
+    const canvas = drawn(create("a", { x: 0 }));
+    const unit = idOf(2);
+    for (let x = 1; x <= 1000; x += 1) draw(canvas, update("a", { x }, x === 1 ? undefined : unit));
+    expect(canvas.registers().objects.a?.props).toEqual({
+      x: [
+        [1, idOf(1), 0],
+        [1001, unit, 1000],
+      ],
+    });
+    draw(canvas, undo(2));
+    expect(canvas.view().objects[0]?.props).toEqual({ x: 0 });
+  });
+
+  test("an update that writes nothing leaves nothing", () => {
+    expect(drawn(update("a", {})).registers().objects).toEqual({});
+  });
+
+  test("registers that contradict themselves are refused", () => {
+    const unit = { first: 1, actor: "alice", draws: true };
+    const rows: Partial<Registers>[] = [
+      { canvas: { x: [[1, idOf(1), 1]] } },
+      { canvas: { x: [[3, null, 1]] } },
+      {
+        clear: [
+          [2, null],
+          [1, null],
+        ],
+      },
+      {
+        clear: [
+          [1, idOf(1)],
+          [2, idOf(1)],
+        ],
+        units: { [idOf(1)]: unit },
+      },
+      { units: { [idOf(1)]: unit, [idOf(2)]: unit } },
+      { units: { [idOf(1)]: { ...unit, undone: [1, true] } } },
+    ];
+    for (const row of rows) {
+      const registers = { canvas: {}, clear: [], objects: {}, units: {}, ...row };
+      expect(() => Canvas.fromSnapshot({ revision: 2, registers })).toThrow(InvalidRegistersError);
+    }
+  });
+});
+
+describe("what cannot be read", () => {
+  const rows: Sent[] = [
+    { type: "tomorrow.draw", object_id: "a" },
+    { type: "constructor" },
+    { type: "object.create", object_id: "b", props: {} },
+    { type: "object.create", object_id: "b c", kind: "rect", props: {} },
+    { type: "object.update", object_id: "a", z: null },
+    { type: "object.update", object_id: "a", set: [] },
+    { type: "stroke.append", object_id: "a", index: 0, points: [] },
+    { type: "stroke.append", object_id: "a", index: 1.5, points: [] },
+    { type: "stroke.append", object_id: "a", index: 1, points: [[1]] },
+    { type: "stroke.end", object_id: "a", count: -1 },
+    { type: "undo" },
+  ];
+
+  test.each(rows)("it only joins its unit (%#)", (op) => {
+    const canvas = drawn(create("a"));
+    const { objects } = canvas.registers();
+    const view = canvas.view();
+    draw(canvas, op);
+    expect(canvas.revision).toBe(2);
+    expect(canvas.view()).toBe(view);
+    expect(canvas.registers().objects).toEqual(objects);
+    expect(canvas.registers().units[idOf(2)]).toEqual({ first: 2, actor: "alice", draws: false });
+  });
+});
+
+describe("identity", () => {
+  const byId = (canvas: Canvas) => new Map(canvas.view().objects.map((object) => [object.object_id, object]));
+
+  test("a view to which nothing happened is the same", () => {
+    const canvas = drawn(create("a"), { type: "canvas.set", set: { background: "#fff" } });
+    const view = canvas.view();
+    draw(canvas, { type: "custom.ping", data: 1 });
+    draw(canvas, { type: "redo", unit: idOf(1) });
+    expect(canvas.view()).toBe(view);
+  });
+
+  test("only what was written to becomes another object", () => {
+    const canvas = drawn(create("a"), create("b"), create("c"));
+    const before = byId(canvas);
+    const { canvas: settings } = canvas.view();
+    draw(canvas, update("b", { x: 1 }));
+    const after = byId(canvas);
+    expect(after.get("a")).toBe(before.get("a"));
+    expect(after.get("c")).toBe(before.get("c"));
+    expect(after.get("b")).not.toBe(before.get("b"));
+    expect(after.get("b")?.props).toEqual({ x: 1 });
+    expect(canvas.view().canvas).toBe(settings);
+  });
+
+  test("an undo changes what its unit has written to", () => {
+    const canvas = drawn(create("a"), create("b"), update("b", { x: 1 }));
+    const before = byId(canvas);
+    draw(canvas, undo(3));
+    const after = byId(canvas);
+    expect(after.get("a")).toBe(before.get("a"));
+    expect(after.get("b")?.props).toEqual({});
+  });
+
+  test("a clear and its undo hide and show", () => {
+    const canvas = drawn(create("a"), { type: "canvas.clear" }, create("b"));
+    const before = byId(canvas);
+    expect([...before.keys()]).toEqual(["b"]);
+    draw(canvas, undo(2));
+    const after = byId(canvas);
+    expect([...after.keys()]).toEqual(["a", "b"]);
+    expect(after.get("b")).toBe(before.get("b"));
+  });
+
+  test("a view that was given out does not change", () => {
+    const canvas = drawn(create("a"), create("b"));
+    const view = canvas.view();
+    draw(canvas, { type: "object.update", object_id: "a", z: "z" });
+    draw(canvas, create("c"));
+    expect(view.objects.map((object) => object.object_id)).toEqual(["a", "b"]);
+    expect(canvas.view().objects.map((object) => object.object_id)).toEqual(["b", "c", "a"]);
+  });
+
+  test("hundreds of objects that change at once come to stand in order", () => {
+    const ids = Array.from({ length: 600 }, (_, index) => `o${index}`);
+    const canvas = drawn(...ids.map((id) => create(id)));
+    const before = byId(canvas);
+    for (const object_id of ids.slice(0, 500)) draw(canvas, { type: "object.update", object_id, z: "z" });
+    const after = byId(canvas);
+    expect([...after.keys()]).toEqual([...ids.slice(500), ...ids.slice(0, 500)]);
+    for (const id of ids.slice(500)) expect(after.get(id)).toBe(before.get(id));
+  });
+
+  test("a fold changes nothing that is seen", () => {
+    const canvas = drawn(create("a"), create("b"), { type: "object.delete", object_ids: ["b"] });
+    const view = canvas.view();
+    while (canvas.revision < 2048) draw(canvas, { type: "custom.fill", data: null });
+    expect(canvas.view()).toBe(view);
+    expect(canvas.registers().objects).toEqual({
+      a: { exists: [[1, null, "create"]], kind: [[1, null, "rect"]] },
+    });
+  });
+});

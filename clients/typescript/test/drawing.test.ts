@@ -1,0 +1,194 @@
+// A drawing as a whole, on a server that lives in the test.
+
+import { afterEach, expect, test, vi } from "vitest";
+import { createClient, type Drawing, MemoryStore, type RevcastClient } from "../src/index.js";
+import { MAX_EARLY_OPS } from "../src/limits.js";
+import { DRAWING, FeedServer, json, type Seen } from "./support/feed_server.js";
+
+const URL = "http://test";
+const SCOPE = JSON.stringify([URL, "alice", DRAWING]);
+const TOKEN = `head.${btoa('{"sub":"alice"}')}.signature`;
+const opId = (n: number) => `01980000-0000-7000-8000-${n.toString(16).padStart(12, "0")}`;
+
+const clients: RevcastClient[] = [];
+afterEach(async () => {
+  for (const client of clients.splice(0)) await client.close();
+});
+
+interface Given {
+  readonly server?: FeedServer;
+  readonly storage?: MemoryStore;
+  readonly getToken?: () => string | Promise<string>;
+  readonly url?: string | (() => string);
+}
+
+function open({
+  server = new FeedServer(),
+  storage = new MemoryStore(),
+  getToken = () => TOKEN,
+  url = URL,
+}: Given = {}) {
+  const client = createClient({
+    url,
+    getToken,
+    storage,
+    fetch: server.fetch as typeof fetch,
+    WebSocket: server.WebSocket,
+  });
+  clients.push(client);
+  return client.open(DRAWING);
+}
+
+/** Answers as if each op were the next one of the log. */
+function acknowledge(server: FeedServer) {
+  return ({ body }: Seen): Response => {
+    const { ops } = body as { ops: readonly { op_id: string }[] };
+    const results = ops.map(({ op_id }, index) => ({
+      op_id,
+      revision: server.head + index + 1,
+      duplicate: false,
+    }));
+    return json({ epoch: server.epoch, latest_revision: server.head + ops.length, results });
+  };
+}
+
+const within = <T>(read: () => T) => expect.poll(read, { timeout: 10_000 });
+const propsOf = (drawing: Drawing) => drawing.view().objects.map((object) => object.props);
+
+test("what was found in the storage is told at once, not op by op", async () => {
+  const storage = new MemoryStore();
+  const stored = Array.from({ length: 100 }, (_, n) => {
+    const op = { op_id: opId(n), type: "object.create", object_id: `o${n}`, kind: "rect", props: {} };
+    return { op_id: op.op_id, body: JSON.stringify(op) };
+  });
+  await storage.append(SCOPE, stored);
+  const server = new FeedServer();
+  server.everything = () => new Promise(() => {});
+  const drawing = open({ server, storage });
+  const seen: number[] = [];
+  drawing.onChange(() => seen.push(drawing.view().objects.length));
+  await within(() => drawing.view().objects.length).toBe(100);
+  expect(seen.filter((count) => count > 0)).toEqual([100]);
+});
+
+test("updates that were merged before the user was known leave nothing behind", async () => {
+  const server = new FeedServer();
+  server.hasSnapshots = false;
+  let give: (token: string) => void = () => {};
+  const token = new Promise<string>((resolve) => {
+    give = resolve;
+  });
+  const drawing = open({ server, getToken: () => token });
+  drawing.createObject({ kind: "rect", object_id: "a" });
+  const unit = drawing.newUnit();
+  const first = drawing.updateObject("a", { set: { x: 1 } }, unit);
+  drawing.updateObject("a", { set: { x: 2 } }, unit);
+  server.script("POST ops", acknowledge(server));
+  server.script("POST ops", acknowledge(server));
+  give(TOKEN);
+  await drawing.flush();
+  const [create, update] = server.of("POST ops").flatMap(({ body }) => (body as { ops: object[] }).ops);
+  expect(update).toMatchObject({ op_id: first, set: { x: 2 } });
+  // Somebody else has the last word.
+  const theirs = { op_id: opId(9), type: "object.update", object_id: "a", set: { x: 3 } };
+  const log = [create, update, theirs].map((op, n) => ({ ...op, revision: n + 1, actor: "alice", ts: 0 }));
+  await within(() => server.sockets.all.at(-1)?.isFollowing).toBe(true);
+  server.socket.ops(...(log as never[]));
+  await within(() => drawing.revision).toBe(3);
+  expect(propsOf(drawing)).toEqual([{ x: 3 }]);
+});
+
+test("an op that was committed in another epoch is seen all the while", async () => {
+  const server = new FeedServer();
+  server.commit(5);
+  const drawing = open({ server });
+  await within(() => drawing.connection).toBe("live");
+  const counts = new Set<number>();
+  drawing.onChange(() => counts.add(drawing.view().objects.length));
+  server.epoch = "another";
+  server.log.splice(0);
+  server.commit(1);
+  server.script("POST ops", acknowledge(server));
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  server.script("GET snapshot", async () => {
+    await released;
+    const registers = { canvas: { from: [[1, null, 1]] }, clear: [], objects: {}, units: {} };
+    return json({ epoch: "another", revision: 1, registers });
+  });
+  const op_id = drawing.edit({ type: "object.create", object_id: "a", kind: "rect", props: {} });
+  await drawing.flush();
+  expect(drawing.view().objects).toHaveLength(1);
+  const op = { op_id, type: "object.create", object_id: "a", kind: "rect", props: {} };
+  server.log.push({ ...op, revision: 2, actor: "alice", ts: 0 });
+  release();
+  await within(() => drawing.revision).toBe(2);
+  expect([...counts]).toEqual([1]);
+  expect(drawing.history().canUndo).toBe(true);
+});
+
+test("what is made just before it is closed is stored, also while the user is not known yet", async () => {
+  const storage = new MemoryStore();
+  const server = new FeedServer();
+  server.everything = () => new Promise(() => {});
+  const drawing = open({ server, storage, getToken: async () => TOKEN });
+  const op_id = drawing.edit({ type: "custom.note", data: 1 });
+  await drawing.close();
+  expect(await storage.load(SCOPE)).toMatchObject([{ op_id }]);
+});
+
+test("what was stored is found again where the URL is another node's the next time", async () => {
+  const storage = new MemoryStore();
+  const server = new FeedServer();
+  server.everything = () => new Promise(() => {});
+  const first = open({ server, storage, url: () => "http://one.test" });
+  first.edit({ type: "object.create", object_id: "a", kind: "rect", props: { x: 1 } });
+  await first.close();
+  const second = open({ server, storage, url: () => "http://two.test" });
+  await within(() => propsOf(second)).toEqual([{ x: 1 }]);
+});
+
+test("an op that was not taken in does not begin its unit", async () => {
+  const server = new FeedServer();
+  server.everything = () => new Promise(() => {});
+  let give: (token: string) => void = () => {};
+  const token = new Promise<string>((resolve) => {
+    give = resolve;
+  });
+  const drawing = open({ server, getToken: () => token });
+  for (let n = 0; n < MAX_EARLY_OPS; n += 1) drawing.edit({ type: "custom.note", data: n });
+  const unit = drawing.newUnit();
+  const attempt = () => drawing.edit({ type: "custom.note", data: 0, unit });
+  expect(attempt).toThrow("too much is pending");
+  give(TOKEN);
+  await within(() => drawing.userId).toBe("alice");
+  expect(attempt()).toBe(unit);
+});
+
+test("a snapshot that cannot be read is told and read again, and nothing is put on top of it", async () => {
+  const server = new FeedServer();
+  server.commit(2);
+  const registers = { canvas: { a: [[9, null, 1]] }, clear: [], objects: {}, units: {} };
+  server.script("GET snapshot", () => json({ epoch: server.epoch, revision: 2, registers }));
+  const drawing = open({ server });
+  const errors: unknown[] = [];
+  drawing.onError((error) => errors.push([error.code, drawing.loaded]));
+  await within(() => errors).toEqual([["invalid_snapshot", false]]);
+  await within(() => drawing.view().canvas).toEqual({ from: 2 });
+  server.commit(1);
+  await within(() => drawing.revision).toBe(3);
+});
+
+test("a getToken that never answers is asked again", async () => {
+  const { timeout } = AbortSignal;
+  const soon = vi.spyOn(AbortSignal, "timeout").mockImplementation(() => timeout.call(AbortSignal, 20));
+  const answers = [new Promise<string>(() => {}), new Promise<string>(() => {})];
+  const drawing = open({ getToken: () => answers.shift() ?? TOKEN });
+  const errors: string[] = [];
+  drawing.onError((error) => errors.push(error.code));
+  await within(() => drawing.userId).toBe("alice");
+  expect(errors).toContain("AUTH_FAILED");
+  soon.mockRestore();
+});

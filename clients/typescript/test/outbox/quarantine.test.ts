@@ -1,0 +1,293 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { COALESCE_WINDOW, MAX_REJECTED_OPS } from "../../src/limits.js";
+import { Quarantine } from "../../src/outbox/quarantine.js";
+import { MemoryStore } from "../../src/outbox/store.js";
+import {
+  append,
+  begin,
+  create,
+  custom,
+  EPOCH,
+  id,
+  numberOf,
+  opened,
+  pass,
+  problem,
+  type Received,
+  type Rig,
+  SCOPE,
+  undo,
+  update,
+} from "./support.js";
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Gathers what is added while a first request fails, so that it goes out in one batch. */
+async function gathered(rig: Rig, add: () => void): Promise<void> {
+  rig.server.handler = () => Promise.reject(new TypeError("offline"));
+  rig.outbox.add(custom(0xffff));
+  await pass();
+  add();
+  await pass(COALESCE_WINDOW);
+}
+
+/** Sends what was gathered; the requests of it are those after the first batch. */
+async function sent(rig: Rig, handler: (received: Received) => Response | undefined): Promise<number[][]> {
+  const before = rig.server.requests.length;
+  rig.server.handler = (received) => (received.ops[0]?.op_id === id(0xffff) ? undefined : handler(received));
+  rig.outbox.wake();
+  await pass();
+  return rig.server.sent.slice(before + 1);
+}
+
+/** Refuses ops by their numbers, as the server does: nothing of the request is committed. */
+const refusing =
+  (numbers: readonly number[], code = "invalid_op", status = 422) =>
+  ({ ops }: Received): Response | undefined => {
+    const pointers = ops.flatMap((op, index) =>
+      numbers.includes(numberOf(op)) ? [`/ops/${index}/props`] : [],
+    );
+    return pointers.length > 0 ? problem(status, code, pointers) : undefined;
+  };
+
+const rejectedOf = ({ told }: Rig): [number, string][] =>
+  told.rejected.map(({ op, error }) => [numberOf(op), error.code]);
+
+test("a refused op goes aside, with what depends on it, and the queue goes on", async () => {
+  const rig = await opened();
+  await gathered(rig, () => {
+    rig.outbox.add(begin(1, "s"));
+    rig.outbox.add(create(2, "a"));
+    rig.outbox.add(append(3, "s", 1, 1));
+    rig.outbox.add(undo(4, 1));
+    rig.outbox.add(update(5, "s", { x: 1 }));
+    rig.outbox.add(update(6, "a", { x: 1 }));
+  });
+  expect(await sent(rig, refusing([1]))).toEqual([
+    [1, 2, 3, 4, 5, 6],
+    [2, 6],
+  ]);
+  expect(rejectedOf(rig)).toEqual([
+    [1, "invalid_op"],
+    [3, "dependency_rejected"],
+    [4, "dependency_rejected"],
+    [5, "dependency_rejected"],
+  ]);
+  expect(rig.outbox.rejected[0]).toMatchObject({
+    op: { op_id: id(1) },
+    error: { detail: "wrong at /ops/0/props" },
+  });
+  expect(rig.outbox.sync).toBe("rejected");
+  rig.outbox.dismissRejected();
+  expect(rig.outbox.sync).toBe("saved");
+  expect(rig.told.sync.slice(-2)).toEqual(["rejected", "saved"]);
+  await pass();
+  expect(await rig.store.load(SCOPE)).toEqual([]);
+});
+
+test("several that are named go aside at once", async () => {
+  const rig = await opened();
+  await gathered(rig, () => {
+    for (let n = 1; n <= 4; n += 1) rig.outbox.add(custom(n));
+  });
+  expect(await sent(rig, refusing([2, 4]))).toEqual([
+    [1, 2, 3, 4],
+    [1, 3],
+  ]);
+});
+
+test("what is drawn on after a refusal goes aside too", async () => {
+  const rig = await opened();
+  rig.server.handler = refusing([1], "forbidden", 403);
+  rig.outbox.add(begin(1, "s"));
+  await pass();
+  rig.outbox.add(append(2, "s", 1, 1));
+  rig.outbox.add(custom(3));
+  await pass();
+  expect(rejectedOf(rig)).toEqual([
+    [1, "forbidden"],
+    [2, "dependency_rejected"],
+  ]);
+  expect(rig.server.sent).toEqual([[1], [3]]);
+  const stored = await rig.store.load(SCOPE);
+  expect(stored.map(({ op_id, rejected }) => [op_id, rejected?.code])).toEqual([
+    [id(1), "forbidden"],
+    [id(2), "dependency_rejected"],
+  ]);
+});
+
+test("an object that is created anew depends on nothing", async () => {
+  const rig = await opened();
+  await gathered(rig, () => {
+    rig.outbox.add(create(1, "a"));
+    rig.outbox.add(create(2, "a"));
+    rig.outbox.add(update(3, "a", { x: 1 }));
+  });
+  expect(await sent(rig, refusing([1]))).toEqual([
+    [1, 2, 3],
+    [2, 3],
+  ]);
+  rig.outbox.add(update(4, "a", { x: 2 }));
+  await pass(COALESCE_WINDOW);
+  expect(rig.server.sent.at(-1)).toEqual([4]);
+});
+
+test("an id that was used for another op goes aside alone", async () => {
+  const rig = await opened();
+  await gathered(rig, () => {
+    rig.outbox.add(begin(1, "s"));
+    rig.outbox.add(append(2, "s", 1, 1));
+  });
+  await sent(rig, refusing([1], "op_id_conflict", 409));
+  expect(rejectedOf(rig)).toEqual([[1, "op_id_conflict"]]);
+  expect(rig.server.logged).toContain(2);
+});
+
+test("what is refused without being named is found by halving", async () => {
+  const rig = await opened();
+  await gathered(rig, () => {
+    for (let n = 1; n <= 8; n += 1) rig.outbox.add(custom(n));
+  });
+  const requests = await sent(rig, ({ ops }) =>
+    ops.some((op) => numberOf(op) === 6) ? problem(413, "too_large") : undefined,
+  );
+  expect(requests[0]).toHaveLength(8);
+  expect(requests[1]).toEqual([1, 2, 3, 4]);
+  expect(rejectedOf(rig)).toEqual([[6, "too_large"]]);
+  expect(rig.server.logged.filter((n) => n < 10).sort()).toEqual([1, 2, 3, 4, 5, 7, 8]);
+  expect(requests.length).toBeLessThan(12);
+});
+
+test("a body that a gateway finds too large is halved", async () => {
+  const rig = await opened();
+  await gathered(rig, () => {
+    for (let n = 1; n <= 4; n += 1) rig.outbox.add(custom(n));
+  });
+  await sent(rig, ({ ops }) => (ops.length > 2 ? new Response("<html>", { status: 413 }) : undefined));
+  expect(rig.outbox.rejected).toEqual([]);
+  expect(rig.outbox.sync).toBe("saved");
+});
+
+test("a viewer's ops go aside in one request", async () => {
+  const rig = await opened();
+  await gathered(rig, () => {
+    for (let n = 1; n <= 4; n += 1) rig.outbox.add(custom(n));
+  });
+  expect(await sent(rig, () => problem(403, "forbidden"))).toEqual([[1, 2, 3, 4]]);
+  expect(rejectedOf(rig)).toHaveLength(4);
+});
+
+test.each([
+  ["without access", () => problem(404, "not_found"), "not_found"],
+  ["from a gateway", () => new Response("<html>", { status: 403 }), "invalid_request"],
+])("an answer %s rejects nothing, is told once, and is tried again slowly", async (_, answer, code) => {
+  const rig = await opened();
+  rig.server.handler = answer;
+  rig.outbox.add(create(1, "a"));
+  await pass(70_000);
+  expect(rig.server.requests).toHaveLength(3);
+  expect(rig.told.errors).toEqual([code]);
+  expect(rig.outbox.sync).toBe("stored-locally");
+  rig.server.handler = () => undefined;
+  await pass(30_000);
+  expect(rig.server.logged).toEqual([1]);
+  expect(rig.outbox.rejected).toEqual([]);
+});
+
+test("rejected ops are there again after a reload, and are not sent", async () => {
+  const store = new MemoryStore();
+  const first = await opened({ store });
+  first.server.handler = refusing([1]);
+  first.outbox.add(create(1, "a"));
+  await pass();
+  await first.outbox.close();
+  const second = await opened({ store });
+  await pass();
+  expect(rejectedOf(second)).toEqual([[1, "invalid_op"]]);
+  expect(second.outbox.sync).toBe("rejected");
+  expect(second.told.added).toEqual([]);
+  expect(second.server.requests).toEqual([]);
+  second.outbox.add(update(2, "a", { x: 1 }));
+  await pass(COALESCE_WINDOW);
+  expect(second.server.requests).toEqual([]);
+});
+
+test("no more than a thousand are kept: the oldest go", async () => {
+  const rig = await opened();
+  await gathered(rig, () => {
+    for (let n = 1; n <= MAX_REJECTED_OPS + 5; n += 1) rig.outbox.add(custom(n));
+  });
+  await sent(rig, () => problem(403, "forbidden"));
+  expect(rig.outbox.rejected).toHaveLength(MAX_REJECTED_OPS);
+  expect(rig.outbox.rejected[0]?.op.op_id).toBe(id(6));
+  expect(await rig.store.load(SCOPE)).toHaveLength(MAX_REJECTED_OPS);
+});
+
+test("the list stays the same array while nothing changes", () => {
+  const quarantine = new Quarantine();
+  const { list } = quarantine;
+  quarantine.dismiss([]);
+  expect(quarantine.list).toBe(list);
+});
+
+test("an op that was refused and yet is in the log was not refused", async () => {
+  const rig = await opened();
+  // It is committed, and the answer is lost; then the role is.
+  rig.server.handler = (received) => {
+    rig.server.commit(received);
+    throw new TypeError("broken off");
+  };
+  rig.outbox.add(create(1, "a"));
+  await pass();
+  rig.server.handler = () => problem(403, "forbidden");
+  rig.outbox.add(create(2, "b"));
+  await pass(COALESCE_WINDOW);
+  rig.outbox.wake();
+  await pass();
+  expect(rejectedOf(rig)).toEqual([
+    [1, "forbidden"],
+    [2, "forbidden"],
+  ]);
+  rig.outbox.confirmed([{ op_id: id(1), revision: 1 }], EPOCH);
+  await pass();
+  expect(rig.outbox.rejected.map(({ op }) => numberOf(op))).toEqual([2]);
+  expect((await rig.store.load(SCOPE)).map(({ op_id }) => op_id)).toEqual([id(2)]);
+  rig.server.handler = () => undefined;
+  // It exists, so that what belongs to it goes on.
+  rig.outbox.add(update(3, "a", { x: 1 }));
+  await pass(COALESCE_WINDOW);
+  expect(rig.server.logged).toEqual([1, 3]);
+  rig.outbox.dismissRejected();
+  expect(rig.outbox.sync).toBe("saved");
+});
+
+test("another op in the log under its id does not take a refusal back", async () => {
+  const rig = await opened();
+  rig.server.handler = refusing([1], "op_id_conflict", 409);
+  rig.outbox.add(create(1, "a"));
+  await pass();
+  rig.outbox.confirmed([{ op_id: id(1), revision: 1 }], EPOCH);
+  expect(rig.outbox.rejected).toHaveLength(1);
+  expect(rig.outbox.sync).toBe("rejected");
+});
+
+test("all ops of a unit that is closed go aside with the first", async () => {
+  const rig = await opened();
+  await gathered(rig, () => {
+    for (const n of [2, 3, 4]) rig.outbox.add(append(n, "a", n, 1));
+    rig.outbox.add(undo(5, 1));
+    rig.outbox.add(create(6, "b"));
+  });
+  // The server names the first alone.
+  const requests = await sent(rig, ({ ops }) => {
+    const at = ops.findIndex((op) => [2, 3, 4, 5].includes(numberOf(op)));
+    return at < 0 ? undefined : problem(409, "unit_closed", `/ops/${at}/unit`);
+  });
+  expect(requests).toEqual([[2, 3, 4, 5, 6], [6]]);
+  expect(rejectedOf(rig).map(([n]) => n)).toEqual([2, 3, 4, 5]);
+});

@@ -1,0 +1,139 @@
+import "fake-indexeddb/auto";
+import { deleteDB } from "idb";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { COALESCE_WINDOW } from "../../src/limits.js";
+import { IndexedDbStore } from "../../src/outbox/indexeddb.js";
+import { MemoryStore, type OutboxStore } from "../../src/outbox/store.js";
+import { Browser, create, id, opened, SCOPE, Server, update } from "./support.js";
+
+const DATABASE = "outbox-test";
+const made: OutboxStore[] = [];
+
+function indexedDb(): IndexedDbStore {
+  const store = new IndexedDbStore(DATABASE);
+  made.push(store);
+  return store;
+}
+
+afterEach(async () => {
+  for (const store of made.splice(0)) store.close();
+  await deleteDB(DATABASE);
+});
+
+const record = (n: number) => ({ op_id: id(n), body: `{"n":${n}}` });
+
+describe.each([
+  ["memory", () => new MemoryStore()],
+  ["IndexedDB", indexedDb],
+])("a storage in %s", (_, make: () => OutboxStore) => {
+  test("keeps the order, by scope", async () => {
+    const store = make();
+    const keys = await store.append("one", [record(1), record(2)]);
+    await store.append("two", [record(3)]);
+    await store.append("one", [record(4)]);
+    expect((await store.load("one")).map(({ op_id }) => op_id)).toEqual([id(1), id(2), id(4)]);
+    expect((await store.load("one", keys[0])).map(({ op_id }) => op_id)).toEqual([id(2), id(4)]);
+    expect(await store.load("two")).toMatchObject([record(3)]);
+    expect(await store.load("three")).toEqual([]);
+  });
+
+  test("changes records in their place, and removes them", async () => {
+    const store = make();
+    const [first = 0, second = 0] = await store.append("one", [record(1), record(2), record(3)]);
+    const rejected = { code: "invalid_op", detail: "no" };
+    await store.change("one", {
+      put: [{ key: first, op_id: id(1), body: "{}", rejected }],
+      remove: [second, 99],
+    });
+    expect(await store.load("one")).toMatchObject([
+      { key: first, op_id: id(1), body: "{}", rejected },
+      record(3),
+    ]);
+  });
+
+  test("calls take effect in the order in which they were made", async () => {
+    const store = make();
+    const before = store.load("one");
+    const appended = store.append("one", [record(1)]);
+    const between = store.load("one");
+    const [key = 0] = await appended;
+    const removed = store.change("one", { remove: [key] });
+    const after = store.load("one");
+    await removed;
+    expect([(await before).length, (await between).length, (await after).length]).toEqual([0, 1, 0]);
+  });
+});
+
+describe("IndexedDB", () => {
+  test("keeps what it was given when it is opened again", async () => {
+    const first = indexedDb();
+    await first.append("one", [record(1)]);
+    first.close();
+    await expect(first.load("one")).rejects.toMatchObject({ code: "closed" });
+    expect(await indexedDb().load("one")).toMatchObject([record(1)]);
+  });
+
+  test("gives way to whoever deletes the database, and opens it anew", async () => {
+    const store = indexedDb();
+    await store.append("one", [record(1)]);
+    await deleteDB(DATABASE);
+    expect(await store.load("one")).toEqual([]);
+  });
+
+  test("a write has begun when the call returns", async () => {
+    const store = indexedDb();
+    await store.load("one");
+    const begin = vi.spyOn(IDBDatabase.prototype, "transaction");
+    void store.append("one", [record(1)]);
+    expect(begin).toHaveBeenCalledWith("ops", "readwrite", { durability: "strict" });
+    begin.mockRestore();
+  });
+
+  test("an outbox sends after a reload what was left, as it was stored", async () => {
+    const server = new Server();
+    const platform = new Browser();
+    server.handler = () => Promise.reject(new TypeError("offline"));
+    const first = await opened({ store: indexedDb(), platform, server });
+    first.outbox.add(create(1, "a"));
+    first.outbox.add(update(2, "a", { x: 1 }));
+    first.outbox.add(update(3, "a", { x: 2 }, 2));
+    await first.outbox.close();
+    const bodies = (await first.store.load(SCOPE)).map(({ body }) => body);
+    expect(bodies).toHaveLength(2);
+
+    server.handler = () => undefined;
+    const second = await opened({ store: indexedDb(), platform, server });
+    await second.outbox.flush();
+    expect(server.requests.at(-1)?.body).toBe(`{"ops":[${bodies.join(",")}]}`);
+    await second.outbox.close();
+    expect(await second.store.load(SCOPE)).toEqual([]);
+  });
+
+  test("two tabs: one sends, the other takes over", async () => {
+    const server = new Server();
+    const platform = new Browser();
+    const one = await opened({ store: indexedDb(), platform, server });
+    const two = await opened({ store: indexedDb(), platform, server: new Server() });
+    two.outbox.add(create(1, "a"));
+    await two.outbox.flush();
+    expect(server.sent).toEqual([[1]]);
+    expect(two.server.requests).toEqual([]);
+    await one.outbox.close();
+    two.outbox.add(update(2, "a", { x: 1 }));
+    await two.outbox.flush();
+    expect(two.server.sent).toEqual([[2]]);
+    await two.outbox.close();
+  });
+
+  test("where it is not allowed, the outbox goes on in memory", async () => {
+    const open = vi.spyOn(indexedDB, "open").mockImplementation(() => {
+      throw new DOMException("private mode", "SecurityError");
+    });
+    const { outbox, server, told } = await opened({ store: indexedDb(), platform: new Browser() });
+    outbox.add(update(1, "a", { x: 1 }));
+    await vi.waitFor(() => expect(server.sent).toEqual([[1]]), { timeout: COALESCE_WINDOW * 20 });
+    expect(told.errors).toEqual(["STORAGE_FAILED"]);
+    await outbox.close();
+    open.mockRestore();
+  });
+});

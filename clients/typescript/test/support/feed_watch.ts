@@ -1,0 +1,99 @@
+// A feed, and all that it tells; it fails when the ops have a hole.
+
+import { vi } from "vitest";
+import type { RevcastError } from "../../src/errors.js";
+import { Feed, type FeedEvents, type FeedOptions } from "../../src/feed/feed.js";
+import { Http } from "../../src/http.js";
+import type { Position, Role } from "../../src/protocol.js";
+import { DRAWING, type FeedServer } from "./feed_server.js";
+
+export class Watched {
+  readonly feed: Feed;
+  readonly snapshots: Position[] = [];
+  /** Revisions of ops, in the order of telling. */
+  readonly revisions: number[] = [];
+  readonly states: string[] = [];
+  readonly roles: (Role | null)[] = [];
+  readonly ids: (string | undefined)[] = [];
+  readonly errors: RevcastError[] = [];
+  readonly presence: Parameters<FeedEvents["presence"]>[0][] = [];
+  readonly latencies: number[] = [];
+  /** How often anything was told. */
+  told = 0;
+  #at: Position | undefined;
+
+  constructor(server: FeedServer, options: Partial<FeedOptions> = {}) {
+    const http = new Http({
+      url: "https://draw.test/",
+      getToken: () => server.token,
+      fetch: server.fetch as typeof fetch,
+    });
+    const events: FeedEvents = {
+      snapshot: ({ epoch, revision }) => {
+        this.#at = { epoch, revision };
+        this.snapshots.push(this.#at);
+      },
+      ops: (ops, epoch) => {
+        for (const { revision } of ops) {
+          const isNext = epoch === this.#at?.epoch && revision === this.#at.revision + 1;
+          if (!isNext) throw new Error(`revision ${revision} of ${epoch} after ${JSON.stringify(this.#at)}`);
+          this.#at = { epoch, revision };
+          this.revisions.push(revision);
+        }
+      },
+      presence: (change) => this.presence.push(change),
+      role: (role) => this.roles.push(role),
+      connection: (state) => this.states.push(state),
+      connectionId: (id) => this.ids.push(id),
+      latency: (ms) => this.latencies.push(ms),
+      error: (error) => this.errors.push(error),
+    };
+    const counted = Object.fromEntries(
+      Object.entries(events).map(([name, tell]) => [
+        name,
+        (...args: unknown[]) => {
+          this.told += 1;
+          (tell as (...args: unknown[]) => void)(...args);
+        },
+      ]),
+    ) as unknown as FeedEvents;
+    const { WebSocket } = server;
+    this.feed = new Feed({
+      drawingId: DRAWING,
+      http,
+      events: counted,
+      WebSocket,
+      random: () => 0.5,
+      ...options,
+    });
+  }
+
+  /** Starts where the caller says that it has a state. */
+  startFrom(from: Position): void {
+    this.#at = from;
+    this.feed.start(from);
+  }
+
+  get state(): string | undefined {
+    return this.states.at(-1);
+  }
+
+  get codes(): string[] {
+    return this.errors.map(({ code }) => code);
+  }
+}
+
+export function fakeTime(): void {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date", "performance"] });
+}
+
+/** Lets what is under way come to rest, without time passing. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 8; turn++) await vi.advanceTimersByTimeAsync(0);
+}
+
+/** Lets time pass. */
+export async function pass(ms: number): Promise<void> {
+  await vi.advanceTimersByTimeAsync(ms);
+  await settle();
+}
