@@ -9,31 +9,100 @@ ARGS ?=
 
 PEN := target/pen/node_modules/hanzi-writer-data
 
+# The TypeScript client, and the whiteboard that is built on it. What was installed and built has a stamp beside it.
+CLIENT := clients/typescript
+CLIENT_PACKAGES := $(CLIENT)/node_modules/.installed
+CLIENT_BUILT := $(CLIENT)/dist/.built
+CLIENT_FILES := $(shell find $(CLIENT)/src $(CLIENT)/react/src $(CLIENT)/*.json $(CLIENT)/react/*.json 2>/dev/null)
+WEB_PACKAGES := web/node_modules/.installed
+WEB_BUILT := web/dist/index.html
+WEB_FILES := $(shell find web/src web/public web/index.html web/*.json web/vite.config.ts 2>/dev/null)
+NPM_CI := npm ci --no-audit --no-fund --loglevel error --prefix
+
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## Run a server for development (LISTEN=127.0.0.1:8080)
+run: web-if-possible ## Run a server for development (LISTEN=127.0.0.1:8080)
 	cargo run -- serve --dev --listen $(LISTEN)
 
+.PHONY: release
+release: web-if-possible ## Build the program for use: target/release/revcast
+	cargo build --release
+
+# One after the other: two cores are no more than one of them can use.
 .PHONY: test
-test: setup ## Run all tests, on throwaway Postgres and NATS servers
+test: setup web ## Run all tests, on throwaway Postgres and NATS servers
 	cargo test --workspace
+	$(MAKE) --no-print-directory client-test
+	$(MAKE) --no-print-directory e2e
+
+.PHONY: client
+client: $(CLIENT_BUILT) ## Build the TypeScript client and its React hooks
+
+.PHONY: web
+web: $(WEB_BUILT) ## Build the whiteboard, which becomes a part of the program
+
+.PHONY: web-if-possible
+web-if-possible:
+	@if scripts/has-node.sh; then $(MAKE) --no-print-directory web; \
+		else echo 'Without the whiteboard: it takes Node.js 20.19 or later with npm (https://nodejs.org)'; fi
+
+.PHONY: client-test
+client-test: servers web ## Run the tests of the TypeScript client and of the whiteboard
+	npm test --prefix $(CLIENT)
+	npm test --prefix web
+
+.PHONY: e2e
+e2e: web servers ## Draw on the whiteboard in a browser
+	npm run e2e --prefix web
+
+# What the tests in TypeScript run.
+.PHONY: servers
+servers:
+	cargo build --workspace --bin revcast --bin testbed
+
+$(CLIENT_PACKAGES): $(CLIENT)/package-lock.json
+	$(NPM_CI) $(CLIENT)
+	@touch $@
+
+$(CLIENT_BUILT): $(CLIENT_PACKAGES) $(CLIENT_FILES)
+	rm -rf $(CLIENT)/dist $(CLIENT)/react/dist
+	npm run build --prefix $(CLIENT)
+	@touch $@
+
+# It has the client as a link, which brings its own packages.
+$(WEB_PACKAGES): web/package-lock.json | $(CLIENT_PACKAGES)
+	$(NPM_CI) web
+	@touch $@
+
+$(WEB_BUILT): $(WEB_PACKAGES) $(CLIENT_BUILT) $(WEB_FILES)
+	npm run build --prefix web
 
 .PHONY: lint
-lint: ## Check format, lints, and that the documents in openapi/ are up to date
+lint: web ## Check format, lints, and that what is generated is up to date
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	@cargo run --quiet -- openapi | diff - openapi/openapi.json \
 		|| { echo 'openapi/openapi.json is out of date: run make openapi' >&2; exit 1; }
 	@cargo run --quiet -- asyncapi | diff - openapi/asyncapi.yaml \
 		|| { echo 'openapi/asyncapi.yaml is out of date: run make openapi' >&2; exit 1; }
+	@$(CLIENT)/node_modules/.bin/openapi-typescript openapi/openapi.json --output target/openapi.ts >/dev/null
+	@diff target/openapi.ts $(CLIENT)/src/generated/openapi.ts \
+		|| { echo '$(CLIENT)/src/generated/openapi.ts is out of date: run make openapi' >&2; exit 1; }
+	npm run lint --prefix $(CLIENT)
+	npm run lint --prefix web
 
 .PHONY: bench
 bench: services ## Measure the limit and the service in one run (ARGS=row for some rows)
 	cargo build --release --workspace
 	target/release/bench $(ARGS)
+
+.PHONY: frames
+frames: setup web ## Measure the frame times of the whiteboard with 20,000 strokes
+	cargo build --release --workspace --bin revcast --bin testbed
+	cd web && node bench/frames.mjs
 
 .PHONY: demo
 demo: services $(PEN) ## Draw real pen strokes as many users at once
@@ -47,15 +116,18 @@ $(PEN):
 	npm install --prefix target/pen --ignore-scripts --no-audit --no-fund --no-save hanzi-writer-data@2
 
 .PHONY: openapi
-openapi: ## Write openapi/openapi.json and openapi/asyncapi.yaml
+openapi: $(CLIENT_PACKAGES) ## Write openapi/openapi.json, openapi/asyncapi.yaml and the client's types
 	@mkdir -p target openapi
 	cargo run --quiet -- openapi > target/openapi.json
 	cargo run --quiet -- asyncapi > target/asyncapi.yaml
 	mv target/openapi.json target/asyncapi.yaml openapi/
+	npm run generate --prefix $(CLIENT)
 
 .PHONY: fmt
-fmt: ## Format the code
+fmt: $(CLIENT_PACKAGES) $(WEB_PACKAGES) ## Format the code
 	cargo fmt --all
+	cd $(CLIENT) && node_modules/.bin/biome check --write
+	cd web && node_modules/.bin/biome check --write
 
 .PHONY: deny
 deny: ## Check licenses, advisories and sources of dependencies

@@ -37,7 +37,7 @@ has_chromium() {
 }
 
 has_node() {
-    has npm && has node && node -e 'process.exit(+(process.versions.node.split(".")[0] < 20))'
+    scripts/has-node.sh
 }
 
 has_python() {
@@ -105,7 +105,7 @@ has_postgres || missing+=(postgresql)
 has_nats || missing+=(nats-server)
 if [[ $what == all ]]; then
     # Debian's own is older.
-    has_node || { echo 'Node.js 20 or later with npm is missing (https://nodejs.org)' >&2; exit 1; }
+    has_node || { echo 'Node.js 20.19 or later with npm is missing (https://nodejs.org)' >&2; exit 1; }
     has_python || { echo 'Python 3.11 or later is missing (python3)' >&2; exit 1; }
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
     has_chromium || missing+=(chromium)

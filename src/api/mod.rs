@@ -23,6 +23,7 @@ pub(crate) mod presence;
 pub mod problem;
 mod rate;
 mod snapshot;
+pub mod whiteboard;
 
 use std::{future::Future, ops::Deref, sync::Arc};
 
@@ -139,7 +140,9 @@ pub fn router() -> OpenApiRouter<Api> {
         .merge(snapshot::router())
         .merge(history::router())
         .merge(export::router());
-    layers::with_timeout(short).merge(ops_read::router())
+    layers::with_timeout(short)
+        .merge(ops_read::router())
+        .merge(whiteboard::router::<whiteboard::Whiteboard, _>().into())
 }
 
 /// Adds answers for paths and methods that do not exist.

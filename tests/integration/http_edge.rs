@@ -21,7 +21,7 @@ async fn send(client: &Client, method: Method, path: &str, headers: &[(&str, &st
 async fn what_is_not_there_is_a_problem() {
     let app = App::sqlite().await;
     let alice = app.client("alice").await;
-    for path in ["/", "/v1", "/v1/", "/v2/drawings", "/v1/drawings/", "/metrics/x", "/%00", "/v1/Drawings"] {
+    for path in ["/d", "/v1", "/v1/", "/v2/drawings", "/v1/drawings/", "/metrics/x", "/%00", "/v1/Drawings"] {
         let answer = alice.get(path).await;
         assert_eq!((answer.status, &*answer.code()), (404, "not_found"), "{path}");
         assert_eq!(answer.headers["cache-control"], "no-store");

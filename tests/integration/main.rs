@@ -38,6 +38,7 @@ mod http_read;
 mod http_snapshot;
 mod http_snapshot_cache;
 mod http_undo;
+mod http_whiteboard;
 mod import;
 mod import_failures;
 mod interop;

@@ -1,0 +1,100 @@
+// What a gesture does, and what one does that is not finished.
+
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { type Artist, eventually } from "./support/artist.js";
+import { World } from "./support/world.js";
+
+let world: World;
+
+beforeAll(async () => {
+  world = await World.open();
+});
+afterEach(() => world.leave());
+afterAll(() => world.close());
+
+/** Draws a rectangle with nothing in it, 200 by 150 pixels from 400, 300. */
+async function drawRectangle(artist: Artist): Promise<void> {
+  await artist.page.keyboard.press("r");
+  await artist.draw([400, 300], [600, 450]);
+  await artist.find("selection-bar").waitFor();
+}
+
+/** The types of the ops in the log of the drawing. */
+async function types(artist: Artist): Promise<string[]> {
+  await artist.isSaved();
+  return (await artist.log()).map(({ type }) => type);
+}
+
+test("a click selects what is under it, not what is around it", async () => {
+  const alice = await world.artist("Alice");
+  await alice.create();
+  await drawRectangle(alice);
+  await alice.page.mouse.click(500, 375);
+  await alice.find("selection-bar").waitFor({ state: "detached" });
+  await alice.page.mouse.click(400, 375);
+  await alice.find("selection-bar").waitFor();
+});
+
+test("a selection is dragged by its inside, and an arrow key that is held down is one undo", async () => {
+  const alice = await world.artist("Alice");
+  await alice.create();
+  await drawRectangle(alice);
+  await alice.draw([500, 375], [550, 375]);
+  for (let nth = 0; nth < 10; nth += 1) await alice.page.keyboard.down("ArrowRight");
+  await alice.page.keyboard.up("ArrowRight");
+  await alice.page.keyboard.press("Control+z");
+  await alice.page.keyboard.press("Control+z");
+  await alice.page.keyboard.press("Control+z");
+  await alice.isSaved();
+  const log = await alice.log();
+  expect(log.slice(-3).map(({ type }) => type)).toEqual(["undo", "undo", "undo"]);
+  expect(log.at(-1)).toMatchObject({ unit: log[0]?.op_id });
+});
+
+test("an eraser that is abandoned has erased nothing", async () => {
+  const alice = await world.artist("Alice");
+  await alice.create();
+  await alice.draw([300, 300], [600, 300]);
+  const one = await alice.steadyInk();
+  await alice.page.keyboard.press("e");
+  await alice.press([400, 250]);
+  await alice.drag([400, 250], [400, 350]);
+  await eventually(async () => expect(await alice.ink()).toBeLessThan(one / 2));
+  await alice.page.keyboard.press("Escape");
+  await alice.page.mouse.up();
+  await alice.seesInk(one);
+  expect(await types(alice)).not.toContain("object.delete");
+});
+
+test("undo in the middle of a stroke takes back the stroke alone", async () => {
+  const alice = await world.artist("Alice");
+  await alice.create();
+  await alice.draw([300, 300], [600, 300]);
+  const one = await alice.steadyInk();
+  await alice.press([300, 400]);
+  await alice.drag([300, 400], [600, 400]);
+  await alice.page.keyboard.press("Control+z");
+  await alice.page.mouse.up();
+  await alice.seesInk(one);
+  expect(await types(alice)).not.toContain("undo");
+});
+
+test("a text that is written beyond the edge pushes nothing about", async () => {
+  const alice = await world.artist("Alice");
+  await alice.create();
+  await alice.page.keyboard.press("t");
+  await alice.page.mouse.click(950, 500);
+  await alice.find("writing").waitFor();
+  await alice.page.keyboard.type("a line that is far too long for what is left of the screen");
+  await eventually(async () => {
+    const box = await alice.find("writing").boundingBox();
+    expect(box && box.x + box.width).toBeGreaterThan(1100);
+  });
+  await alice.page.keyboard.type("!");
+  const scrolled = await alice.page.evaluate(
+    () =>
+      [...document.querySelectorAll("*")].filter((it) => it.scrollLeft > 0 && it.tagName !== "TEXTAREA")
+        .length,
+  );
+  expect(scrolled).toBe(0);
+});

@@ -1,0 +1,108 @@
+// Which screen is shown: by the hash of the address, and by whether there is a token to be had.
+
+import { createClient, RevcastError } from "@revcast/client";
+import { RevcastProvider, useClient } from "@revcast/react";
+import { useEffect, useState, useSyncExternalStore } from "react";
+import { BoardScreen } from "./board/screen.js";
+import { Home } from "./home/home.js";
+import { Message } from "./home/message.js";
+import { TokenForm } from "./home/token-form.js";
+import type { RevcastClient } from "./revcast.js";
+import { getToken, NoGuestsError } from "./session.js";
+
+const DRAWING = /^#\/d\/([0-9a-f-]{36})$/i;
+const JOIN = /^#\/join\/([^/]+)$/;
+
+export function App() {
+  const hash = useHash();
+  const [client, setClient] = useState<RevcastClient>();
+  const [needsToken, setNeedsToken] = useState(false);
+  const [turn, setTurn] = useState(0);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another turn means another user.
+  useEffect(() => {
+    const fresh = createClient({ url: location.origin, getToken });
+    setClient(fresh);
+    setNeedsToken(false);
+    let isOver = false;
+    getToken().catch((error: unknown) => {
+      // What else went wrong is tried again by whoever needs the token.
+      if (!isOver && error instanceof NoGuestsError) setNeedsToken(true);
+    });
+    return () => {
+      isOver = true;
+      fresh.close();
+    };
+  }, [turn]);
+
+  if (needsToken) return <TokenForm onToken={() => setTurn(turn + 1)} />;
+  if (client === undefined) return null;
+  const drawingId = DRAWING.exec(hash)?.[1];
+  const linkToken = JOIN.exec(hash)?.[1];
+  return (
+    <RevcastProvider client={client}>
+      {drawingId !== undefined ? (
+        <BoardScreen key={drawingId} drawingId={drawingId} />
+      ) : linkToken !== undefined ? (
+        <Join key={linkToken} token={plain(linkToken)} />
+      ) : (
+        <Home onIdentity={() => setTurn(turn + 1)} />
+      )}
+    </RevcastProvider>
+  );
+}
+
+/** The token of a link; as it stands where it is damaged, for the server to refuse. */
+function plain(token: string): string {
+  try {
+    return decodeURIComponent(token);
+  } catch {
+    return token;
+  }
+}
+
+/** Joins by a share link, and then is where the link leads to. */
+function Join({ token }: { token: string }) {
+  const client = useClient();
+  const [problem, setProblem] = useState<string>();
+  const [attempt, setAttempt] = useState(0);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another attempt is the same again.
+  useEffect(() => {
+    let isOver = false;
+    setProblem(undefined);
+    client.join(token).then(
+      ({ drawing_id }) => {
+        if (!isOver) location.replace(`#/d/${drawing_id}`);
+      },
+      (error: unknown) => {
+        if (isOver) return;
+        const isGone = error instanceof RevcastError && error.code === "not_found";
+        setProblem(isGone ? "This link does not work any more." : "The server could not be reached.");
+      },
+    );
+    return () => {
+      isOver = true;
+    };
+  }, [client, token, attempt]);
+  if (problem === undefined) return <Message title="Joining…" />;
+  return (
+    <Message title="You could not join" text={problem}>
+      <button type="button" className="button" onClick={() => setAttempt(attempt + 1)}>
+        Try again
+      </button>
+      <a className="button primary" href="#/">
+        My drawings
+      </a>
+    </Message>
+  );
+}
+
+function useHash(): string {
+  return useSyncExternalStore(
+    (listener) => {
+      addEventListener("hashchange", listener);
+      return () => removeEventListener("hashchange", listener);
+    },
+    () => location.hash,
+  );
+}

@@ -1,0 +1,125 @@
+// What buttons and keys do to the drawing. Each action is one undo unit.
+
+import type { JsonObject, ViewObject } from "../revcast.js";
+import { above, below } from "../scene/order.js";
+import { createCopy, shiftOf } from "../tools/change.js";
+import type { Board } from "./board.js";
+
+/** The most ids that an op of type `object.delete` may name. */
+const DELETED_AT_ONCE = 1_000;
+/** How far a copy is from what it is a copy of, in world units. */
+const COPY_OFFSET = 16;
+
+export function deleteSelection(board: Board): void {
+  const ids = board.ui.getState().selection;
+  if (ids.length === 0) return;
+  board.abandon();
+  deleteAll(board, ids);
+  board.select([]);
+}
+
+export function deleteAll(board: Board, ids: readonly string[]): void {
+  board.edit(() => {
+    const unit = board.drawing.newUnit();
+    for (let from = 0; from < ids.length; from += DELETED_AT_ONCE) {
+      board.drawing.deleteObjects(ids.slice(from, from + DELETED_AT_ONCE), unit);
+    }
+  });
+}
+
+export function selectAll(board: Board): void {
+  board.setTool("select");
+  board.stage.sync();
+  board.select(board.stage.scene.objects.map(({ object_id }) => object_id));
+}
+
+export function duplicate(board: Board): void {
+  const entries = board.selected();
+  if (entries.length === 0) return;
+  const copies = board.edit(() => {
+    const unit = board.drawing.newUnit();
+    const z = board.topZ();
+    return entries.map(({ object }) => createCopy(board.drawing, object, COPY_OFFSET, COPY_OFFSET, unit, z));
+  });
+  if (copies !== undefined) board.select(copies);
+}
+
+/** Moves what is selected a little. `unit`: that of the nudge which this one goes on with. Returns its own. */
+export function nudge(
+  board: Board,
+  dx: number,
+  dy: number,
+  unit = board.drawing.newUnit(),
+): string | undefined {
+  const entries = board.selected();
+  if (entries.length === 0) return undefined;
+  return board.edit(() => {
+    for (const { object } of entries) {
+      board.drawing.updateObject(object.object_id, { set: shiftOf(object, dx, dy) }, unit);
+    }
+    return unit;
+  });
+}
+
+/** Gives the selected objects these props, where they mean something to their kind. */
+export function restyle(board: Board, style: (object: ViewObject) => JsonObject): void {
+  const entries = board.selected();
+  if (entries.length === 0) return;
+  board.edit(() => {
+    const unit = board.drawing.newUnit();
+    for (const { object } of entries) {
+      const set = style(object);
+      if (Object.keys(set).length > 0) board.drawing.updateObject(object.object_id, { set }, unit);
+    }
+  });
+}
+
+export function bringToFront(board: Board): void {
+  const entries = board.selected();
+  if (entries.length === 0) return;
+  board.edit(() => {
+    const unit = board.drawing.newUnit();
+    let z = board.topZ();
+    for (const { object } of entries) {
+      z = above(z);
+      board.drawing.updateObject(object.object_id, { z }, unit);
+    }
+  });
+}
+
+export function sendToBack(board: Board): void {
+  const entries = board.selected();
+  if (entries.length === 0) return;
+  board.edit(() => {
+    const unit = board.drawing.newUnit();
+    const { objects } = board.drawing.view();
+    let lowest = objects[0]?.z ?? "";
+    if (below(lowest) === undefined) {
+      // There is no room below: what is there moves up together, and keeps its order.
+      const flat = objects.filter(({ z }) => z === lowest);
+      const next = objects.find(({ z }) => z > lowest)?.z;
+      lowest = next === undefined ? "V" : (below(next) ?? next);
+      for (const { object_id } of flat) board.drawing.updateObject(object_id, { z: lowest }, unit);
+    }
+    for (const { object } of entries.toReversed()) {
+      lowest = below(lowest) ?? lowest;
+      board.drawing.updateObject(object.object_id, { z: lowest }, unit);
+    }
+  });
+}
+
+/** A gesture that is under way is what is taken back first, and alone. */
+export function undo(board: Board): void {
+  if (!board.canEdit || board.abandon()) return;
+  board.edit(() => board.drawing.undo());
+}
+
+export function redo(board: Board): void {
+  if (!board.canEdit || board.abandon()) return;
+  board.edit(() => board.drawing.redo());
+}
+
+export function clearAll(board: Board): void {
+  board.edit(() => board.drawing.clear());
+  board.select([]);
+}

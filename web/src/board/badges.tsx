@@ -1,0 +1,67 @@
+// How it stands: whether the drawing is followed live, and whether what was drawn is saved.
+
+import { useConnection, useSyncStatus } from "@revcast/react";
+import { CircleAlert, Cloud, CloudOff, CloudUpload } from "lucide-react";
+import type { Board } from "./board.js";
+
+const CONNECTIONS = {
+  connecting: { label: "Connecting", hint: "Getting in touch with the server" },
+  live: { label: "Live", hint: "You see what others draw at once" },
+  fallback: { label: "Fallback", hint: "The live connection is not there; changes come a little later" },
+  offline: { label: "Offline", hint: "Go on drawing: it is sent when the server is there again" },
+  closed: { label: "Closed", hint: "This drawing is closed" },
+} as const;
+
+export function ConnectionBadge({ board }: { board: Board }) {
+  const { connection, latency } = useConnection(board.drawing);
+  const { label, hint } = CONNECTIONS[connection];
+  const title = connection === "live" && latency !== undefined ? `${hint} — ${Math.round(latency)} ms` : hint;
+  return (
+    <span
+      className="badge connection"
+      role="status"
+      data-state={connection}
+      data-testid="connection-badge"
+      title={title}
+    >
+      <i aria-hidden="true" />
+      <span className="badge-label">{label}</span>
+    </span>
+  );
+}
+
+export function SyncBadge({ board }: { board: Board }) {
+  const { sync, pendingCount, rejected } = useSyncStatus(board.drawing);
+  if (rejected.length > 0) {
+    return (
+      <button
+        type="button"
+        className="badge sync"
+        data-state="rejected"
+        data-testid="sync-badge"
+        onClick={() => board.ui.setState({ dialog: "rejected" })}
+      >
+        <CircleAlert aria-hidden="true" />
+        <span className="badge-label">
+          {rejected.length} {rejected.length === 1 ? "change" : "changes"} refused
+        </span>
+      </button>
+    );
+  }
+  const looks = {
+    saved: { label: "Saved", Icon: Cloud },
+    saving: { label: "Saving…", Icon: CloudUpload },
+    "stored-locally": {
+      label: pendingCount > 0 ? `Stored on this device · ${pendingCount}` : "Stored on this device",
+      Icon: CloudOff,
+    },
+    rejected: { label: "Saved", Icon: Cloud },
+  } as const;
+  const { label, Icon } = looks[sync];
+  return (
+    <span className="badge sync" role="status" data-state={sync} data-testid="sync-badge" title={label}>
+      <Icon aria-hidden="true" />
+      <span className="badge-label">{label}</span>
+    </span>
+  );
+}

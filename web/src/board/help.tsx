@@ -1,0 +1,69 @@
+// What the keys do.
+
+import { Dialog } from "./dialog.js";
+
+const GROUPS: readonly (readonly [string, readonly (readonly [string, string])[]])[] = [
+  [
+    "Tools",
+    [
+      ["V", "Select"],
+      ["H", "Move around"],
+      ["P", "Pen"],
+      ["R", "Rectangle"],
+      ["O", "Ellipse"],
+      ["A", "Arrow"],
+      ["T", "Text"],
+      ["I", "Image"],
+      ["E", "Eraser"],
+    ],
+  ],
+  [
+    "Edit",
+    [
+      ["Ctrl Z", "Undo"],
+      ["Ctrl ⇧ Z", "Redo"],
+      ["Ctrl A", "Select all"],
+      ["Ctrl D", "Duplicate"],
+      ["Delete", "Delete the selection"],
+      ["Arrows", "Nudge; with ⇧ ten times as far"],
+      ["Ctrl V", "Paste an image or a text"],
+      ["Esc", "Let go"],
+    ],
+  ],
+  [
+    "View",
+    [
+      ["Space drag", "Move around"],
+      ["Arrows", "Move around, with nothing selected"],
+      ["Ctrl wheel", "Zoom"],
+      ["+ −", "Zoom in, zoom out"],
+      ["0", "100 %"],
+      ["⇧ 1", "Show everything"],
+      ["?", "This list"],
+    ],
+  ],
+];
+
+export function HelpDialog({ onClose }: { onClose: () => void }) {
+  return (
+    <Dialog title="Keyboard shortcuts" onClose={onClose} isWide>
+      <div className="keys">
+        {GROUPS.map(([group, keys]) => (
+          <section key={group}>
+            <h3>{group}</h3>
+            <dl>
+              {keys.map(([key, does]) => (
+                <div key={key}>
+                  <dt>
+                    <kbd>{key}</kbd>
+                  </dt>
+                  <dd>{does}</dd>
+                </div>
+              ))}
+            </dl>
+          </section>
+        ))}
+      </div>
+    </Dialog>
+  );
+}

@@ -1,0 +1,76 @@
+// The title of the drawing. Its owner may change it; it is read again when the page is looked at again.
+
+import { useClient, useConnection } from "@revcast/react";
+import { useEffect, useState } from "react";
+import type { Board } from "./board.js";
+
+const MAX_TITLE = 200;
+
+export function Title({ board }: { board: Board }) {
+  const client = useClient();
+  const { role, connection } = useConnection(board.drawing);
+  const [saved, setSaved] = useState<string>();
+  const [draft, setDraft] = useState<string>();
+  const drawing_id = board.drawing.id;
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: with a new role comes what it may read.
+  useEffect(() => {
+    let isOver = false;
+    const load = async () => {
+      const { data } = await client.rest
+        .GET("/v1/drawings/{drawing_id}", { params: { path: { drawing_id } } })
+        .catch(() => ({ data: undefined }));
+      if (!isOver && data !== undefined) setSaved(data.title);
+    };
+    void load();
+    const again = () => void load();
+    addEventListener("focus", again);
+    return () => {
+      isOver = true;
+      removeEventListener("focus", again);
+    };
+  }, [client, drawing_id, role]);
+
+  const title = saved === "" ? "Untitled" : (saved ?? (connection === "offline" ? "Drawing" : ""));
+  useEffect(() => {
+    document.title = title === "" ? "Revcast" : `${title} — Revcast`;
+  }, [title]);
+
+  const commit = async () => {
+    const wanted = draft?.trim();
+    setDraft(undefined);
+    if (wanted === undefined || wanted === "" || wanted === saved) return;
+    setSaved(wanted);
+    const { error } = await client.rest
+      .PATCH("/v1/drawings/{drawing_id}", { params: { path: { drawing_id } }, body: { title: wanted } })
+      .catch((problem: unknown) => ({ error: problem }));
+    if (error === undefined) return;
+    setSaved(saved);
+    board.notify("The title could not be changed.");
+  };
+
+  if (role !== "owner") {
+    return (
+      <h1 className="title" data-testid="title" title={title}>
+        {title}
+      </h1>
+    );
+  }
+  return (
+    <input
+      className="title"
+      aria-label="Title"
+      data-testid="title"
+      value={draft ?? title}
+      maxLength={MAX_TITLE}
+      size={Math.max(6, Math.min(26, (draft ?? title).length))}
+      onFocus={(event) => event.target.select()}
+      onChange={(event) => setDraft(event.target.value)}
+      onBlur={() => void commit()}
+      onKeyDown={(event) => {
+        if (event.key === "Escape") setDraft(undefined);
+        if (event.key === "Enter") event.currentTarget.blur();
+      }}
+    />
+  );
+}

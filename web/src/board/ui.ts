@@ -1,0 +1,123 @@
+// What the board looks like to this user now: tool, colours, dialogs. Never sent, but for what presence shows of it.
+
+import { createStore, type StoreApi, useStore } from "zustand";
+
+export const TOOLS = [
+  "select",
+  "hand",
+  "pen",
+  "rect",
+  "ellipse",
+  "arrow",
+  "text",
+  "image",
+  "eraser",
+] as const;
+export type ToolName = (typeof TOOLS)[number];
+export type DialogName = "share" | "help" | "export" | "clear" | "rejected";
+
+export const COLOURS = [
+  { value: "#1e1e1e", name: "Ink" },
+  { value: "#e03131", name: "Red" },
+  { value: "#f08c00", name: "Orange" },
+  { value: "#2f9e44", name: "Green" },
+  { value: "#0c8599", name: "Teal" },
+  { value: "#1971c2", name: "Blue" },
+  { value: "#7048e8", name: "Violet" },
+  { value: "#d6336c", name: "Pink" },
+] as const;
+
+export const WIDTHS = [
+  { value: 2, name: "Thin" },
+  { value: 4, name: "Medium" },
+  { value: 8, name: "Thick" },
+  { value: 16, name: "Very thick" },
+] as const;
+
+/** A text that is being written. */
+export interface Writing {
+  /** The object that is changed; none for a new one. */
+  readonly objectId: string | undefined;
+  readonly x: number;
+  readonly y: number;
+  readonly text: string;
+  readonly fontSize: number;
+  readonly colour: string;
+}
+
+/** A state of the past that is shown in place of the drawing. */
+export interface Past {
+  readonly revision: number;
+  readonly head: number;
+  readonly time: number | undefined;
+  readonly isPlaying: boolean;
+  readonly isLoading: boolean;
+}
+
+export interface Ui {
+  readonly tool: ToolName;
+  readonly colour: string;
+  readonly width: number;
+  readonly isFilled: boolean;
+  readonly isHighlighter: boolean;
+  readonly hasArrowhead: boolean;
+  readonly selection: readonly string[];
+  readonly writing: Writing | undefined;
+  readonly dialog: DialogName | undefined;
+  readonly past: Past | undefined;
+  readonly zoom: number;
+  /** A word to the user that goes away by itself. */
+  readonly notice: string | undefined;
+  readonly isStyleOpen: boolean;
+}
+
+export type UiStore = StoreApi<Ui>;
+
+const KEPT = "revcast.pen";
+
+export function createUi(): UiStore {
+  const store = createStore<Ui>(() => ({
+    tool: "pen",
+    colour: COLOURS[0].value,
+    width: 4,
+    isFilled: false,
+    isHighlighter: false,
+    hasArrowhead: true,
+    selection: [],
+    writing: undefined,
+    dialog: undefined,
+    past: undefined,
+    zoom: 1,
+    notice: undefined,
+    isStyleOpen: false,
+    ...kept(),
+  }));
+  store.subscribe(({ colour, width, isFilled }, before) => {
+    if (colour === before.colour && width === before.width && isFilled === before.isFilled) return;
+    try {
+      localStorage.setItem(KEPT, JSON.stringify({ colour, width, isFilled }));
+    } catch {
+      // A full or forbidden storage only means that the pen is the usual one next time.
+    }
+  });
+  return store;
+}
+
+export function useUi<T>(store: UiStore, select: (ui: Ui) => T): T {
+  return useStore(store, select);
+}
+
+function kept(): Partial<Ui> {
+  try {
+    const value: unknown = JSON.parse(localStorage.getItem(KEPT) ?? "{}");
+    if (typeof value !== "object" || value === null) return {};
+    const { colour, width, isFilled } = value as Record<string, unknown>;
+    return {
+      ...(typeof colour === "string" && /^#[0-9a-f]{6}$/i.test(colour) ? { colour } : {}),
+      ...(typeof width === "number" && width > 0 && width <= 64 ? { width } : {}),
+      ...(typeof isFilled === "boolean" ? { isFilled } : {}),
+    };
+  } catch {
+    return {};
+  }
+}

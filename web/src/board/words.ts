@@ -1,0 +1,27 @@
+// What went wrong, in the words of somebody who draws.
+
+import { RevcastError } from "@revcast/client";
+
+const REASONS: Readonly<Record<string, string>> = {
+  forbidden: "Your role does not allow it.",
+  unit_forbidden: "It belongs to a change that somebody else began.",
+  unit_closed: "It is too long ago to be changed.",
+  unknown_unit: "What it belongs to is not there.",
+  not_found: "You have no access to the drawing any more.",
+  too_large: "It is too large.",
+  invalid_op: "The server does not understand it.",
+  outbox_full: "Too much waits to be sent. Draw on when you are connected again.",
+  dependency_rejected: "It belongs to a change that was refused.",
+  closed: "This drawing is closed.",
+  STORAGE_FAILED: "This browser cannot store anything: stay on the page until all is saved.",
+  AUTH_FAILED: "You are not signed in any more.",
+};
+
+export function reasonOf({ code, detail }: { readonly code: string; readonly detail?: string }): string {
+  return REASONS[code] ?? detail ?? code;
+}
+
+export function wordsOf(error: unknown): string {
+  if (error instanceof RevcastError) return reasonOf({ code: error.code, detail: error.message });
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,24 @@
+// Where the page begins.
+
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { App } from "./app.js";
+import { Mishap } from "./home/mishap.js";
+import "./style.css";
+
+const root = document.getElementById("root");
+if (root !== null) {
+  createRoot(root).render(
+    <StrictMode>
+      <Mishap>
+        <App />
+      </Mishap>
+    </StrictMode>,
+  );
+}
+
+// The page opens without a network, too. In development there is nothing to keep.
+if (import.meta.env.PROD && "serviceWorker" in navigator) {
+  // Where there may be none, as without TLS, the page works all the same.
+  navigator.serviceWorker.register("/sw.js").catch(() => {});
+}

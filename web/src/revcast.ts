@@ -1,0 +1,18 @@
+// The names of the client that the whiteboard uses, in one place.
+
+export type {
+  CommittedOp,
+  Drawing,
+  Json,
+  JsonObject,
+  NewOp,
+  Other,
+  Point,
+  RejectedOp,
+  RevcastClient,
+  Role,
+  Stroke,
+  User,
+  View,
+  ViewObject,
+} from "@revcast/client";
