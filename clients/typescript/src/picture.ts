@@ -21,8 +21,6 @@ export class Picture {
   /** Once the user is known, where there is a cache. */
   #keeper: Keeper | undefined;
   #isLoaded = false;
-  /** What was acknowledged in a log that is not here yet: its revisions say nothing about this canvas. */
-  #ahead: { readonly acks: readonly Ack[]; readonly epoch: string }[] = [];
 
   constructor(options: PictureOptions) {
     this.#options = options;
@@ -36,13 +34,6 @@ export class Picture {
   /** Begins anew from a snapshot of the server. */
   reset(snapshot: CachedCanvas): void {
     this.draft.reset(snapshot, snapshot.epoch);
-    for (const { acks, epoch } of this.#ahead.splice(0)) {
-      for (const { op_id, revision } of acks) {
-        // Of yet another epoch, only its log can tell what became of it.
-        if (epoch === snapshot.epoch) this.draft.acknowledge(op_id, revision);
-        else this.draft.remove(op_id);
-      }
-    }
     this.#isLoaded = true;
     this.#keeper?.changed();
   }
@@ -55,9 +46,7 @@ export class Picture {
 
   /** The server has these. They stay in the picture until the confirmed state has them. */
   acknowledge(acks: readonly Ack[], epoch: string): void {
-    const here = this.#options.position()?.epoch;
-    if (here !== undefined && here !== epoch) this.#ahead.push({ acks, epoch });
-    else for (const { op_id, revision } of acks) this.draft.acknowledge(op_id, revision);
+    for (const { op_id, revision } of acks) this.draft.acknowledge(op_id, revision, epoch);
   }
 
   /** Begins with what was kept the last time, unless the server was quicker, and tells where in the log that is. */

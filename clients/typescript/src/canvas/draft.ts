@@ -8,12 +8,18 @@ import type { History, Scope } from "./history.js";
 import type { Looks, Overlay } from "./overlay.js";
 import type { View } from "./render.js";
 
+/** A place in the log of an epoch; `undefined` for a canvas of which no epoch was told. */
+interface Acknowledged {
+  readonly epoch: string | undefined;
+  readonly revision: number;
+}
+
 export class Draft {
   #confirmed = new Canvas();
   /** By op id in lower case, in the order in which they were made. */
   readonly #pending = new Map<string, PendingOp>();
-  /** Ops that are in the log, at these revisions, which the confirmed canvas has not reached. */
-  readonly #acknowledged = new Map<string, number>();
+  /** Where in the log ops are that the confirmed canvas has not reached. */
+  readonly #acknowledged = new Map<string, Acknowledged>();
   /** That of the confirmed canvas, where it was told. */
   #epoch: string | undefined;
   /** The pending ops on top of the confirmed canvas, while none of them went and nothing came that meets them. */
@@ -49,12 +55,14 @@ export class Draft {
     return this.#pending.size;
   }
 
-  /** Begins anew from a snapshot. What is pending stays; of another epoch, what was acknowledged in the one before goes. */
+  /**
+   * Begins anew from a snapshot. What is pending stays. What was acknowledged in another epoch goes: only the log of that
+   * one can tell what became of it.
+   */
   reset(snapshot: CanvasSnapshot, epoch?: string): void {
     this.#confirmed = Canvas.fromSnapshot(snapshot);
-    const isOther = this.#epoch !== undefined && this.#epoch !== epoch;
     this.#epoch = epoch;
-    this.#forgetAcknowledged(isOther ? Number.POSITIVE_INFINITY : undefined);
+    this.#forgetAcknowledged((at) => at.epoch !== epoch || this.#hasReached(at));
     this.#changed();
   }
 
@@ -68,18 +76,17 @@ export class Draft {
       if (this.#pending.delete(id)) goesOn = false;
       goesOn &&= this.#overlay?.goesOn(op) ?? true;
     }
-    if (this.#forgetAcknowledged() || !goesOn) this.#changed();
+    const hasForgotten = this.#forgetAcknowledged((at) => this.#hasReached(at));
+    if (hasForgotten || !goesOn) this.#changed();
     else this.#view = undefined;
   }
 
-  /** An op is in the log at `revision`. It stays pending until the confirmed canvas has it. */
-  acknowledge(opId: string, revision: number): void {
+  /** An op is in the log at `revision`. It stays pending until the confirmed canvas is there, in that epoch. */
+  acknowledge(opId: string, revision: number, epoch = this.#epoch): void {
     const id = opId.toLowerCase();
     if (!this.#pending.has(id)) return;
-    this.#acknowledged.set(id, revision);
-    if (revision > this.#confirmed.revision) return;
-    this.#forgetAcknowledged();
-    this.#changed();
+    if (this.#hasReached({ epoch, revision })) this.remove(opId);
+    else this.#acknowledged.set(id, { epoch, revision });
   }
 
   /** The pending ops were not made in the order in which they were put: from now on they stand in this one. */
@@ -111,7 +118,7 @@ export class Draft {
     this.#view = undefined;
   }
 
-  /** Takes an op away that will never be in the log. */
+  /** Takes an op away: the confirmed canvas has it, or never will. */
   remove(opId: string): void {
     const id = opId.toLowerCase();
     this.#acknowledged.delete(id);
@@ -147,11 +154,15 @@ export class Draft {
     this.#view = undefined;
   }
 
-  /** Up to a revision: that of the confirmed canvas has them. Whether there were any. */
-  #forgetAcknowledged(last = this.#confirmed.revision): boolean {
+  #hasReached({ epoch, revision }: Acknowledged): boolean {
+    return epoch === this.#epoch && revision <= this.#confirmed.revision;
+  }
+
+  /** Whether there were any. */
+  #forgetAcknowledged(isOver: (at: Acknowledged) => boolean): boolean {
     let isAny = false;
-    for (const [id, revision] of this.#acknowledged) {
-      if (revision > last) continue;
+    for (const [id, at] of this.#acknowledged) {
+      if (!isOver(at)) continue;
       this.#acknowledged.delete(id);
       this.#pending.delete(id);
       isAny = true;

@@ -147,18 +147,13 @@ export class Outbox {
     if (gone.length > 0) {
       this.#sender.settledElsewhere();
       // They vanish from the storage, and are not to be taken for removed.
-      if (this.#tabs.isLeading) this.#tellSeen(seen, new Set(gone.map(({ id }) => id)), epoch);
+      if (this.#tabs.isLeading) {
+        const head = { epoch, revision: seen.at(-1)?.revision ?? 0 };
+        this.#tabs.tell({ type: "acknowledged", acks: acksOf(gone, seen), head });
+      }
     }
     this.#kick();
     this.#status.update();
-  }
-
-  #tellSeen(seen: readonly Ack[], gone: ReadonlySet<string>, epoch: string): void {
-    const acks = seen
-      .filter(({ op_id }) => gone.has(op_id.toLowerCase()))
-      .map(({ op_id, revision }) => ({ op_id, revision }));
-    const revision = seen.at(-1)?.revision ?? 0;
-    this.#tabs.tell({ type: "acknowledged", acks, head: { epoch, revision } });
   }
 
   /** Resolves when nothing is pending; rejects with `closed` when it is closed before that. */
@@ -294,12 +289,10 @@ export class Outbox {
 
   #acknowledge(answer: CommitAnswer): void {
     const head = { epoch: answer.epoch, revision: answer.latest_revision };
-    const settled = new Set(this.#settle(answer.results.map(({ op_id }) => op_id)).map(({ id }) => id));
+    const settled = this.#settle(answer.results.map(({ op_id }) => op_id));
     // The page has lived on after `close`: the storage is told, nobody else.
     if (this.#closing !== undefined) return;
-    const acks = answer.results
-      .filter(({ op_id }) => settled.has(op_id.toLowerCase()))
-      .map(({ op_id, revision }) => ({ op_id, revision }));
+    const acks = acksOf(settled, answer.results);
     this.#events.acknowledged(acks, head);
     if (acks.length > 0) this.#tabs.tell({ type: "acknowledged", acks, head });
     this.#status.update();
@@ -419,4 +412,12 @@ export class Outbox {
   #assertOpen(): void {
     if (this.#closing !== undefined) throw closedError();
   }
+}
+
+/** Where these entries are in the log, by what was told of it. */
+function acksOf(entries: readonly Entry[], told: readonly Ack[]): Ack[] {
+  const ids = new Set(entries.map(({ id }) => id));
+  return told
+    .filter(({ op_id }) => ids.has(op_id.toLowerCase()))
+    .map(({ op_id, revision }) => ({ op_id, revision }));
 }
