@@ -1,5 +1,6 @@
 // Who the user is: a guest of a server for development, or whoever pasted a token. Owns what of it is kept in the browser.
 
+import { claimsOf } from "@revcast/client";
 import { newId } from "./id.js";
 
 const GUEST = "revcast.guest";
@@ -60,25 +61,15 @@ export function pasteToken(token: string | undefined): void {
 export function myName(): string {
   const pasted = pastedToken();
   if (pasted === undefined) return guest().name;
-  try {
-    const { name, sub } = claimsOf(pasted);
-    return name ?? sub ?? "You";
-  } catch {
-    return "You";
-  }
+  const claims = claimsOf(pasted);
+  return claims?.name ?? claims?.sub ?? "You";
 }
 
 /** Which user this is to the server. Fails without a token that tells it. */
 export async function mySub(): Promise<string> {
-  const { sub } = claimsOf(await getToken());
+  const sub = claimsOf(await getToken())?.sub;
   if (typeof sub !== "string") throw new Error("the token names no user");
   return sub;
-}
-
-function claimsOf(token: string): { name?: string; sub?: string } {
-  const payload = token.split(".")[1] ?? "";
-  const bytes = Uint8Array.from(atob(payload.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
-  return JSON.parse(new TextDecoder().decode(bytes));
 }
 
 let renewal: Promise<string> | undefined;

@@ -26,3 +26,4 @@ export { MemoryStore, type OutboxStore } from "./outbox/store.js";
 export type { Other, Presence, User } from "./presence.js";
 export type { Position, Present, Role, Roster } from "./protocol.js";
 export type { Stroke } from "./stroke.js";
+export { type Claims, claimsOf } from "./token.js";

@@ -3,6 +3,7 @@
 import { Edits } from "./edits.js";
 import { Emitter } from "./emitter.js";
 import type { RevcastError } from "./errors.js";
+import type { ConnectionState as FeedState } from "./feed/connector.js";
 import type { CommittedOp } from "./ops.js";
 import type { RejectedOp } from "./outbox/quarantine.js";
 import type { SyncState } from "./outbox/status.js";
@@ -10,7 +11,7 @@ import type { Presence } from "./presence.js";
 import type { Role } from "./protocol.js";
 
 /** How the drawing is followed: over the socket, over what takes its place, or not at all for now. */
-export type ConnectionState = "connecting" | "live" | "fallback" | "offline" | "closed";
+export type ConnectionState = FeedState | "closed";
 
 /** What can be edited and listened to. Each `on…` returns the function that ends it. */
 export abstract class Observed extends Edits {

@@ -3,6 +3,8 @@
 export interface Claims {
   /** The user id. */
   readonly sub?: string;
+  /** The user's name. */
+  readonly name?: string;
   /** When it expires, in seconds since 1970. */
   readonly exp?: number;
 }

@@ -98,8 +98,16 @@ function withControl(board: Board, event: KeyboardEvent): boolean {
     case "d":
       duplicate(board);
       return true;
-    case "=":
+    default:
+      return zoom(board, event.key);
+  }
+}
+
+/** These zoom with Ctrl and without. */
+function zoom(board: Board, key: string): boolean {
+  switch (key) {
     case "+":
+    case "=":
       zoomBy(board, 1.25);
       return true;
     case "-":
@@ -133,18 +141,8 @@ function plain(board: Board, input: Input, event: KeyboardEvent): boolean {
     case "?":
       board.ui.setState({ dialog: "help" });
       return true;
-    case "+":
-    case "=":
-      zoomBy(board, 1.25);
-      return true;
-    case "-":
-      zoomBy(board, 0.8);
-      return true;
-    case "0":
-      zoomTo(board, 1);
-      return true;
     default:
-      break;
+      if (zoom(board, event.key)) return true;
   }
   const tool = TOOL_KEYS[event.key.toLowerCase()];
   if (tool === undefined || (!board.canEdit && tool !== "hand")) return false;

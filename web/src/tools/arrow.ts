@@ -1,10 +1,10 @@
 // Arrows and lines: from where the pointer goes down to where it comes up. Shift keeps to steps of 15°.
 
 import type { Board } from "../board/board.js";
-import type { JsonObject } from "../revcast.js";
 import type { Vec } from "../scene/geometry.js";
 import { type PaintEnv, shapeOf } from "../scene/shape.js";
 import { arrowProps } from "./change.js";
+import { type Made, place } from "./place.js";
 import { type Pointer, quantized, type Tool } from "./tool.js";
 
 const STEP = Math.PI / 12;
@@ -37,14 +37,7 @@ export class ArrowTool implements Tool {
     this.move(at);
     const made = this.#made();
     this.cancel();
-    if (made === undefined) return;
-    const z = this.board.topZ();
-    const id = this.board.edit(() => this.board.drawing.createObject({ ...made, z }));
-    if (id === undefined) return;
-    const shape = shapeOf({ object_id: id, z, ...made });
-    if (shape !== undefined) this.board.stage.linger([shape]);
-    this.board.setTool("select");
-    this.board.select([id]);
+    if (made !== undefined) place(this.board, made);
   }
 
   cancel(): void {
@@ -57,7 +50,7 @@ export class ArrowTool implements Tool {
     if (made !== undefined) shapeOf({ object_id: "", z: "", ...made })?.paint(ctx, env);
   }
 
-  #made(): { kind: string; props: JsonObject } | undefined {
+  #made(): Made | undefined {
     const [from, to] = [this.#from, this.#to];
     if (from === undefined || to === undefined) return undefined;
     if (Math.hypot(to.x - from.x, to.y - from.y) * this.board.stage.camera.zoom < SHORTEST) return undefined;

@@ -4,6 +4,7 @@ import type { Board } from "../board/board.js";
 import type { JsonObject } from "../revcast.js";
 import type { Vec } from "../scene/geometry.js";
 import { type PaintEnv, shapeOf } from "../scene/shape.js";
+import { place } from "./place.js";
 import { type Pointer, quantized, type Tool } from "./tool.js";
 
 /** A box with shorter sides, in pixels, was a click; it becomes one of this size. */
@@ -38,15 +39,7 @@ export class BoxTool implements Tool {
     this.move(at);
     const props = this.#props();
     this.cancel();
-    if (props === undefined) return;
-    const { drawing, stage } = this.board;
-    const z = this.board.topZ();
-    const id = this.board.edit(() => drawing.createObject({ kind: this.kind, props, z }));
-    if (id === undefined) return;
-    const shape = shapeOf({ object_id: id, kind: this.kind, z, props });
-    if (shape !== undefined) stage.linger([shape]);
-    this.board.setTool("select");
-    this.board.select([id]);
+    if (props !== undefined) place(this.board, { kind: this.kind, props });
   }
 
   cancel(): void {
