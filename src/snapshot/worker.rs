@@ -64,21 +64,22 @@ impl Worker {
             let mut sweeps = tokio::time::interval(limits::SNAPSHOT_SWEEP_INTERVAL);
             sweeps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
+                let mut due = HashSet::new();
                 tokio::select! {
-                    Some(first) = hinted.0.recv() => {
-                        let mut due = HashSet::from([first]);
-                        while let Ok(next) = hinted.0.try_recv() {
-                            due.insert(next);
-                        }
-                        self.build_all(due, &mut rounds).await;
-                    }
+                    // A sweep falls due now and then, and so keeps nobody waiting for long.
+                    biased;
                     _ = sweeps.tick() => self.sweep(&mut rounds).await,
-                    // One stretch of each, then whoever else is due.
-                    () = std::future::ready(()), if !rounds.on_the_way.is_empty() => {
-                        let due = std::mem::take(&mut rounds.on_the_way);
-                        self.build_all(due, &mut rounds).await;
+                    Some(first) = hinted.0.recv() => {
+                        due.insert(first);
                     }
+                    () = std::future::ready(()), if !rounds.on_the_way.is_empty() => (),
                 }
+                while let Ok(next) = hinted.0.try_recv() {
+                    due.insert(next);
+                }
+                // One stretch of each, then whoever else is due.
+                due.extend(std::mem::take(&mut rounds.on_the_way));
+                self.build_all(due, &mut rounds).await;
             }
         };
         tokio::select! {
