@@ -164,8 +164,10 @@ impl Checks {
             .map_err(|fault| format!("{} {}", fault.pointer, fault.detail).trim_start().to_owned())?;
         self.check_unit(&op, &actor)?;
         self.head = revision;
+        let respelled = op.respelled(&body);
         let (op_id, unit, creates_fog, touches) =
             (op.op_id, op.unit, op.creates_fog(), op.touches().to_vec());
+        let body = respelled.unwrap_or(body);
         Ok(ImportedOp { revision, op_id, unit, actor, ts, creates_fog, touches, body })
     }
 
@@ -233,6 +235,17 @@ mod tests {
         let op = checks.read(line.as_bytes()).unwrap();
         let body = format!(r#"{{"op_id":"{}","type":"custom.a","data":{{"x":1.50,"ts":2}}}}"#, id(1));
         assert_eq!((&*op.body, op.actor.as_str(), op.ts, op.revision), (&*body, "a\"b", 7, Revision(1)));
+    }
+
+    #[test]
+    fn ids_are_taken_in_in_lower_case() {
+        let mut checks = Checks::default();
+        let begun = line(1, "a", 0xab, CLEAR);
+        let undone = line(2, "a", 0xcd, &format!(r#""type":"undo","unit":"{}""#, id(0xab)));
+        for line in [begun, undone] {
+            let lower = checks.read(line.replace(&id(0xab), &id(0xab).to_uppercase()).as_bytes()).unwrap();
+            assert!(!lower.body.bytes().any(|byte| byte.is_ascii_uppercase()), "{}", lower.body);
+        }
     }
 
     #[test]

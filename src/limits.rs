@@ -47,8 +47,10 @@ pub const MAX_REPORTED_FAULTS: usize = 16;
 pub const PAGE_PROBE_OPS: u32 = 64;
 /// Most ops in one page of `GET …/ops`.
 pub const MAX_PAGE_OPS: u32 = 1_000;
-/// Size at which a page of `GET …/ops` ends, in bytes of JSON; a page holds at least one op.
+/// Largest page of `GET …/ops`, in bytes of its JSON, unless it holds one op alone.
 pub const MAX_PAGE_BYTES: usize = 1 << 20;
+/// What a page says besides its ops, at most, in bytes of its JSON.
+pub const PAGE_ENVELOPE_BYTES: usize = 192;
 /// Longest `wait` of a long-poll; a longer one is shortened to it.
 pub const MAX_LONG_POLL: Duration = Duration::from_secs(30);
 /// Drawings in one page of `GET /drawings`, at most and by default.
@@ -183,6 +185,9 @@ pub const WRITE_OPS_PER_SECOND: u32 = 2_000;
 pub const TICKET_TTL: Duration = Duration::from_secs(60);
 /// How long a role may be served from the cache of a node.
 pub const ROLE_CACHE_TTL: Duration = Duration::from_secs(1);
+/// Between two looks at the roles of all readers, so that one who lost theirs hears no more within a second, whatever
+/// became of the message that says so.
+pub const ROLE_CHECK_INTERVAL: Duration = Duration::from_millis(700);
 /// Roles one node remembers.
 pub const ROLE_CACHE_ENTRIES: usize = 100_000;
 /// Verified tokens one node remembers.
@@ -236,7 +241,7 @@ pub const HEARTBEAT: Duration = Duration::from_secs(2);
 pub const RING_MAX_AGE: Duration = Duration::from_secs(60);
 /// Ops that a room reads at once, to close a hole or to fill up those who join.
 pub const ROOM_READ_OPS: u32 = 2_000;
-/// Bytes of op bodies at which such a read ends.
+/// Most bytes of ops in such a read, unless it is one op alone.
 pub const ROOM_READ_BYTES: usize = 2 << 20;
 /// Readers that are told by the first broadcaster of a room before the next one helps.
 pub const BROADCAST_ALONE: usize = 128;

@@ -12,7 +12,7 @@ use revcast::{
     model::DrawingId,
     server::{Server, listen, open_store, openapi_document},
     store::Store,
-    telemetry::{self, LogOutput},
+    telemetry::{self, LogFormat, LogOutput},
 };
 use tokio::io::{AsyncRead, BufReader};
 use uuid::Uuid;
@@ -65,7 +65,8 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let server = Server::start(args).await?;
     tracing::info!(%address, "listening");
-    if args.dev {
+    // Whoever reads the logs as JSON is no person, and no line of theirs may have a token.
+    if args.dev && args.store.log_format == LogFormat::Pretty {
         print_first_steps(&format!("http://{address}"), &server)?;
     }
     server.run(listener, stop_signal()).await

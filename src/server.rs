@@ -2,10 +2,10 @@
 //!
 //! The only place that picks concrete back ends.
 
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
-use axum::{Router, extract::Request};
+use axum::Router;
 use futures_util::StreamExt;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,7 +18,7 @@ use tower::ServiceExt;
 
 use crate::{
     access::Access,
-    api::{self, Api, WriteLimits},
+    api::{self, Api, UnreadBody, WriteLimits},
     bus::{Bus, ControlMessage, Delivery, LocalBus, NatsBus, NatsOptions},
     client_stream::ClientStream,
     clock::now_ms,
@@ -319,11 +319,16 @@ async fn serve_connection(
     router: Router,
     draining: CancellationToken,
 ) {
-    let held = place.clone();
+    let (held, unread) = (place.clone(), UnreadBody::default());
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         // A socket takes the place over; it outlives what hyper knows as the connection.
         request.extensions_mut().insert(place.clone());
-        router.clone().oneshot(request.map(axum::body::Body::new) as Request)
+        let (router, unread) = (router.clone(), unread.clone());
+        async move {
+            let mut response = router.oneshot(unread.watch(request)).await?;
+            unread.tell(&mut response);
+            Ok::<_, Infallible>(response)
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

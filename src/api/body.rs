@@ -1,12 +1,28 @@
-//! Large bodies.
+//! Bodies of answers that want care: secrets, and large ones.
 
 use std::convert::Infallible;
 
-use axum::body::Body;
+use axum::{
+    Json,
+    body::Body,
+    http::header,
+    response::{IntoResponse, Response},
+};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use serde::Serialize;
 
 use crate::limits;
+
+/// An answer that holds a secret, as JSON: nobody on the way keeps it.
+#[derive(Debug)]
+pub(super) struct SecretJson<T>(pub T);
+
+impl<T: Serialize> IntoResponse for SecretJson<T> {
+    fn into_response(self) -> Response {
+        ([(header::CACHE_CONTROL, "no-store")], Json(self.0)).into_response()
+    }
+}
 
 /// A body in small pieces, so that other tasks run while it is compressed.
 pub(super) fn in_pieces(parts: Vec<Bytes>) -> Body {

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -47,7 +47,10 @@ async fn healthz() -> Json<Health> {
 /// Whether requests should be sent here.
 #[utoipa::path(
     get, path = "/readyz", tag = "operations", security(()),
-    responses((status = 200, body = Readiness, description = "`ready` or `degraded`"), (status = 503, body = Readiness))
+    responses(
+        (status = 200, body = Readiness, description = "`ready` or `degraded`"),
+        (status = 503, body = Readiness, description = "`unavailable` or `draining`, with `Retry-After`"),
+    )
 )]
 async fn readyz(State(api): State<Api>) -> Response {
     let meta = tokio::time::timeout(limits::READY_TIMEOUT, api.store.meta());
@@ -59,7 +62,12 @@ async fn readyz(State(api): State<Api>) -> Response {
         (_, _, false) => (StatusCode::OK, "degraded"),
         _ => (StatusCode::OK, "ready"),
     };
-    (code, Json(Readiness { status, store, bus, blobs })).into_response()
+    let mut response = (code, Json(Readiness { status, store, bus, blobs })).into_response();
+    if code == StatusCode::SERVICE_UNAVAILABLE {
+        let pause = HeaderValue::from(limits::RETRY_AFTER.as_secs());
+        response.headers_mut().insert(header::RETRY_AFTER, pause);
+    }
+    response
 }
 
 /// Metrics in the text format of Prometheus.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Api,
+    body::SecretJson,
     extract::{Caller, OptionalJson},
     problem::Problem,
 };
@@ -62,9 +63,12 @@ struct DevToken {
         (status = 401, body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn create_ticket(State(api): State<Api>, Caller(identity): Caller) -> Result<Json<Ticket>, Error> {
+async fn create_ticket(
+    State(api): State<Api>,
+    Caller(identity): Caller,
+) -> Result<SecretJson<Ticket>, Error> {
     let (ticket, expires_at) = api.authenticator.issue_ticket(&identity)?;
-    Ok(Json(Ticket { ticket, expires_at: expires_at * 1_000 }))
+    Ok(SecretJson(Ticket { ticket, expires_at: expires_at * 1_000 }))
 }
 
 /// Make a guest token; only with `--dev`, and without a token.
@@ -78,7 +82,7 @@ async fn create_ticket(State(api): State<Api>, Caller(identity): Caller) -> Resu
 async fn create_dev_token(
     State(api): State<Api>,
     OptionalJson(body): OptionalJson<CreateDevToken>,
-) -> Result<Json<DevToken>, Error> {
+) -> Result<SecretJson<DevToken>, Error> {
     let sub = match body.sub {
         Some(sub) => sub,
         None => format!("guest-{}", Uuid::now_v7().simple())
@@ -93,5 +97,5 @@ async fn create_dev_token(
     }
     let ttl = body.ttl.map_or(limits::DEV_TOKEN_TTL, Duration::from_secs).min(limits::DEV_TOKEN_TTL);
     let (token, expires_at) = api.authenticator.issue_dev_token(&sub, body.name.as_deref(), ttl)?;
-    Ok(Json(DevToken { token, sub, name: body.name, expires_at: expires_at * 1_000 }))
+    Ok(SecretJson(DevToken { token, sub, name: body.name, expires_at: expires_at * 1_000 }))
 }

@@ -1,14 +1,26 @@
-//! What every request passes through: ids, panics, CORS, compression, timeouts, counting.
+//! What every request passes through: ids, panics, CORS, compression, timeouts, counting, and whether its connection
+//! goes on.
 
-use std::{sync::LazyLock, time::Instant};
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Instant,
+};
 
 use axum::{
     Router,
+    body::{Body, HttpBody},
     extract::{DefaultBodyLimit, MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
+use hyper::body::{Frame, Incoming, SizeHint};
 use metrics::Counter;
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -30,6 +42,62 @@ use crate::{
 /// Longest request id that is taken over from a client.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Whether the request under way on a connection has a body that was not read to its end: what of it is still to come
+/// would be taken for the next request, so that the connection has to end, and its client has to be told. One for each
+/// connection, whose requests come one after the other; without a body it costs a request a look at a flag.
+#[derive(Clone, Debug, Default)]
+pub struct UnreadBody(Arc<AtomicBool>);
+
+impl UnreadBody {
+    /// Takes note of the body of the next request.
+    #[must_use]
+    pub fn watch(&self, request: hyper::Request<Incoming>) -> Request {
+        let has_body = !request.body().is_end_stream();
+        self.0.store(has_body, Ordering::Relaxed);
+        if !has_body {
+            return request.map(Body::new);
+        }
+        request.map(|body| Body::new(WatchedBody { body, unread: self.clone() }))
+    }
+
+    /// Says in the answer that the connection ends, if it has to.
+    pub fn tell(&self, response: &mut Response) {
+        if self.0.load(Ordering::Relaxed) {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+}
+
+/// A body that tells when it has been read.
+struct WatchedBody {
+    body: Incoming,
+    unread: UnreadBody,
+}
+
+impl HttpBody for WatchedBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.unread.0.store(false, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
 
 /// Which pages of other origins may call.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{
     Api,
+    body::SecretJson,
     extract::{Caller, JsonBody, PathId, PathIds},
     problem::Problem,
 };
@@ -93,7 +94,7 @@ async fn create_link(
     Caller(identity): Caller,
     PathId(drawing_id): PathId<DrawingId>,
     JsonBody(body): JsonBody<CreateLink>,
-) -> Result<(StatusCode, Json<LinkView>), Error> {
+) -> Result<(StatusCode, SecretJson<LinkView>), Error> {
     api.limits.take_request(&identity.user_id)?;
     api.access.require_manager(drawing_id, &identity.user_id).await?;
     let created_at = now_ms();
@@ -114,7 +115,7 @@ async fn create_link(
     // Two random UUIDs: 244 bits that nobody guesses.
     let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
     api.store.create_link(&link, &hash(&token)).await?;
-    Ok((StatusCode::CREATED, Json(LinkView::new(&link, Some(token)))))
+    Ok((StatusCode::CREATED, SecretJson(LinkView::new(&link, Some(token)))))
 }
 
 /// List the share links of a drawing; owners only.

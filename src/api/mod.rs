@@ -45,7 +45,7 @@ use crate::{
     store::Store,
 };
 
-pub use layers::{CorsOrigins, with_layers};
+pub use layers::{CorsOrigins, UnreadBody, with_layers};
 pub use rate::WriteLimits;
 
 /// What handlers work with. Cloned several times a request, so it is one pointer.

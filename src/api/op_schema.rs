@@ -60,17 +60,20 @@ macro_rules! op_schemas {
         $(#[$doc])*
         #[derive(Debug, Serialize, ToSchema)]
         pub(super) struct $name {
-            /// Made by the client, once; the idempotency key. UUID v7 keeps indexes local.
+            /// Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
+            /// lower case, however it was sent.
             op_id: Uuid,
-            /// The `op_id` of the first op of the gesture; this op's own by default.
+            /// The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
             #[serde(skip_serializing_if = "Option::is_none")]
+            #[schema(value_type = Uuid, required = false)]
             unit: Option<Uuid>,
             /// The client that made the op; 1 to 64 characters.
             #[serde(skip_serializing_if = "Option::is_none")]
-            #[schema(min_length = 1, max_length = 64)]
+            #[schema(value_type = String, required = false, min_length = 1, max_length = 64)]
             client_id: Option<String>,
             /// Kept and delivered, without meaning to the server; at most 1 KiB.
             #[serde(skip_serializing_if = "Option::is_none")]
+            #[schema(value_type = HashMap<String, Value>, required = false)]
             meta: Option<HashMap<String, Value>>,
             $($(#[$field_doc])* $field: $type,)*
         }
@@ -87,7 +90,7 @@ op_schemas! {
         kind: String,
         /// Fractional index; its place on the screen.
         #[serde(skip_serializing_if = "Option::is_none")]
-        #[schema(max_length = 256)]
+        #[schema(value_type = String, required = false, max_length = 256)]
         z: Option<String>,
         props: HashMap<String, Value>,
     }
@@ -96,13 +99,15 @@ op_schemas! {
         #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
         object_id: String,
         #[serde(skip_serializing_if = "Option::is_none")]
-        #[schema(max_length = 256)]
+        #[schema(value_type = String, required = false, max_length = 256)]
         z: Option<String>,
         /// Properties and their new values.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = HashMap<String, Value>, required = false)]
         set: Option<HashMap<String, Value>>,
         /// Properties to remove.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Vec<String>, required = false)]
         unset: Option<Vec<String>>,
     }
     /// Payload of `object.delete`.
@@ -114,7 +119,7 @@ op_schemas! {
         #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
         object_id: String,
         #[serde(skip_serializing_if = "Option::is_none")]
-        #[schema(max_length = 256)]
+        #[schema(value_type = String, required = false, max_length = 256)]
         z: Option<String>,
         #[schema(min_length = 1, max_length = 32)]
         tool: String,
@@ -156,9 +161,10 @@ pub(super) struct UnitOp {
     /// The unit to undo or redo.
     unit: Uuid,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 64)]
     client_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = HashMap<String, Value>, required = false)]
     meta: Option<HashMap<String, Value>>,
 }
 
@@ -171,11 +177,13 @@ pub(super) struct CustomOp {
     op_id: Uuid,
     /// The `op_id` of the first op of the gesture; this op's own by default.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Uuid, required = false)]
     unit: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 64)]
     client_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = HashMap<String, Value>, required = false)]
     meta: Option<HashMap<String, Value>>,
     /// Anything.
     data: Value,

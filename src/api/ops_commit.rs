@@ -203,7 +203,7 @@ fn new_op(op: &Op<'_>, body: &str) -> NewOp {
         is_undo_redo: op.is_undo_redo(),
         creates_fog: op.creates_fog(),
         touches: op.touches().to_vec(),
-        body: body.into(),
+        body: op.respelled(body).unwrap_or_else(|| body.into()),
     }
 }
 
@@ -267,8 +267,10 @@ fn refused(epoch: Epoch, refusal: Refusal) -> Error {
         Refusal::UnitOfAnother { index } => {
             at(ErrorCode::UnitForbidden, "the unit belongs to another actor".to_owned(), index, "/unit")
         }
-        Refusal::UnitClosed { index } => {
-            at(ErrorCode::UnitClosed, "the unit is below the undo horizon".to_owned(), index, "/unit")
+        Refusal::UnitClosed { indexes } => {
+            let detail = "the unit is below the undo horizon";
+            let faults = indexes.iter().map(|index| Fault::new(format!("/ops/{index}/unit"), detail));
+            faults.fold(Error::new(ErrorCode::UnitClosed, detail), Error::with_fault)
         }
         Refusal::UnitToggled { index } => {
             let detail = "the unit was undone or redone meanwhile".to_owned();

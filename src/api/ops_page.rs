@@ -63,29 +63,40 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// The first form in `Accept` that we have; JSON for everything else.
+    /// The form with the highest quality in `Accept`; JSON among equals, and for those who accept none.
     pub(super) fn accepted(headers: &HeaderMap) -> Self {
-        let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let mut types =
-            accept.flat_map(|value| value.split(',')).map(|item| item.split(';').next().unwrap_or(item));
-        types
-            .find_map(|media_type| match media_type.trim() {
-                "application/json" => Some(Self::Json),
-                "application/x-ndjson" | "application/ndjson" => Some(Self::Ndjson),
-                "application/msgpack" | "application/vnd.msgpack" | "application/x-msgpack" => {
-                    Some(Self::MessagePack)
-                }
-                _ => None,
-            })
-            .unwrap_or(Self::Json)
+        let ranges = accepted_ranges(headers);
+        let mut best = (Self::Json, 0.0);
+        for form in [Self::Json, Self::Ndjson, Self::MessagePack] {
+            let quality = form.quality(&ranges);
+            if quality > best.1 {
+                best = (form, quality);
+            }
+        }
+        best.0
+    }
+
+    /// The quality that the most specific range gives the form (RFC 9110, 12.5.1); 0 where none has it.
+    fn quality(self, ranges: &[(String, f32)]) -> f32 {
+        let matching = ranges.iter().filter_map(|(range, quality)| match &**range {
+            "*/*" => Some((0, *quality)),
+            "application/*" => Some((1, *quality)),
+            name => self.names().contains(&name).then_some((2, *quality)),
+        });
+        let best = matching.max_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        best.map_or(0.0, |(_, quality)| quality)
+    }
+
+    fn names(self) -> &'static [&'static str] {
+        match self {
+            Self::Json => &["application/json"],
+            Self::Ndjson => &["application/x-ndjson", "application/ndjson"],
+            Self::MessagePack => &["application/msgpack", "application/vnd.msgpack", "application/x-msgpack"],
+        }
     }
 
     fn content_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Ndjson => "application/x-ndjson",
-            Self::MessagePack => "application/msgpack",
-        }
+        self.names()[0]
     }
 }
 
@@ -187,6 +198,41 @@ impl Page {
     }
 }
 
+/// The media ranges of `Accept` in lower case, each with its quality: 1 where none is given, or none that is one.
+fn accepted_ranges(headers: &HeaderMap) -> Vec<(String, f32)> {
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let range = |item: &str| {
+        let mut parts = item.split(';').map(str::trim);
+        let range = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        let weight = weight.and_then(|weight| weight.parse().ok());
+        (range, weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(1.0))
+    };
+    values.flat_map(|value| value.split(',')).map(range).collect()
+}
+
 fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits;
+
+    #[test]
+    fn what_a_page_says_besides_its_ops_has_its_bound() {
+        let end = Revision(u64::MAX - 1);
+        let page = Page {
+            epoch: Epoch(uuid::Uuid::nil()),
+            after: end,
+            to: end,
+            head: Revision(u64::MAX),
+            until: None,
+            ops: Vec::new(),
+        };
+        assert!(!page.is_complete(), "the longer word");
+        let said = page.json().len();
+        assert!((limits::PAGE_ENVELOPE_BYTES / 2..=limits::PAGE_ENVELOPE_BYTES).contains(&said), "{said}");
+    }
 }

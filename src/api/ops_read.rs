@@ -50,9 +50,10 @@ struct ReadParams {
 
 /// Read ops.
 ///
-/// The page ends after `limit` ops or 1 MiB. `Accept: application/x-ndjson` gives one op a line,
-/// `application/msgpack` the page in MessagePack; the headers `Revcast-Epoch`, `-From`, `-To`,
-/// `-Latest-Revision` and `-Complete` stand in every form.
+/// The page ends after `limit` ops, or before its JSON would pass 1 MiB; it holds one op at least. `Accept:
+/// application/x-ndjson` gives one op a line, `application/msgpack` the page in MessagePack; of several forms it is the
+/// one with the highest `q`, and JSON among equals. The headers `Revcast-Epoch`, `-From`, `-To`, `-Latest-Revision` and
+/// `-Complete` stand in every form.
 #[utoipa::path(
     get, path = "/v1/drawings/{drawing_id}/ops", tag = "ops",
     params(("drawing_id" = uuid::Uuid, Path), ReadParams),
@@ -113,7 +114,7 @@ async fn read(api: &Api, drawing_id: DrawingId, params: &ReadParams) -> Result<P
         after,
         until,
         limit: params.limit.unwrap_or(limits::MAX_PAGE_OPS).min(limits::MAX_PAGE_OPS),
-        max_bytes: limits::MAX_PAGE_BYTES,
+        max_bytes: limits::MAX_PAGE_BYTES - limits::PAGE_ENVELOPE_BYTES,
     };
     let read = tokio::time::timeout(limits::REQUEST_TIMEOUT, api.store.read(&range));
     let timed_out = |_| Error::new(ErrorCode::Timeout, "the store did not answer in time");

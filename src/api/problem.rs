@@ -40,7 +40,7 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "/ops/3/points")]
     pub pointer: Option<String>,
-    /// The parts of the request at fault, 16 at most.
+    /// The parts of the request at fault: of `unit_closed` all ops of the request, of other codes 16 at most.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
     /// The epoch of the log, where it helps to go on.

@@ -18,7 +18,7 @@ use super::{
     protocol::{CloseCode, ServerMessage},
 };
 use crate::{
-    identity::{Identity, now_seconds},
+    identity::Identity,
     limits,
     model::{ConnectionId, DrawingId, Role},
     room::Reader,
@@ -208,7 +208,7 @@ impl Connection {
         let state = &mut *state;
         let stalled = state.behind_since.is_some_and(|at| at.elapsed() >= limits::SOCKET_STALL_TIMEOUT);
         let lagged = state.lagged_at.is_some_and(|at| at.elapsed() >= limits::SOCKET_LAG_TIMEOUT);
-        if state.identity.expires_at <= now_seconds() {
+        if state.identity.has_ended() {
             self.close(state, CloseCode::IdentityExpired);
         } else if stalled || lagged {
             self.close(state, CloseCode::TooSlow);

@@ -106,10 +106,26 @@ impl ClientMessage {
             type_name: Option<String>,
             op_id: Option<serde::de::IgnoredAny>,
         }
-        serde_json::from_str::<Probe>(text).is_ok_and(|probe| {
-            probe.op_id.is_some() || matches!(probe.type_name.as_deref(), Some("op" | "ops"))
-        })
+        serde_json::from_str::<Probe>(text)
+            .is_ok_and(|probe| probe.op_id.is_some() || probe.type_name.as_deref().is_some_and(is_type_of_op))
     }
+
+    /// The drawing that a message names, be the message as documented or not.
+    #[must_use]
+    pub fn named_drawing(text: &str) -> Option<DrawingId> {
+        #[derive(Deserialize)]
+        struct Probe {
+            drawing_id: DrawingId,
+        }
+        let probe = text.trim_start().starts_with('{').then(|| serde_json::from_str::<Probe>(text).ok());
+        probe.flatten().map(|probe| probe.drawing_id)
+    }
+}
+
+/// Whether ops have this `type`, or some version of them may have it.
+fn is_type_of_op(name: &str) -> bool {
+    let families = ["object.", "stroke.", "canvas.", "custom."];
+    matches!(name, "op" | "ops" | "undo" | "redo") || families.iter().any(|family| name.starts_with(family))
 }
 
 /// What the server says, but for what rooms seal.

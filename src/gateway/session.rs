@@ -228,7 +228,10 @@ impl Session {
             return Err(CloseCode::Rate);
         }
         match message {
-            None => self.refuse(ErrorCode::InvalidRequest, "the message is not as documented", None),
+            None => {
+                let drawing_id = ClientMessage::named_drawing(text);
+                self.refuse(ErrorCode::InvalidRequest, "the message is not as documented", drawing_id)
+            }
             Some(ClientMessage::Subscribe { drawing_id, after, epoch, presence }) => {
                 self.subscribe(drawing_id, Position { after, epoch }, presence);
                 Ok(())
@@ -249,7 +252,7 @@ impl Session {
             Some(ClientMessage::Ping { t }) => self.answer(&ServerMessage::Pong { t: &t }),
             Some(ClientMessage::Unknown) if ClientMessage::names_an_op(text) => {
                 let detail = "ops are committed with POST /v1/drawings/{drawing_id}/ops";
-                self.refuse(ErrorCode::WriteOverRest, detail, None)
+                self.refuse(ErrorCode::WriteOverRest, detail, ClientMessage::named_drawing(text))
             }
             Some(ClientMessage::Unknown) => Ok(()),
         }

@@ -25,6 +25,9 @@ use crate::{
 pub use jwks::Jwks;
 pub use secret::Secret;
 
+/// The detail for whoever comes too late.
+const EXPIRED: &str = "the token has expired";
+
 /// A verified caller. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -32,8 +35,17 @@ pub struct Identity {
     pub user_id: UserId,
     /// The name to show to others.
     pub name: Option<Arc<str>>,
-    /// When the identity ends, in seconds since 1970.
+    /// When the identity ends, in seconds since 1970: its token's `exp` and the leeway with which that was verified, so
+    /// that requests, sockets and event streams end at one time.
     pub expires_at: u64,
+}
+
+impl Identity {
+    /// Whether its time is over.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.expires_at <= now_seconds()
+    }
 }
 
 /// What tokens are accepted.
@@ -132,7 +144,7 @@ impl Authenticator {
     /// `unauthenticated`, or `identity_unavailable` when the issuer's keys cannot be read.
     pub async fn verify(&self, token: &str) -> Result<Identity, Error> {
         if let Some(identity) = self.verified.get(token) {
-            if identity.expires_at.saturating_add(limits::CLOCK_LEEWAY.as_secs()) > now_seconds() {
+            if !identity.has_ended() {
                 return Ok(identity);
             }
             self.verified.remove(token);
@@ -266,11 +278,14 @@ fn local_rules() -> Validation {
     rules
 }
 
+/// Verifies a token; the `exp` of its claims is moved by the leeway.
 fn decode(token: &str, key: &DecodingKey, rules: &Validation) -> Result<Claims, Error> {
     use jsonwebtoken::errors::ErrorKind;
-    jsonwebtoken::decode::<Claims>(token, key, rules).map(|data| data.claims).map_err(|error| {
+    let decoded = jsonwebtoken::decode::<Claims>(token, key, rules);
+    let with_leeway = |claims: Claims| Claims { exp: claims.exp.saturating_add(rules.leeway), ..claims };
+    decoded.map(|data| with_leeway(data.claims)).map_err(|error| {
         unauthenticated(match error.kind() {
-            ErrorKind::ExpiredSignature => "the token has expired",
+            ErrorKind::ExpiredSignature => EXPIRED,
             ErrorKind::ImmatureSignature => "the token is not valid yet",
             ErrorKind::InvalidIssuer => "the token is of another issuer",
             ErrorKind::InvalidAudience => "the token is for another audience",
@@ -296,7 +311,11 @@ fn into_identity(claims: Claims) -> Result<Identity, Error> {
         claims.sub.parse().map_err(|_| unauthenticated("the token's sub must be 1 to 128 characters"))?;
     let name =
         claims.name.map(|name| name.chars().take(limits::MAX_USER_NAME_CHARS).collect::<String>().into());
-    Ok(Identity { user_id, name, expires_at: claims.exp })
+    let identity = Identity { user_id, name, expires_at: claims.exp };
+    if identity.has_ended() {
+        return Err(unauthenticated(EXPIRED));
+    }
+    Ok(identity)
 }
 
 /// The answer to a caller whose token or ticket does not do.

@@ -1,5 +1,7 @@
 //! A committed op: the client's JSON with what the server adds.
 
+use std::io;
+
 use bytes::Bytes;
 
 use super::{Revision, UserId};
@@ -9,7 +11,7 @@ use super::{Revision, UserId};
 pub struct CommittedOp {
     /// Its place in the log.
     pub revision: Revision,
-    /// `{"revision":…,"actor":…,"ts":…,` and the fields of the client's JSON as they came.
+    /// `{"revision":…,"actor":…,"ts":…,` and the fields of the client's JSON as the log has them.
     pub json: Bytes,
 }
 
@@ -22,6 +24,15 @@ impl CommittedOp {
         Self { revision, json: json.into() }
     }
 
+    /// The length of the same JSON, in bytes.
+    #[must_use]
+    pub fn json_len(revision: Revision, actor: &str, ts: i64, body: &str) -> usize {
+        let mut envelope = Counted(0);
+        // See `write`. The last brace of the envelope gives way to a comma, and with it the first one of the body.
+        let _ = serde_json::to_writer(&mut envelope, &Envelope { revision, actor, ts });
+        envelope.0 + body.len() - 1
+    }
+
     /// Writes the same JSON to the end of `out`.
     pub fn write(out: &mut Vec<u8>, revision: Revision, actor: &str, ts: i64, body: &str) {
         // Integers and strings always serialize, and a Vec takes every write.
@@ -31,6 +42,20 @@ impl CommittedOp {
             out.push(b',');
             out.extend_from_slice(&body.as_bytes()[1..]);
         }
+    }
+}
+
+/// Counts what is written, and keeps none of it.
+struct Counted(usize);
+
+impl io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -51,5 +76,17 @@ mod tests {
         let op = CommittedOp::new(Revision(7), &actor, 1_700_000_000_000, r#"{"op_id":"x","x":1.50}"#);
         let expected = r#"{"revision":7,"actor":"a\"b","ts":1700000000000,"op_id":"x","x":1.50}"#;
         assert_eq!(op.json, expected);
+    }
+
+    #[test]
+    fn the_length_is_known_without_writing() {
+        for (revision, actor, ts) in [(0, "a", 0), (10, "ä\"\\ \u{7f}", -1), (u64::MAX, "\u{1}\n", i64::MIN)]
+        {
+            for body in [r#"{"op_id":"x"}"#, r#"{"data":"é😀"}"#] {
+                let mut json = Vec::new();
+                CommittedOp::write(&mut json, Revision(revision), actor, ts, body);
+                assert_eq!(CommittedOp::json_len(Revision(revision), actor, ts, body), json.len());
+            }
+        }
     }
 }

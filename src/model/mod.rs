@@ -11,6 +11,7 @@ mod logged;
 mod op;
 mod presence;
 mod role;
+mod spelling;
 mod svg;
 mod view;
 
@@ -23,5 +24,6 @@ pub use logged::LoggedOp;
 pub use op::{Change, Op, Point, RawObject};
 pub use presence::{InvalidPresence, Place, PresenceState, Viewport};
 pub use role::Role;
+pub use spelling::same_op;
 pub use svg::svg;
 pub use view::{View, ViewObject};

@@ -1,14 +1,18 @@
 //! One op: parsed from the client's JSON into types, with every rule of its type checked.
 //!
 //! Owns the shape of ops. It borrows from the JSON it was parsed from, so that the bytes that
-//! came are the bytes that are stored; it never rebuilds them.
+//! came are the bytes that are stored, but for ids that `spelling` spells anew.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
-use super::{Fault, ObjectId, OpId, json::Sound};
+use super::{
+    Fault, ObjectId, OpId,
+    json::Sound,
+    spelling::{SpelledId, respell},
+};
 use crate::limits;
 
 /// A client's change, valid in itself.
@@ -21,6 +25,8 @@ pub struct Op<'a> {
     pub unit: OpId,
     /// What changes.
     pub change: Change<'a>,
+    /// Whether its JSON has these ids as a log has them.
+    is_canonical: bool,
 }
 
 /// The payload of an op, by its `type`.
@@ -104,6 +110,13 @@ impl<'a> Op<'a> {
         fields.into_op()
     }
 
+    /// The op as a log has it, with its ids in lower case; `None` when `json`, from which it was parsed, is
+    /// that already.
+    #[must_use]
+    pub fn respelled(&self, json: &str) -> Option<Box<str>> {
+        (!self.is_canonical).then(|| respell(json, self.op_id, self.unit))
+    }
+
     /// Whether the op creates an object of kind `fog`, which only owners may touch.
     #[must_use]
     pub fn creates_fog(&self) -> bool {
@@ -136,11 +149,11 @@ impl<'a> Op<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an op, which is an object")]
 struct Fields<'a> {
-    op_id: OpId,
+    op_id: SpelledId,
     #[serde(borrow, rename = "type")]
     type_name: Text<'a>,
     #[serde(default, deserialize_with = "present")]
-    unit: Option<OpId>,
+    unit: Option<SpelledId>,
     #[serde(borrow, default, deserialize_with = "present")]
     client_id: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -174,17 +187,19 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn into_op(mut self) -> Result<Op<'a>, Fault> {
         self.check_common()?;
-        let op_id = self.op_id;
+        let op_id = self.op_id.id;
+        let is_canonical = self.op_id.is_canonical && self.unit.is_none_or(|unit| unit.is_canonical);
+        let named_unit = self.unit.map(|unit| unit.id);
         let type_name = self.type_name.0.clone();
         let (change, unit) = match &*type_name {
             "undo" | "redo" => {
-                let unit = self.unit.ok_or_else(|| missing("unit"))?;
+                let unit = named_unit.ok_or_else(|| missing("unit"))?;
                 (if type_name == "undo" { Change::Undo } else { Change::Redo }, unit)
             }
-            _ => (self.take_change(&type_name)?, self.unit.unwrap_or(op_id)),
+            _ => (self.take_change(&type_name)?, named_unit.unwrap_or(op_id)),
         };
         self.refuse_rest(&type_name)?;
-        Ok(Op { op_id, unit, change })
+        Ok(Op { op_id, unit, change, is_canonical })
     }
 
     fn take_change(&mut self, type_name: &Cow<'a, str>) -> Result<Change<'a>, Fault> {

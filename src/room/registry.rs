@@ -287,10 +287,9 @@ async fn beat(inner: Arc<Inner>) {
     }
 }
 
-/// Looks after the roles of all readers: the safety net under control messages, as tight as the
-/// cache of roles.
+/// Looks after the roles of all readers: the safety net under control messages.
 async fn watch_roles(inner: Arc<Inner>) {
-    let mut ticks = tokio::time::interval(limits::ROLE_CACHE_TTL);
+    let mut ticks = tokio::time::interval(limits::ROLE_CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {

@@ -65,7 +65,7 @@ pub struct ImportedOp {
     pub creates_fog: bool,
     /// The objects it names.
     pub touches: Vec<ObjectId>,
-    /// The client's JSON, compact.
+    /// The client's JSON, compact, with its ids in lower case.
     pub body: Box<str>,
 }
 

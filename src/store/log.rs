@@ -33,13 +33,15 @@ macro_rules! impl_log {
                     for row in rows {
                         let (_, _, Some(revision), Some(actor), Some(ts), Some(body)) = row else { break };
                         let revision = revision_from_sql(revision)?;
+                        let op = StoredOp { revision, actor, ts, body };
+                        let with_op = bytes + op.page_bytes();
+                        let is_full = !page.ops.is_empty() && with_op > range.max_bytes;
                         // A drawing that is deleted meanwhile loses its ops from the beginning.
-                        let is_full = !page.ops.is_empty() && bytes >= range.max_bytes;
                         if revision != after.next() || page.epoch != epoch || is_full {
                             break 'portions;
                         }
-                        (after, bytes) = (revision, bytes + body.len());
-                        page.ops.push(StoredOp { revision, actor, ts, body });
+                        (after, bytes) = (revision, with_op);
+                        page.ops.push(op);
                     }
                     let read = page.ops.len() - before;
                     if read < portion as usize || bytes >= range.max_bytes {

@@ -53,8 +53,8 @@ pub trait Store: SnapshotStore + ImportStore + 'static {
     /// be appended again.
     async fn append(&self, batch: &[AppendRequest], now_ms: i64) -> Result<Appended, StoreError>;
 
-    /// Reads ops in `(after, until]` in order, at most `limit` ops and about `max_bytes` of bodies
-    /// (one op at least). `None` when there is no such drawing.
+    /// Reads ops in `(after, until]` in order, at most `limit` ops and `max_bytes` of them as readers get
+    /// them (one op at least). `None` when there is no such drawing.
     async fn read(&self, range: &ReadRange) -> Result<Option<LogPage>, StoreError>;
 
     /// Reads the op with this id; `None` when it is not in the log, or there is no such drawing.

@@ -11,7 +11,7 @@ use super::{
     AppendOutcome, AppendRequest, NewOp, OpOutcome, Refusal, StoreError, directory::user_from_sql,
     revision_from_sql, revision_to_sql,
 };
-use crate::model::{DrawingId, ObjectId, Op, OpId, Revision, UserId, json_equal};
+use crate::model::{DrawingId, ObjectId, Op, OpId, Revision, UserId, same_op};
 
 /// What the log knows of the drawings, ops, units and objects that a batch names.
 #[derive(Debug, Default)]
@@ -200,14 +200,20 @@ fn resolve_request(request: &AppendRequest, known: &Known) -> Result<Vec<OpOutco
     for (index, op) in request.ops.iter().enumerate() {
         let find = |id: OpId| staged.get(&id).or_else(|| known.ops.get(&(drawing, id)));
         if let Some(first) = find(op.op_id) {
-            if !json_equal(&first.body, &op.body) {
+            if !same_op(&first.body, &op.body) {
                 return Err(Refusal::OpIdConflict { index, revision: first.revision });
             }
             outcomes.push(OpOutcome::Duplicate(first.revision));
             continue;
         }
         if op.is_undo_redo || op.unit != op.op_id {
-            check_unit(request, op, find(op.unit), head).map_err(|refuse| refuse(index))?;
+            check_unit(request, op, find(op.unit), head).map_err(|fault| match fault {
+                UnitFault::Unknown => Refusal::UnknownUnit { index },
+                UnitFault::OfAnother => Refusal::UnitOfAnother { index },
+                UnitFault::Closed => {
+                    Refusal::UnitClosed { indexes: closed_from(request, known, index, head.floor()) }
+                }
+            })?;
         }
         let is_toggled_after =
             |since| known.toggles.get(&(drawing, op.unit)).is_some_and(|last| *last > since);
@@ -230,26 +236,45 @@ fn resolve_request(request: &AppendRequest, known: &Known) -> Result<Vec<OpOutco
     Ok(outcomes)
 }
 
+/// Why an op may not join, undo or redo a unit.
+enum UnitFault {
+    Unknown,
+    OfAnother,
+    Closed,
+}
+
 /// Checks that `op` may join, undo or redo the unit it names while the head is `head`.
 fn check_unit(
     request: &AppendRequest,
     op: &NewOp,
     unit: Option<&KnownOp>,
     head: Revision,
-) -> Result<(), fn(usize) -> Refusal> {
+) -> Result<(), UnitFault> {
     let unit = match unit {
         // A unit is named by its first op, which is its own unit.
         Some(first) if first.unit == op.unit => first,
-        _ => return Err(|index| Refusal::UnknownUnit { index }),
+        _ => return Err(UnitFault::Unknown),
     };
     let may_act_for_others = op.is_undo_redo && request.role.may_undo_others();
     if unit.actor != request.actor && !may_act_for_others {
-        return Err(|index| Refusal::UnitOfAnother { index });
+        return Err(UnitFault::OfAnother);
     }
     if unit.revision <= head.floor() {
-        return Err(|index| Refusal::UnitClosed { index });
+        return Err(UnitFault::Closed);
     }
     Ok(())
+}
+
+/// The new ops from `first` on whose units are at or below `floor`: whoever sends them can give all of them other units
+/// at once. A unit that begins in the request itself is not.
+fn closed_from(request: &AppendRequest, known: &Known, first: usize, floor: Revision) -> Vec<usize> {
+    let find = |id: OpId| known.ops.get(&(request.drawing_id, id));
+    let is_closed = |op: &NewOp| {
+        let names_unit = op.is_undo_redo || op.unit != op.op_id;
+        names_unit && find(op.op_id).is_none() && find(op.unit).is_some_and(|unit| unit.revision <= floor)
+    };
+    let ops = request.ops.iter().enumerate().skip(first);
+    ops.filter(|(_, op)| is_closed(op)).map(|(index, _)| index).collect()
 }
 
 #[cfg(test)]
@@ -523,7 +548,7 @@ mod tests {
     #[test]
     fn a_unit_is_closed_exactly_at_the_floor() {
         let step = limits::UNDO_HORIZON_STEP;
-        let closed = refused(Refusal::UnitClosed { index: 0 });
+        let closed = refused(Refusal::UnitClosed { indexes: vec![0] });
         let at = |head, revision| {
             let known = || log(head, &[(1, revision, 1, "bob")]);
             let outcomes = [joining(1, 5), undoing(1, 5)].map(|op| outcome(request(&[op]), known()));
@@ -544,10 +569,34 @@ mod tests {
         let known = || log(2 * step - 1, &[(1, 1, 1, "bob")]);
         let first = |head| accepted(head, &[committed(2 * step)]);
         let batch = [request(&[joining(1, 5)]), request(&[joining(1, 6)])];
-        assert_eq!(outcomes(&batch, known()), [first(2 * step), refused(Refusal::UnitClosed { index: 0 })]);
+        assert_eq!(
+            outcomes(&batch, known()),
+            [first(2 * step), refused(Refusal::UnitClosed { indexes: vec![0] })]
+        );
         assert_eq!(
             outcome(request(&[joining(1, 5), undoing(1, 6)]), known()),
-            refused(Refusal::UnitClosed { index: 1 })
+            refused(Refusal::UnitClosed { indexes: vec![1] })
+        );
+    }
+
+    #[test]
+    fn all_new_ops_of_closed_units_are_named_at_once() {
+        let step = limits::UNDO_HORIZON_STEP;
+        // Ops 1 and 2 begin closed units, op 3 joined one of them, and op 4 begins one that is open.
+        let known = || {
+            log(
+                3 * step,
+                &[(1, 1, 1, "bob"), (2, 2, 2, "bob"), (3, 3, 1, "bob"), (4, 2 * step + 1, 4, "bob")],
+            )
+        };
+        let ops =
+            [op(9), joining(1, 10), joining(4, 11), joining(1, 3), undoing(2, 12), op(13), joining(13, 14)];
+        let closed = |indexes: &[usize]| refused(Refusal::UnitClosed { indexes: indexes.to_vec() });
+        assert_eq!(outcome(request(&ops), known()), closed(&[1, 4]));
+        // What comes first is told first.
+        assert_eq!(
+            outcome(request(&[joining(99, 20), joining(1, 10)]), known()),
+            refused(Refusal::UnknownUnit { index: 0 })
         );
     }
 
@@ -604,7 +653,10 @@ mod tests {
         assert_eq!(outcomes(&refused, known())[1], accepted(9, &[committed(9)]));
         // What the unit is comes first.
         let closed = log(5 * limits::UNDO_HORIZON_STEP, &[(5, 1, 5, "bob")]);
-        assert_eq!(outcome(guarded(11), closed), AppendOutcome::Refused(Refusal::UnitClosed { index: 0 }));
+        assert_eq!(
+            outcome(guarded(11), closed),
+            AppendOutcome::Refused(Refusal::UnitClosed { indexes: vec![0] })
+        );
     }
 
     #[test]

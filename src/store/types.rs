@@ -41,7 +41,7 @@ pub struct NewOp {
     pub creates_fog: bool,
     /// The objects it names.
     pub touches: Vec<ObjectId>,
-    /// The client's JSON, compact.
+    /// The client's JSON, compact, with its ids in lower case.
     pub body: Box<str>,
 }
 
@@ -87,8 +87,8 @@ impl OpOutcome {
     }
 }
 
-/// Why a request was refused; `index` is that of the op at fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a request was refused; `index` is that of the first op at fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are explained by the variants")]
 pub enum Refusal {
     /// There is no such drawing.
@@ -101,8 +101,8 @@ pub enum Refusal {
     UnknownUnit { index: usize },
     /// The named unit belongs to another actor.
     UnitOfAnother { index: usize },
-    /// The named unit began at or below the undo horizon.
-    UnitClosed { index: usize },
+    /// The named units of these ops, all that there are, began at or below the undo horizon.
+    UnitClosed { indexes: Vec<usize> },
     /// The unit was undone or redone after the revision the sender knows of.
     UnitToggled { index: usize },
     /// The op touches an object of kind `fog`.
@@ -122,7 +122,8 @@ pub struct ReadRange {
     pub until: Option<Revision>,
     /// Most ops.
     pub limit: u32,
-    /// Bytes of bodies after which no further op is begun.
+    /// Most bytes of the ops as readers get them, each with a byte to part it from the next; a first op may
+    /// have more.
     pub max_bytes: usize,
 }
 
@@ -158,6 +159,11 @@ impl StoredOp {
     pub fn commit(&self) -> Result<CommittedOp, StoreError> {
         let actor = self.actor.parse().map_err(|_| StoreError::Corrupt("actor"))?;
         Ok(CommittedOp::new(self.revision, &actor, self.ts, &self.body))
+    }
+
+    /// What the op takes of [`ReadRange::max_bytes`].
+    pub(super) fn page_bytes(&self) -> usize {
+        CommittedOp::json_len(self.revision, &self.actor, self.ts, &self.body) + 1
     }
 }
 

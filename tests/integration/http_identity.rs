@@ -16,7 +16,8 @@ use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 use crate::support::{Answer, App, Client, eventually};
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+/// What tokens are signed with that the tests make.
+pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// Keys made for this file and used nowhere else.
 const ES256_A: &str = "-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgVgKQDT4E6jBqeeIc
@@ -54,7 +55,8 @@ fn jwk_ed() -> Value {
         "x": "YkY2O_TrbghHpemR0ZlCbVcLYKKGJqnwA95zWe0xwb4"})
 }
 
-fn now() -> u64 {
+/// The clock, in seconds since 1970.
+pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
@@ -68,7 +70,8 @@ fn sign(algorithm: Algorithm, kid: Option<&str>, key: &EncodingKey, claims: &Val
     jsonwebtoken::encode(&header, claims, key).unwrap()
 }
 
-fn by_secret(claims: &Value) -> String {
+/// A token with these claims.
+pub fn by_secret(claims: &Value) -> String {
     sign(Algorithm::HS256, None, &EncodingKey::from_secret(SECRET.as_bytes()), claims)
 }
 
@@ -273,6 +276,21 @@ async fn a_ticket_opens_a_socket_and_nothing_else_and_a_token_is_no_ticket() {
         assert!(Socket::open(&app.base, ticket).await.is_err(), "a ticket is no bearer token");
         let holder = Client::with_token(&app.base, ticket);
         expect_unauthenticated(holder.call(Method::POST, "/v1/tickets", None).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_with_a_secret_is_kept_by_nobody() {
+    let app = App::sqlite().await;
+    let alice = app.client("alice").await;
+    let id = alice.create_drawing().await;
+    let link = alice.post(&format!("/v1/drawings/{id}/links"), &json!({"role": "viewer"})).await.expect(201);
+    let ticket = alice.call(Method::POST, "/v1/tickets", None).await.expect(200);
+    let token = alice.post("/v1/dev/tokens", &json!({})).await.expect(200);
+    for (answer, secret) in [(link, "token"), (ticket, "ticket"), (token, "token")] {
+        assert!(answer.json()[secret].is_string(), "{answer:?}");
+        assert_eq!(answer.headers["cache-control"], "no-store", "{answer:?}");
+        assert_eq!(answer.headers["content-type"], "application/json", "{answer:?}");
     }
 }
 

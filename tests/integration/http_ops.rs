@@ -129,6 +129,75 @@ async fn an_op_is_delivered_as_the_bytes_that_came_without_white_space() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_ids_of_an_op_are_in_lower_case_whichever_case_was_sent() {
+    for app in [App::sqlite().await, App::postgres().await] {
+        let alice = app.client("alice").await;
+        let id = alice.create_drawing().await;
+        let mut socket = alice.socket().await;
+        socket.subscribe(&id, None).await.unwrap();
+        let ids = [new_id(), new_id(), new_id()];
+        // One gesture and its undo.
+        let ops = |spell: fn(&str) -> String| {
+            let [begun, joined, undone] = [0, 1, 2].map(|nth| spell(&ids[nth]));
+            let mut first = create("Oval-A", "rect");
+            first["op_id"] = json!(begun);
+            [
+                first,
+                json!({"op_id": joined, "type": "object.update", "object_id": "Oval-A", "set": {"x": 1}, "unit": begun}),
+                json!({"op_id": undone, "type": "undo", "unit": begun, "meta": {"unit": "ABC"}}),
+            ]
+        };
+        let (lower, upper) = (ops(str::to_owned), ops(str::to_uppercase));
+        let results = |is_duplicate: bool| -> Value {
+            (1..)
+                .zip(&ids)
+                .map(|(n, id)| json!({"op_id": id, "revision": n, "duplicate": is_duplicate}))
+                .collect()
+        };
+        // In the one case and then in the other, it is the same op.
+        for (spelled, is_duplicate) in [(&upper, false), (&lower, true), (&upper, true)] {
+            let answer = alice.commit(&id, spelled).await.expect(200).json();
+            assert_eq!(answer["results"], results(is_duplicate));
+        }
+        let mut log = alice.read_all(&id, 0).await;
+        assert_eq!(socket.receive_ops().await.unwrap(), log, "live readers get the same");
+        for op in &mut log {
+            for added in ["revision", "actor", "ts"] {
+                op.as_object_mut().unwrap().remove(added);
+            }
+        }
+        assert_eq!(log, lower);
+        let mut other = upper[1].clone();
+        other["set"]["x"] = json!(2);
+        alice.commit(&id, &[other]).await.expect_problem(409, "op_id_conflict");
+        // A press names its op in either case, too.
+        let op_id = new_id();
+        for (spelled, is_duplicate) in [(op_id.to_uppercase(), false), (op_id.clone(), true)] {
+            let pressed = alice.post(&format!("/v1/drawings/{id}/redo"), &json!({"op_id": spelled})).await;
+            let result = json!([{"op_id": op_id, "revision": 4, "duplicate": is_duplicate}]);
+            assert_eq!(pressed.expect(200).json()["results"], result);
+        }
+        let last = alice.read_all(&id, 3).await.remove(0);
+        assert_eq!((&last["op_id"], &last["unit"]), (&json!(op_id), &json!(ids[0])));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_forms_of_a_uuid_are_refused() {
+    let app = App::sqlite().await;
+    let alice = app.client("alice").await;
+    let id = alice.create_drawing().await;
+    let uuid = new_id();
+    for form in [uuid.replace('-', ""), format!("{{{uuid}}}"), format!("urn:uuid:{uuid}"), format!(" {uuid}")]
+    {
+        let named = json!({"op_id": form, "type": "canvas.clear"});
+        alice.commit(&id, &[named]).await.expect_problem(422, "invalid_op");
+        let joining = json!({"op_id": uuid, "type": "canvas.clear", "unit": form});
+        alice.commit(&id, &[joining]).await.expect_problem(422, "invalid_op");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_commits_whole_or_not_at_all_and_names_every_faulty_op() {
     let app = App::sqlite().await;
     let alice = app.client("alice").await;

@@ -8,6 +8,7 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use crate::support::{Answer, App, Client, new_id, op, revisions};
 
+const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 const MSGPACK: &str = "application/msgpack";
 /// How long a reader is watched to be still waiting.
@@ -104,7 +105,7 @@ async fn a_page_ends_at_1000_ops() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_ends_at_about_1_mib() {
+async fn a_page_ends_before_1_mib() {
     for app in [App::sqlite().await, App::postgres().await] {
         let alice = app.client("alice").await;
         let id = alice.create_drawing().await;
@@ -118,11 +119,28 @@ async fn a_page_ends_at_about_1_mib() {
         }
         let answer = alice.get(&ops(&id, "after=0")).await.expect(200);
         let page = answer.json();
-        // Eighteen of them cross the line, and the page ends with the one that does.
-        assert_eq!((&page["to"], &page["complete"]), (&json!(18), &json!(false)));
-        assert!((1 << 20..(1 << 20) + 70_000).contains(&answer.bytes.len()), "{}", answer.bytes.len());
+        // Eighteen of them would cross the line.
+        assert_eq!((&page["to"], &page["complete"]), (&json!(17), &json!(false)));
+        assert!(((1 << 20) - 70_000..=1 << 20).contains(&answer.bytes.len()), "{}", answer.bytes.len());
         assert_eq!(revisions(&alice.read_all(&id, 0).await), (1..=24).collect::<Vec<_>>());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_many_small_ops_counts_what_the_server_adds() {
+    let app = App::sqlite().await;
+    // Bodies alone would be within the bound.
+    let alice = app.client(&"\"a".repeat(64)).await;
+    let id = alice.create_drawing().await;
+    let sized = || json!({"op_id": new_id(), "type": "custom.a", "data": "x".repeat(930)});
+    for _ in 0..2 {
+        let ops: Vec<Value> = (0..500).map(|_| sized()).collect();
+        alice.commit(&id, &ops).await.expect(200);
+    }
+    let answer = alice.get(&ops(&id, "after=0")).await.expect(200);
+    let length = answer.bytes.len();
+    assert!(((1 << 20) - 2_000..=1 << 20).contains(&length), "{length}");
+    assert_eq!(revisions(&alice.read_all(&id, 0).await), (1..=1_000).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -240,16 +258,29 @@ async fn ndjson_and_message_pack_say_what_json_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_form_is_the_first_one_accepted_that_there_is() {
+async fn the_form_is_the_one_accepted_most_and_json_among_equals() {
     let app = App::sqlite().await;
     let alice = app.client("alice").await;
     let id = alice.create_drawing().await;
     let rows = [
-        ("*/*", "application/json"),
-        ("text/html, application/x-ndjson;q=0.9, application/json", NDJSON),
+        ("*/*", JSON),
+        ("text/html, application/x-ndjson;q=0.9, application/json", JSON),
+        ("text/html, application/json;q=0.5, application/x-ndjson;q=0.9", NDJSON),
+        ("application/json;q=0.5, application/msgpack;q=0.501, application/ndjson;q=0.5", MSGPACK),
+        ("application/x-ndjson, application/json, application/msgpack", JSON),
+        ("application/msgpack, application/x-ndjson", NDJSON),
         ("application/msgpack", MSGPACK),
-        ("text/html", "application/json"),
-        ("", "application/json"),
+        ("APPLICATION/MsgPack", MSGPACK),
+        ("Application/X-NDJSON ; charset=utf-8 ; Q=0.3", NDJSON),
+        ("application/x-ndjson;q=0, application/json;q=0.1", JSON),
+        ("application/msgpack;q=0", JSON),
+        ("application/json;q=0, */*;q=0.1", NDJSON),
+        ("application/json;q=0, application/x-ndjson;q=0.0, application/*", MSGPACK),
+        ("application/json;q=0.2, */*;q=0.1, application/msgpack;q=0.3", MSGPACK),
+        ("*/*;q=0.1, application/msgpack;q=0.2", MSGPACK),
+        ("application/json;q=2, application/msgpack;q=0.5", JSON),
+        ("text/html", JSON),
+        ("", JSON),
     ];
     for (accept, form) in rows {
         let page = alice.get_with(&ops(&id, "after=0"), &[("accept", accept)]).await.expect(200);

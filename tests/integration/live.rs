@@ -1,6 +1,6 @@
 //! The socket: its messages, its limits and its close codes.
 
-use loadtest::socket::Socket;
+use loadtest::socket::{JSON, MESSAGE_PACK, Socket};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -120,12 +120,20 @@ async fn messages_are_answered_refused_or_ignored() {
         (json!({"type": "op", "op_id": new_id()}), Some(json!("write_over_rest"))),
         (json!({"type": "ops", "ops": []}), Some(json!("write_over_rest"))),
         (op(1), Some(json!("write_over_rest"))),
+        (json!({"type": "undo", "unit": new_id()}), Some(json!("write_over_rest"))),
+        (json!({"type": "redo"}), Some(json!("write_over_rest"))),
+        (json!({"type": "canvas.clear"}), Some(json!("write_over_rest"))),
+        (json!({"type": "stroke.append", "points": [[1, 2]]}), Some(json!("write_over_rest"))),
+        (json!({"type": "object.create", "object_id": "a"}), Some(json!("write_over_rest"))),
+        (json!({"type": "custom.dice", "data": 6}), Some(json!("write_over_rest"))),
         (json!({"type": "subscribe"}), Some(json!("invalid_request"))),
         (json!({"type": "subscribe", "drawing_id": "x"}), Some(json!("invalid_request"))),
         (json!([]), Some(json!("invalid_request"))),
         (json!({"type": "subscribe", "drawing_id": new_id()}), Some(json!("not_found"))),
         (json!({"type": "presence", "drawing_id": new_id(), "state": {}}), Some(json!("not_subscribed"))),
         (json!({"type": "from_the_future", "x": 1}), None),
+        (json!({"type": "objects"}), None),
+        (json!({"type": "undone", "drawing_id": new_id()}), None),
     ];
     for (sent, expected) in exchanges {
         socket.send_unchecked(&sent).await.unwrap();
@@ -146,6 +154,37 @@ async fn messages_are_answered_refused_or_ignored() {
     }
     socket.send_frame(Message::text("{")).await.unwrap();
     assert_eq!(socket.receive().await.unwrap()["code"], "invalid_request");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_bears_the_drawing_that_the_message_names() {
+    let app = App::sqlite().await;
+    let alice = app.client("alice").await;
+    for subprotocol in [JSON, MESSAGE_PACK] {
+        let mut socket = Socket::open_with(&app.base, &alice.token, subprotocol).await.unwrap();
+        let id = new_id();
+        let named = [
+            (json!({"type": "subscribe", "drawing_id": id, "after": -1}), "invalid_request"),
+            (json!({"type": "subscribe", "drawing_id": id, "presence": "yes"}), "invalid_request"),
+            (json!({"type": "subscribe", "drawing_id": id.to_uppercase(), "epoch": 7}), "invalid_request"),
+            (json!({"type": "presence", "drawing_id": id}), "invalid_request"),
+            (json!({"type": 7, "drawing_id": id}), "invalid_request"),
+            (json!({"type": "undo", "drawing_id": id}), "write_over_rest"),
+        ];
+        let unnamed = [
+            (json!({"type": "unsubscribe"}), "invalid_request"),
+            (json!({"type": "unsubscribe", "drawing_id": "x"}), "invalid_request"),
+            (json!({"type": "presence", "drawing_id": null, "state": {}}), "invalid_request"),
+            (json!([id]), "invalid_request"),
+            (json!({"type": "undo", "drawing_id": 7}), "write_over_rest"),
+        ];
+        let rows = named.into_iter().map(|row| (row, json!(id))).chain(unnamed.map(|row| (row, Value::Null)));
+        for ((sent, code), drawing_id) in rows {
+            socket.send_unchecked(&sent).await.unwrap();
+            let answer = socket.receive().await.unwrap();
+            assert_eq!((&answer["code"], &answer["drawing_id"]), (&json!(code), &drawing_id), "{sent}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

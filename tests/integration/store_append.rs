@@ -21,6 +21,7 @@ contract! {
     concurrent_writers_that_need_care_leave_no_hole_and_no_deadlock(one, other),
     a_retried_op_keeps_its_first_revision(store),
     a_retry_with_other_spelling_is_the_same_op(store),
+    an_op_of_an_older_log_is_the_same_op_in_lower_case(store),
     an_op_id_with_another_body_is_a_conflict(store),
     an_op_id_belongs_to_one_drawing(store),
     an_op_repeated_within_a_batch_stands_once(store),
@@ -162,6 +163,19 @@ async fn a_retry_with_other_spelling_is_the_same_op(store: &dyn Store) {
     }
     // What stands in the log is what came first.
     assert_log(store, drawing, &[&first]).await;
+}
+
+/// Older servers kept ids as they came.
+async fn an_op_of_an_older_log_is_the_same_op_in_lower_case(store: &dyn Store) {
+    let drawing = new_drawing(store).await;
+    let sent = op();
+    let upper = sent.body.replace(&sent.op_id.to_string(), &sent.op_id.to_string().to_uppercase());
+    append_one(store, by_alice(drawing, &[with_body(&sent, &upper)])).await;
+    let again = append_one(store, by_alice(drawing, std::slice::from_ref(&sent))).await;
+    assert_eq!(again, accepted(1, [duplicate(1)]));
+    let other = with_body(&sent, &sent.body.replace("\"data\":1", "\"data\":2"));
+    let refusal = append_one(store, by_alice(drawing, &[other])).await;
+    assert_eq!(refusal, refused(Refusal::OpIdConflict { index: 0, revision: Revision(1) }));
 }
 
 async fn an_op_id_with_another_body_is_a_conflict(store: &dyn Store) {

@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::join_all;
 use revcast::{
     model::{DrawingId, Revision},
-    store::{LogPage, ReadRange, Store},
+    store::{LogPage, ReadRange, Store, StoredOp},
 };
 
 use crate::store_contract::{
@@ -18,6 +18,7 @@ use crate::store_contract::{
 contract! {
     a_range_is_what_was_asked_for_and_no_more(store),
     a_page_ends_at_its_bytes_but_holds_one_op_at_least(store),
+    a_page_keeps_to_its_bytes_whatever_comes_first(store),
     many_short_pages_are_the_whole_log(store),
     an_unknown_or_deleted_drawing_has_no_log(store),
     an_op_is_found_by_its_id_in_its_drawing(store),
@@ -70,15 +71,45 @@ async fn a_range_is_what_was_asked_for_and_no_more(store: &dyn Store) {
 
 async fn a_page_ends_at_its_bytes_but_holds_one_op_at_least(store: &dyn Store) {
     let drawing = new_drawing(store).await;
-    // Bodies of 100 bytes, though of fewer characters.
+    // Bytes count, not characters; and what the server adds counts, too.
     let body = format!(r#"{{"data":"{}"}}"#, "ä".repeat(44) + "x");
-    assert_eq!(body.len(), 100);
     let sent: Vec<_> = (0..10).map(|_| with_body(&op(), &body)).collect();
     append_one(store, by_alice(drawing, &sent)).await;
-    for (max_bytes, count) in [(0, 1), (1, 1), (100, 1), (101, 2), (300, 3), (301, 4), (10_000, 10)] {
+    let sizes: Vec<usize> =
+        log(store, drawing).await.iter().map(|op| op.commit().unwrap().json.len() + 1).collect();
+    let of = |count: usize| sizes[..count].iter().sum::<usize>();
+    let (two, three) = (of(2), of(3));
+    let rows =
+        [(0, 1), (1, 1), (two - 1, 1), (two, 2), (three - 1, 2), (three, 3), (of(10) - 1, 9), (of(10), 10)];
+    for (max_bytes, count) in rows {
         let page = read(store, ReadRange { max_bytes, ..all(drawing) }).await;
         assert_eq!(page.ops.len(), count, "{max_bytes} bytes");
         assert_eq!(page.head, Revision(10));
+    }
+}
+
+/// The first ops of a log tell how large the rest may be; it may be otherwise.
+async fn a_page_keeps_to_its_bytes_whatever_comes_first(store: &dyn Store) {
+    let drawing = new_drawing(store).await;
+    let sized = |len: usize| with_body(&op(), &format!(r#"{{"data":"{}"}}"#, "x".repeat(len)));
+    let lens = (0..100).map(|_| 10).chain((0..30).map(|n| n * 1_000)).chain((0..100).map(|n| n % 7 * 300));
+    let sent: Vec<_> = lens.map(sized).collect();
+    append_one(store, by_alice(drawing, &sent)).await;
+    let size = |op: &StoredOp| op.commit().unwrap().json.len() + 1;
+    let whole = log(store, drawing).await;
+    for max_bytes in [1_000, 10_000, 30_000, 100_000] {
+        let mut rest = &whole[..];
+        while let Some(first) = rest.first() {
+            let after = Revision(first.revision.0 - 1);
+            let page = read(store, ReadRange { after, max_bytes, ..all(drawing) }).await;
+            let mut bytes = size(first);
+            let fitting = rest[1..].iter().take_while(|op| {
+                bytes += size(op);
+                bytes <= max_bytes
+            });
+            assert_eq!(page.ops.len(), 1 + fitting.count(), "{max_bytes} bytes after {after}");
+            rest = &rest[page.ops.len()..];
+        }
     }
 }
 

@@ -204,7 +204,7 @@ async fn units_at_or_below_the_horizon_are_closed(store: &dyn Store) {
     }
     let at = |revision: usize| &sent[revision - 1];
     // The head is 2,100, so the horizon is 1,024.
-    let closed = |index| refused(Refusal::UnitClosed { index });
+    let closed = |index| refused(Refusal::UnitClosed { indexes: vec![index] });
     for revision in [1, 1_000, 1_024] {
         for op in [joining(at(revision)), undoing(at(revision))] {
             assert_eq!(append_one(store, by_alice(drawing, &[op])).await, closed(0), "{revision}");
@@ -228,7 +228,7 @@ async fn the_horizon_moves_between_two_ops_of_a_batch(store: &dyn Store) {
     append_one(store, by_alice(drawing, &[vec![first.clone()], ops(2_046)].concat())).await;
     // With a head of 2,047 all is open; with one of 2,048 the horizon is 1,024.
     let batch = [joining(&first), joining(&first), undoing(&first), op()].map(|op| by_alice(drawing, &[op]));
-    let closed = || refused(Refusal::UnitClosed { index: 0 });
+    let closed = || refused(Refusal::UnitClosed { indexes: vec![0] });
     let expected =
         [accepted(2_049, [committed(2_048)]), closed(), closed(), accepted(2_049, [committed(2_049)])];
     assert_eq!(append(store, &batch).await, expected);

@@ -144,7 +144,7 @@ async fn a_guard_does_not_change_what_is_refused_anyway(store: &dyn Store) {
         append_one(store, by_alice(drawing, chunk)).await;
     }
     let closed = untoggled_since(1, drawing, toggling(&first, "redo"));
-    assert_eq!(append_one(store, closed).await, refused(Refusal::UnitClosed { index: 0 }));
+    assert_eq!(append_one(store, closed).await, refused(Refusal::UnitClosed { indexes: vec![0] }));
 }
 
 /// Without the function of the plain road, what takes it fails and what needs care does not.

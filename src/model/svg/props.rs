@@ -72,6 +72,12 @@ impl<'a> Props<'a> {
         Vector { x: coordinate("x"), y: coordinate("y") }
     }
 
+    /// How much the points of a stroke have been spread: `scaleX` and `scaleY`.
+    pub(super) fn scale(self) -> Vector {
+        let factor = |name| self.positive(&[name]).unwrap_or(1.0);
+        Vector { x: factor("scaleX"), y: factor("scaleY") }
+    }
+
     /// The box of `x`, `y`, `width` and `height`; `side` is the length of a side that is not given.
     pub(super) fn frame(self, side: f64) -> Bounds {
         let side = |names: &[&str]| self.number(names).unwrap_or(side);

@@ -52,7 +52,14 @@ pub(super) fn draw<'a>(object: &'a ViewObject, props: Props<'a>, paper: &'a str)
         _ => props.colour(&["color", "stroke"]).unwrap_or(INK),
     };
 
-    let samples = pen.samples(&object.points, props.shift());
+    let (scale, shift) = (props.scale(), props.shift());
+    let place = |point: &Point| {
+        // What is beyond all bounds once it is spread is clamped there.
+        let at = Vector { x: clamped(point.x)?, y: clamped(point.y)? };
+        let seen = Vector { x: at.x * scale.x, y: at.y * scale.y } + shift;
+        Some(Vector { x: clamped(seen.x)?, y: clamped(seen.y)? })
+    };
+    let samples = pen.samples(&object.points, place);
     let bounds = samples.iter().map(|sample| Bounds::of_point(sample.at).grown(sample.radius));
     let bounds = bounds.reduce(Bounds::with)?;
     let element = match &samples[..] {
@@ -67,11 +74,11 @@ pub(super) fn draw<'a>(object: &'a ViewObject, props: Props<'a>, paper: &'a str)
 }
 
 impl Pen {
-    /// What the points become: smoothed, weighed, and apart from each other. One sample is a dot.
-    fn samples(self, points: &[Point], shift: Vector) -> Vec<Sample> {
+    /// What the points, seen at these places, become: smoothed, weighed, and apart from each other. One sample is
+    /// a dot.
+    fn samples(self, points: &[Point], place: impl Fn(&Point) -> Option<Vector>) -> Vec<Sample> {
         let mut points = points.iter().filter_map(|point| {
-            let place = Vector { x: clamped(point.x)?, y: clamped(point.y)? };
-            Some((place + shift, point.pressure.filter(|pressure| pressure.is_finite())))
+            Some((place(point)?, point.pressure.filter(|pressure| pressure.is_finite())))
         });
         let Some((mut pen_at, first_pressure)) = points.next() else { return Vec::new() };
         let mut ink_at = pen_at;
@@ -141,8 +148,12 @@ mod tests {
         (0..40).map(|nth| Point { x: f64::from(nth) * step, y: 0.0, pressure }).collect()
     }
 
+    fn as_it_is(point: &Point) -> Option<Vector> {
+        Some(Vector { x: clamped(point.x)?, y: clamped(point.y)? })
+    }
+
     fn last_radius(pen: Pen, points: &[Point]) -> f64 {
-        pen.samples(points, Vector::ZERO).last().unwrap().radius
+        pen.samples(points, as_it_is).last().unwrap().radius
     }
 
     #[test]
@@ -169,7 +180,7 @@ mod tests {
             points(&[(1.0, 2.0, None), (1.0, 2.1, None), (1.0, 2.0, None)]),
         ];
         for row in rows {
-            let samples = PEN.samples(&row, Vector::ZERO);
+            let samples = PEN.samples(&row, as_it_is);
             assert_eq!(samples.len(), 1, "{row:?}");
             assert!((samples[0].radius - 5.0).abs() < 0.1, "{samples:?}");
         }
@@ -180,7 +191,7 @@ mod tests {
     #[test]
     fn a_line_begins_and_ends_where_the_pen_did() {
         let row = points(&[(0.0, 0.0, None), (7.0, 1.0, None), (9.0, 30.0, None), (8.0, 31.0, None)]);
-        let samples = PEN.samples(&row, Vector { x: 100.0, y: 0.0 });
+        let samples = PEN.samples(&row, |point| Some(as_it_is(point)? + Vector { x: 100.0, y: 0.0 }));
         assert_eq!(samples.first().unwrap().at, Vector { x: 100.0, y: 0.0 });
         assert_eq!(samples.last().unwrap().at, Vector { x: 108.0, y: 31.0 });
         assert!(samples.windows(2).all(|pair| PEN.is_apart(pair[0], pair[1])), "{samples:?}");
@@ -189,14 +200,14 @@ mod tests {
     #[test]
     fn corners_of_a_line_with_few_points_stay_where_they_are() {
         let row = points(&[(0.0, 0.0, None), (100.0, 0.0, None), (100.0, 100.0, None)]);
-        let samples = PEN.samples(&row, Vector::ZERO);
+        let samples = PEN.samples(&row, as_it_is);
         assert!((samples[1].at - Vector { x: 100.0, y: 0.0 }).length() < 1e-6, "{samples:?}");
     }
 
     #[test]
     fn points_that_are_nowhere_are_left_out() {
         let row = points(&[(f64::NAN, 0.0, None), (0.0, f64::INFINITY, None), (1.0, 1.0, Some(f64::NAN))]);
-        assert_eq!(PEN.samples(&row, Vector::ZERO).len(), 1);
-        assert!(PEN.samples(&row[..2], Vector::ZERO).is_empty());
+        assert_eq!(PEN.samples(&row, as_it_is).len(), 1);
+        assert!(PEN.samples(&row[..2], as_it_is).is_empty());
     }
 }

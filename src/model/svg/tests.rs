@@ -279,6 +279,21 @@ fn a_stroke_at_one_place_is_a_dot() {
 }
 
 #[test]
+fn the_points_of_a_stroke_are_spread_and_then_moved_and_its_line_is_as_broad_as_before() {
+    let props = json!({"size": 4, "scaleX": 2, "scaleY": 0.5, "x": 7, "y": 1});
+    let scaled = stroke_as("pen", &props, &json!([[0, 0], [10, 20], [30, 0]]));
+    let drawn = stroke_as("pen", &json!({"size": 4}), &json!([[7, 1], [27, 11], [67, 1]]));
+    assert_eq!(scaled, drawn);
+    for no_factor in [json!(0), json!(-2), json!("2"), json!(null)] {
+        let props = json!({"scaleX": no_factor, "scaleY": no_factor});
+        assert_eq!(
+            stroke_as("pen", &props, &json!([[0, 0], [10, 20]])),
+            stroke_as("pen", &json!({}), &json!([[0, 0], [10, 20]]))
+        );
+    }
+}
+
+#[test]
 fn a_stroke_is_one_closed_path_with_its_width_in_view() {
     let svg = stroke_as("eraser", &json!({"width": 10}), &json!([[0, 0], [100, 0]]));
     assert_eq!(attribute(&svg, "d").unwrap(), "M0 -5L100 -5A5 5 0 0 1 100 5L0 5A5 5 0 0 1 0 -5Z");

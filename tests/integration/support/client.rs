@@ -87,6 +87,7 @@ impl Client {
     pub async fn send(request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        assert!(status != 503 || headers.contains_key("retry-after"), "a 503 says when to come back");
         Ok(Answer { status, headers, bytes: response.bytes().await?.to_vec() })
     }
 

@@ -178,7 +178,7 @@ export interface paths {
          *
          *     | Kind | Drawn as |
          *     |---|---|
-         *     | `stroke` | a line with round ends through its points, moved by `x`, `y`; a dot if they are all at one place. `color` or `stroke` is its colour; `size`, `width` or `strokeWidth` its width at half pressure, default 4. It is half as broad at pressure 0 and half as broad again at pressure 1. Without pressure, it is thinner where points are far apart, as those of a fast pen are. Drawn as far as its points go, complete or not |
+         *     | `stroke` | a line with round ends through its points, spread from 0, 0 by the factors `scaleX` and `scaleY` (over 0, default 1) and then moved by `x`, `y`; a dot if they are all at one place. `color` or `stroke` is its colour; `size`, `width` or `strokeWidth` its width at half pressure, default 4, whatever its scale. It is half as broad at pressure 0 and half as broad again at pressure 1. Without pressure, it is thinner where points are far apart, as those of a fast pen are. Drawn as far as its points go, complete or not |
          *     | … by tool `highlighter` | as broad everywhere, default 16, with an opacity of 0.4 where none is given |
          *     | … by tool `eraser` | as broad everywhere, default 16, in the colour of the background, or white: it covers what is behind it and nothing that comes after |
          *     | `rect` | its box; `rx` rounds the corners |
@@ -304,9 +304,10 @@ export interface paths {
         };
         /**
          * Read ops.
-         * @description The page ends after `limit` ops or 1 MiB. `Accept: application/x-ndjson` gives one op a line,
-         *     `application/msgpack` the page in MessagePack; the headers `Revcast-Epoch`, `-From`, `-To`,
-         *     `-Latest-Revision` and `-Complete` stand in every form.
+         * @description The page ends after `limit` ops, or before its JSON would pass 1 MiB; it holds one op at least. `Accept:
+         *     application/x-ndjson` gives one op a line, `application/msgpack` the page in MessagePack; of several forms it is the
+         *     one with the highest `q`, and JSON among equals. The headers `Revcast-Epoch`, `-From`, `-To`, `-Latest-Revision` and
+         *     `-Complete` stand in every form.
          */
         get: operations["read_ops"];
         put?: never;
@@ -472,21 +473,22 @@ export interface components {
         /** @description `canvas.clear` has no payload. */
         CanvasClear: {
             /** @description The client that made the op; 1 to 64 characters. */
-            client_id?: string | null;
+            client_id?: string;
             /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
             meta?: {
                 [key: string]: unknown;
-            } | null;
+            };
             /**
              * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local.
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
+             *     lower case, however it was sent.
              */
             op_id: string;
             /**
              * Format: uuid
-             * @description The `op_id` of the first op of the gesture; this op's own by default.
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
              */
-            unit?: string | null;
+            unit?: string;
         };
         /** @description An op with an effect on the canvas, by its `type`. */
         CanvasOp: (components["schemas"]["ObjectCreate"] & {
@@ -523,14 +525,15 @@ export interface components {
         /** @description Payload of `canvas.set`. */
         CanvasSet: {
             /** @description The client that made the op; 1 to 64 characters. */
-            client_id?: string | null;
+            client_id?: string;
             /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
             meta?: {
                 [key: string]: unknown;
-            } | null;
+            };
             /**
              * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local.
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
+             *     lower case, however it was sent.
              */
             op_id: string;
             set: {
@@ -538,9 +541,9 @@ export interface components {
             };
             /**
              * Format: uuid
-             * @description The `op_id` of the first op of the gesture; this op's own by default.
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
              */
-            unit?: string | null;
+            unit?: string;
         };
         /** @description Ops to commit, whole or not at all. */
         CommitRequest: {
@@ -598,12 +601,12 @@ export interface components {
         };
         /** @description An op of the application's own: ordered, stored and delivered, without effect on the canvas. */
         CustomOp: {
-            client_id?: string | null;
+            client_id?: string;
             /** @description Anything. */
             data: unknown;
             meta?: {
                 [key: string]: unknown;
-            } | null;
+            };
             /**
              * Format: uuid
              * @description Made by the client, once; the idempotency key.
@@ -615,7 +618,7 @@ export interface components {
              * Format: uuid
              * @description The `op_id` of the first op of the gesture; this op's own by default.
              */
-            unit?: string | null;
+            unit?: string;
         };
         /** @description A token for development. */
         DevToken: {
@@ -747,17 +750,18 @@ export interface components {
         /** @description Payload of `object.create`. */
         ObjectCreate: {
             /** @description The client that made the op; 1 to 64 characters. */
-            client_id?: string | null;
+            client_id?: string;
             /** @description `rect ellipse line path text image token fog` or a name of your own. */
             kind: string;
             /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
             meta?: {
                 [key: string]: unknown;
-            } | null;
+            };
             object_id: string;
             /**
              * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local.
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
+             *     lower case, however it was sent.
              */
             op_id: string;
             props: {
@@ -765,31 +769,32 @@ export interface components {
             };
             /**
              * Format: uuid
-             * @description The `op_id` of the first op of the gesture; this op's own by default.
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
              */
-            unit?: string | null;
+            unit?: string;
             /** @description Fractional index; its place on the screen. */
-            z?: string | null;
+            z?: string;
         };
         /** @description Payload of `object.delete`. */
         ObjectDelete: {
             /** @description The client that made the op; 1 to 64 characters. */
-            client_id?: string | null;
+            client_id?: string;
             /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
             meta?: {
                 [key: string]: unknown;
-            } | null;
+            };
             object_ids: string[];
             /**
              * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local.
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
+             *     lower case, however it was sent.
              */
             op_id: string;
             /**
              * Format: uuid
-             * @description The `op_id` of the first op of the gesture; this op's own by default.
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
              */
-            unit?: string | null;
+            unit?: string;
         };
         /** @description The registers of one object; empty ones are left out. */
         ObjectRegisters: {
@@ -814,29 +819,30 @@ export interface components {
         /** @description Payload of `object.update`. */
         ObjectUpdate: {
             /** @description The client that made the op; 1 to 64 characters. */
-            client_id?: string | null;
+            client_id?: string;
             /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
             meta?: {
                 [key: string]: unknown;
-            } | null;
+            };
             object_id: string;
             /**
              * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local.
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
+             *     lower case, however it was sent.
              */
             op_id: string;
             /** @description Properties and their new values. */
             set?: {
                 [key: string]: unknown;
-            } | null;
+            };
             /**
              * Format: uuid
-             * @description The `op_id` of the first op of the gesture; this op's own by default.
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
              */
-            unit?: string | null;
+            unit?: string;
             /** @description Properties to remove. */
-            unset?: string[] | null;
-            z?: string | null;
+            unset?: string[];
+            z?: string;
         };
         /** @description An op as a client sends it. */
         OpInput: components["schemas"]["CanvasOp"] | components["schemas"]["CustomOp"];
@@ -951,7 +957,7 @@ export interface components {
              * @description The epoch of the log, where it helps to go on.
              */
             epoch?: string | null;
-            /** @description The parts of the request at fault, 16 at most. */
+            /** @description The parts of the request at fault: of `unit_closed` all ops of the request, of other codes 16 at most. */
             errors?: components["schemas"]["Fault"][];
             /**
              * Format: int64
@@ -1079,7 +1085,7 @@ export interface components {
         /** @description Payload of `stroke.append`. */
         StrokeAppend: {
             /** @description The client that made the op; 1 to 64 characters. */
-            client_id?: string | null;
+            client_id?: string;
             /**
              * Format: int64
              * @description Counts the appends of the stroke from 1.
@@ -1088,32 +1094,34 @@ export interface components {
             /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
             meta?: {
                 [key: string]: unknown;
-            } | null;
+            };
             object_id: string;
             /**
              * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local.
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
+             *     lower case, however it was sent.
              */
             op_id: string;
             points: number[][];
             /**
              * Format: uuid
-             * @description The `op_id` of the first op of the gesture; this op's own by default.
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
              */
-            unit?: string | null;
+            unit?: string;
         };
         /** @description Payload of `stroke.begin`. */
         StrokeBegin: {
             /** @description The client that made the op; 1 to 64 characters. */
-            client_id?: string | null;
+            client_id?: string;
             /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
             meta?: {
                 [key: string]: unknown;
-            } | null;
+            };
             object_id: string;
             /**
              * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local.
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
+             *     lower case, however it was sent.
              */
             op_id: string;
             /** @description `[x,y]` or `[x,y,pressure]`. */
@@ -1124,15 +1132,15 @@ export interface components {
             tool: string;
             /**
              * Format: uuid
-             * @description The `op_id` of the first op of the gesture; this op's own by default.
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
              */
-            unit?: string | null;
-            z?: string | null;
+            unit?: string;
+            z?: string;
         };
         /** @description Payload of `stroke.end`. */
         StrokeEnd: {
             /** @description The client that made the op; 1 to 64 characters. */
-            client_id?: string | null;
+            client_id?: string;
             /**
              * Format: int64
              * @description Number of appends.
@@ -1141,18 +1149,19 @@ export interface components {
             /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
             meta?: {
                 [key: string]: unknown;
-            } | null;
+            };
             object_id: string;
             /**
              * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local.
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
+             *     lower case, however it was sent.
              */
             op_id: string;
             /**
              * Format: uuid
-             * @description The `op_id` of the first op of the gesture; this op's own by default.
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
              */
-            unit?: string | null;
+            unit?: string;
         };
         /** @description Opens sockets for a minute. */
         Ticket: {
@@ -1193,10 +1202,10 @@ export interface components {
         };
         /** @description Payload of `undo` and `redo`. */
         UnitOp: {
-            client_id?: string | null;
+            client_id?: string;
             meta?: {
                 [key: string]: unknown;
-            } | null;
+            };
             /**
              * Format: uuid
              * @description Made by the client, once; the idempotency key.
@@ -1295,6 +1304,7 @@ export interface operations {
                     "application/json": components["schemas"]["Readiness"];
                 };
             };
+            /** @description `unavailable` or `draining`, with `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;

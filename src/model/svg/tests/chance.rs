@@ -40,7 +40,7 @@ fn any_value() -> impl Strategy<Value = Value> {
 }
 
 fn any_map() -> impl Strategy<Value = Map<String, Value>> {
-    const NAMES: &str = "x y width height w h rx fill stroke color strokeWidth size opacity rotation x1 y1 x2 \
+    const NAMES: &str = "x y width height w h rx fill stroke color strokeWidth size opacity rotation scaleX scaleY x1 y1 x2 \
         y2 points d text label fontSize href src background onload style";
     let names: Vec<_> = NAMES.split_ascii_whitespace().collect();
     prop::collection::btree_map(prop::sample::select(names), any_value(), 0..10)
