@@ -7,6 +7,7 @@ import { drawingPath, Http, type HttpOptions, type Rest, type Schemas } from "./
 import { IndexedDbStore } from "./outbox/indexeddb.js";
 import { MemoryStore, type OutboxStore } from "./outbox/store.js";
 import type { Role } from "./protocol.js";
+import { scopesOf, userOf } from "./scope.js";
 
 export interface ClientOptions extends HttpOptions {
   /** Where there is none, as in Node.js 20: that of the package `ws`. Without one, drawings are followed over HTTP. */
@@ -22,8 +23,9 @@ export type DrawingInfo = Schemas["DrawingView"];
 
 export class RevcastClient {
   readonly #http: Http;
-  readonly #storeOf: () => OutboxStore;
-  /** That of all drawings, where it is this client's to close. */
+  /** That of all drawings; where there is none, each has a memory of its own. */
+  readonly #store: OutboxStore | undefined;
+  /** The same, where it is this client's to close. */
   readonly #ownStore: IndexedDbStore | undefined;
   readonly #cache: CanvasCache | undefined;
   readonly #WebSocket: typeof globalThis.WebSocket | undefined;
@@ -38,8 +40,7 @@ export class RevcastClient {
     const isMemory = storage === "memory" || (storage === undefined && typeof indexedDB === "undefined");
     const store = typeof storage === "object" ? storage : undefined;
     this.#ownStore = store === undefined && !isMemory ? new IndexedDbStore() : undefined;
-    // Two drawings that shared a memory would not know of each other.
-    this.#storeOf = () => store ?? this.#ownStore ?? new MemoryStore();
+    this.#store = store ?? this.#ownStore;
     const cache = options.cache ?? (this.#ownStore === undefined ? false : new IndexedDbCache());
     this.#cache = cache === false ? undefined : cache;
     this.#WebSocket = options.WebSocket ?? globalThis.WebSocket;
@@ -76,10 +77,11 @@ export class RevcastClient {
    * @throws {RevcastError} `closed` after `close()`.
    */
   open(drawingId: string): Drawing {
-    if (this.#isClosed) throw new RevcastError("closed", "the client is closed");
+    this.#assertOpen();
     const drawing: Drawing = new Drawing(drawingId, {
       http: this.#http,
-      store: this.#storeOf(),
+      // Two drawings that shared a memory would not know of each other.
+      store: this.#store ?? new MemoryStore(),
       cache: this.#cache,
       WebSocket: this.#WebSocket,
       onClosed: (stored) => {
@@ -94,10 +96,40 @@ export class RevcastClient {
 
   /** Closes all drawings. Final at once; resolves when what is unsent is stored. */
   async close(): Promise<void> {
+    await this.#closeDrawings();
+    this.#ownStore?.close();
+  }
+
+  /**
+   * Closes all drawings, and deletes what is kept on this device for the user: canvases, and ops that the server does not
+   * have. For a device that others use too: `flush()` the drawings first, and call it while there still is a token.
+   * Resolves with the number of ops that may be lost by it: those that were still to be sent.
+   *
+   * @throws {RevcastError} `AUTH_FAILED` when it cannot be told who the user is, `closed` after `close()`; nothing is
+   * closed or deleted then.
+   */
+  async erase(): Promise<number> {
+    this.#assertOpen();
+    const prefix = scopesOf(this.#http, await userOf(this.#http));
+    // A memory of its own goes with its drawing.
+    const held = this.#store === undefined ? [...this.#drawings].map((drawing) => drawing.pendingCount) : [];
+    await this.#closeDrawings();
+    try {
+      const [unsent = 0] = await Promise.all([this.#store?.erase(prefix), this.#cache?.erase(prefix)]);
+      return held.reduce((sum, count) => sum + count, unsent);
+    } finally {
+      this.#ownStore?.close();
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new RevcastError("closed", "the client is closed");
+  }
+
+  async #closeDrawings(): Promise<void> {
     this.#isClosed = true;
     for (const drawing of [...this.#drawings]) void drawing.close();
     await Promise.allSettled(this.#storing);
-    this.#ownStore?.close();
   }
 }
 

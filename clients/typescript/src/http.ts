@@ -152,11 +152,12 @@ export class Http {
 
   async #send(request: Request): Promise<Response> {
     const { pathname, search } = new URL(request.url);
-    const body = request.body === null ? null : await request.arrayBuffer();
+    // Not `request.body`, which Firefox does not have.
+    const body = await request.arrayBuffer();
     return this.fetch(`${pathname}${search}`, {
       method: request.method,
       headers: request.headers,
-      body,
+      body: body.byteLength === 0 ? null : body,
       signal: request.signal,
     });
   }

@@ -45,6 +45,10 @@ export const MAX_BATCH_OPS = 500;
 export const MAX_BATCH_BYTES = 900_000;
 /** Bytes of a request that outlives its page. Browsers allow 64 KiB for all of them together. */
 export const MAX_LEAVE_BYTES = 60 * 1024;
+/** The newest ops of which one may so grow: no hand draws more strokes at once. */
+export const REOPEN_AMONG = 100;
+/** Characters of the ops that a page leaves in the local storage when it goes; browsers give a site 5 million. */
+export const MAX_WILL_BYTES = 256 * 1024;
 /** What may be pending; further ops are refused with `outbox_full`. */
 export const MAX_PENDING_OPS = 100_000;
 /** The same in bytes. */
@@ -53,12 +57,18 @@ export const MAX_PENDING_BYTES = 64 * 1024 * 1024;
 export const MAX_REJECTED_OPS = 1_000;
 /** Ids of settled ops that are remembered, so that a late look into the storage does not bring them back. */
 export const MAX_SETTLED_IDS = 10_000;
+/** Closed units of which it is remembered as what they go on; the oldest are forgotten. */
+export const MAX_CONTINUED_UNITS = 1_000;
+/** Points up to which the newest append of a stroke grows while nothing can be sent: seconds of a fast pen. */
+export const MAX_OFFLINE_POINTS = 500;
 /** Pause after an answer that a person has to do something about, such as a lost role. */
 export const SLOW_RETRY = 30_000;
 /** Longest `Retry-After` that is obeyed in full. */
 export const MAX_RETRY_AFTER = 3_600_000;
 /** For one call of the storage; after that the outbox goes on in memory. */
 export const STORE_TIMEOUT = 5_000;
+/** From a failure of the storage to the next attempt at least; a backoff is added. */
+export const STORE_RETRY = 1_000;
 /** After which a tab that has something pending, and does not send, looks again for what became of it. */
 export const LOOK_AGAIN = 10_000;
 /** How long the answer to a request is waited for once all its ops were seen in the log. */

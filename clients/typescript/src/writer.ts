@@ -10,7 +10,7 @@ import type { RejectedOp } from "./outbox/quarantine.js";
 import type { SyncState } from "./outbox/status.js";
 import type { OutboxStore } from "./outbox/store.js";
 import type { Ack, OutboxEvents } from "./outbox/types.js";
-import { claimsOf } from "./token.js";
+import { scopeOf, userOf } from "./scope.js";
 
 export interface WriterEvents extends OutboxEvents {
   /**
@@ -147,10 +147,8 @@ export class Writer {
 
   async #ask(): Promise<readonly [scope: string, userId: string]> {
     const { http, drawingId } = this.#options;
-    const userId = claimsOf(await http.token())?.sub;
-    if (userId === undefined)
-      throw new RevcastError("AUTH_FAILED", "the token names no user", { retryable: true });
-    return [JSON.stringify([http.name, userId, drawingId]), userId];
+    const userId = await userOf(http);
+    return [scopeOf(http, userId, drawingId), userId];
   }
 
   #opened(scope: string, userId: string): void {

@@ -43,6 +43,14 @@ describe("the database", () => {
   });
 });
 
+test("what is kept under a prefix is erased, and nothing else", async () => {
+  const cache = new IndexedDbCache("test-erase");
+  for (const scope of ["a", "ab", "abc", "b"]) await cache.save(scope, canvas(1));
+  await cache.erase("ab");
+  const left = await Promise.all(["a", "ab", "abc", "b"].map((scope) => cache.load(scope)));
+  expect(left.map((kept) => kept !== undefined)).toEqual([true, false, false, true]);
+});
+
 describe("the keeper", () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
@@ -50,6 +58,7 @@ describe("the keeper", () => {
     load: vi.fn(async () => kept),
     save: vi.fn(async () => {}),
     remove: vi.fn(async () => {}),
+    erase: vi.fn(async () => {}),
   });
 
   test("saves once it has been quiet, and not what is kept already", async () => {

@@ -19,6 +19,8 @@ export interface CanvasCache {
   /** Takes the place of the one before. */
   save(scope: string, canvas: CachedCanvas): Promise<void>;
   remove(scope: string): Promise<void>;
+  /** Removes all there is under scopes that begin so. */
+  erase(prefix: string): Promise<void>;
 }
 
 interface Kept {
@@ -45,16 +47,24 @@ export class IndexedDbCache implements CanvasCache {
   }
 
   async save(scope: string, canvas: CachedCanvas): Promise<void> {
-    const transaction = (await this.#open()).transaction("canvases", "readwrite");
-    const { store } = transaction;
-    void store.put({ scope, saved: Date.now(), canvas });
-    const scopes = await store.index("saved").getAllKeys();
-    for (const oldest of scopes.slice(0, -MAX_CACHED_CANVASES)) void store.delete(oldest);
-    await transaction.done;
+    const database = await this.#open();
+    const transaction = database.transaction("canvases", "readwrite");
+    const kept = transaction.store.put({ scope, saved: Date.now(), canvas });
+    // A page that is being left may not get to end it by itself, and would keep other tabs waiting.
+    transaction.commit();
+    await Promise.all([kept, transaction.done]);
+    await prune(database);
   }
 
   async remove(scope: string): Promise<void> {
     await (await this.#open()).delete("canvases", scope);
+  }
+
+  async erase(prefix: string): Promise<void> {
+    const transaction = (await this.#open()).transaction("canvases", "readwrite", { durability: "strict" });
+    const scopes = await transaction.store.getAllKeys(IDBKeyRange.lowerBound(prefix));
+    for (const scope of scopes) if (scope.startsWith(prefix)) void transaction.store.delete(scope);
+    await transaction.done;
   }
 
   #open(): Promise<IDBPDatabase<Schema>> {
@@ -76,4 +86,12 @@ export class IndexedDbCache implements CanvasCache {
     });
     return this.#database;
   }
+}
+
+/** Removes the canvases that were saved first, where there are too many. */
+async function prune(database: IDBPDatabase<Schema>): Promise<void> {
+  const transaction = database.transaction("canvases", "readwrite");
+  const scopes = await transaction.store.index("saved").getAllKeys();
+  for (const oldest of scopes.slice(0, -MAX_CACHED_CANVASES)) void transaction.store.delete(oldest);
+  await transaction.done;
 }

@@ -5,26 +5,34 @@ import type { PendingOp } from "../ops.js";
 import { byteLength, mayWait, mergeUpdates } from "./coalesce.js";
 import type { Entry } from "./queue.js";
 
-/** Updates that become one. */
-export interface Merge {
+/** An op that takes the place of another one that is stored, and maybe of further ones. */
+export interface Change {
   readonly into: Entry;
-  op: PendingOp;
-  body: string;
+  readonly op: PendingOp;
+  readonly body: string;
   /** They vanish: all they say is in `op`. */
-  readonly absorbed: Entry[];
+  readonly absorbed: readonly Entry[];
 }
 
 export interface Plan {
   readonly entries: readonly Entry[];
-  readonly merges: readonly Merge[];
+  /** Updates that become one. */
+  readonly merges: readonly Change[];
+}
+
+/** A place in the batch, and what is merged for it. */
+interface Slot extends Change {
+  op: PendingOp;
+  body: string;
+  readonly absorbed: Entry[];
 }
 
 /** The first entries that fit in one request. With `mayMerge`, updates that were never sent are merged. */
 export function planBatch(entries: Iterable<Entry>, maxOps: number, mayMerge: boolean): Plan {
-  const slots: Merge[] = [];
+  const slots: Slot[] = [];
   let bytes = 0;
   // The newest update of each object, since the last op that an update may not be moved across.
-  const newest = new Map<string, Merge>();
+  const newest = new Map<string, Slot>();
   for (const entry of entries) {
     const { op } = entry;
     if (!mayWait(op)) newest.clear();
@@ -36,7 +44,7 @@ export function planBatch(entries: Iterable<Entry>, maxOps: number, mayMerge: bo
       }
     }
     if (slots.length >= maxOps || (slots.length > 0 && bytes + entry.bytes + 1 > MAX_BATCH_BYTES)) break;
-    const slot: Merge = { into: entry, op, body: entry.body, absorbed: [] };
+    const slot: Slot = { into: entry, op, body: entry.body, absorbed: [] };
     if (op.type === "object.update") newest.set(op.object_id, slot);
     slots.push(slot);
     bytes += entry.bytes + 1;
@@ -48,7 +56,7 @@ export function planBatch(entries: Iterable<Entry>, maxOps: number, mayMerge: bo
 }
 
 /** The bytes by which the slot has grown, or `undefined` when the two are not to be merged. */
-function absorb(slot: Merge | undefined, entry: Entry): number | undefined {
+function absorb(slot: Slot | undefined, entry: Entry): number | undefined {
   if (slot === undefined || slot.into.frozen) return undefined;
   if (slot.op.type !== "object.update" || entry.op.type !== "object.update") return undefined;
   const merged = mergeUpdates(slot.op, entry.op);

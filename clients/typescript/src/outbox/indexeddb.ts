@@ -3,6 +3,7 @@
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import { RevcastError } from "../errors.js";
 import type { OutboxStore, Refusal, StoreChange, StoredOp } from "./store.js";
+import { dropWill, eraseWills, leaveWill, readWill, type WilledOp } from "./will.js";
 
 const VERSION = 1;
 
@@ -27,12 +28,25 @@ export class IndexedDbStore implements OutboxStore {
   /** Once it is open: a call then begins its work in the task of its caller. */
   #db: IDBPDatabase<Schema> | undefined;
   #isClosed = false;
+  /** What this page has left as its will and not stored since: ids of ops, by scope. */
+  readonly #willed = new Map<string, Set<string>>();
 
   constructor(name = "revcast-outbox") {
     this.#name = name;
   }
 
-  load(scope: string, after?: number): Promise<readonly StoredOp[]> {
+  async load(scope: string, after?: number): Promise<readonly StoredOp[]> {
+    const records = await this.#load(scope, after);
+    // One's own will is being stored.
+    if (after !== undefined || this.#willed.has(scope)) return records;
+    const will = readWill(scope);
+    if (will.length === 0) return records;
+    await this.#execute(scope, will, records);
+    dropWill(scope);
+    return this.#load(scope, after);
+  }
+
+  #load(scope: string, after: number | undefined): Promise<readonly StoredOp[]> {
     return this.#with(async (db) => {
       const records =
         after === undefined
@@ -43,13 +57,44 @@ export class IndexedDbStore implements OutboxStore {
     });
   }
 
-  append(scope: string, ops: readonly { op_id: string; body: string }[]): Promise<readonly number[]> {
+  append(scope: string, ops: readonly WilledOp[]): Promise<readonly number[]> {
     return this.#with(async (db) => {
       const transaction = db.transaction("ops", "readwrite", { durability: "strict" });
       const keys = ops.map(({ op_id, body }) => transaction.store.add({ scope, op_id, body }));
+      // A page that is being left may not get to end it by itself, and would keep other tabs waiting.
+      transaction.commit();
       const [added] = await Promise.all([Promise.all(keys), transaction.done]);
+      this.#executed(scope, ops);
       return added;
     });
+  }
+
+  leave(scope: string, ops: readonly WilledOp[]): void {
+    this.#willed.set(scope, new Set(ops.map(({ op_id }) => op_id)));
+    leaveWill(scope, ops);
+  }
+
+  /** Stores what a page has left. An op that is there already may have been about to grow. */
+  async #execute(scope: string, will: readonly WilledOp[], records: readonly StoredOp[]): Promise<void> {
+    const known = new Map(records.map((record) => [record.op_id, record]));
+    const put: StoredOp[] = [];
+    for (const { op_id, body } of will) {
+      const record = known.get(op_id);
+      if (record !== undefined && record.rejected === undefined) put.push({ key: record.key, op_id, body });
+    }
+    if (put.length > 0) await this.change(scope, { put });
+    const late = will.filter(({ op_id }) => !known.has(op_id));
+    if (late.length > 0) await this.append(scope, late);
+  }
+
+  /** These are stored: once all of the will is, there is no need of it. */
+  #executed(scope: string, ops: readonly WilledOp[]): void {
+    const willed = this.#willed.get(scope);
+    if (willed === undefined) return;
+    for (const { op_id } of ops) willed.delete(op_id);
+    if (willed.size > 0) return;
+    this.#willed.delete(scope);
+    dropWill(scope);
   }
 
   change(scope: string, { put = [], remove = [] }: StoreChange): Promise<void> {
@@ -60,7 +105,23 @@ export class IndexedDbStore implements OutboxStore {
       const done: Promise<unknown>[] = [transaction.done];
       for (const record of put) done.push(transaction.store.put({ scope, ...record }));
       for (const key of remove) done.push(transaction.store.delete(key));
+      transaction.commit();
       await Promise.all(done);
+      this.#executed(scope, put);
+    });
+  }
+
+  erase(prefix: string): Promise<number> {
+    return this.#with(async (db) => {
+      const transaction = db.transaction("ops", "readwrite", { durability: "strict" });
+      let unsent = eraseWills(prefix);
+      let cursor = await transaction.store.index("scope").openCursor(IDBKeyRange.lowerBound(prefix));
+      for (; cursor?.value.scope.startsWith(prefix); cursor = await cursor.continue()) {
+        if (cursor.value.rejected === undefined) unsent += 1;
+        void cursor.delete();
+      }
+      await transaction.done;
+      return unsent;
     });
   }
 

@@ -1,7 +1,8 @@
 // The way of a new op into the storage: it waits in the window for more of its kind, and is stored with what waits there.
 
+import { MAX_OFFLINE_POINTS, REOPEN_AMONG } from "../limits.js";
 import type { PendingOp, Point } from "../ops.js";
-import type { PendingUpdate } from "./coalesce.js";
+import { extendAppend, type PendingUpdate } from "./coalesce.js";
 import type { Journal } from "./journal.js";
 import type { Entry, Queue } from "./queue.js";
 import { type Amendment, Window } from "./window.js";
@@ -11,6 +12,8 @@ export interface IntakeOptions {
   readonly journal: Journal;
   /** Whether an op that is stored may still be changed before it is sent. */
   mayChange(): boolean;
+  /** Whether nothing can be sent for now. */
+  isStalled(): boolean;
   /** An op that waits has become this. */
   amended(op: PendingOp): void;
   /** Some are stored, or held in memory alone, and may be sent. */
@@ -20,6 +23,8 @@ export interface IntakeOptions {
 export class Intake {
   readonly #options: IntakeOptions;
   readonly #window = new Window(() => this.close());
+  /** The newest of what was in it the last time. */
+  #last: readonly Entry[] = [];
   #isStoring = false;
   /** Whether what waits is to be stored, as soon as that is done. */
   #isDue = false;
@@ -37,9 +42,9 @@ export class Intake {
     return this.#amend(this.#window.merge(update));
   }
 
-  /** Adds points to the newest append of a stroke, if that waits. */
+  /** Adds points to the newest append of a stroke, if that waits, or may do so once more. */
   extend(objectId: string, points: readonly Point[]): boolean {
-    return this.#amend(this.#window.extend(objectId, points));
+    return this.#amend(this.#window.extend(objectId, points)) || this.#reopen(objectId, points);
   }
 
   /**
@@ -58,7 +63,9 @@ export class Intake {
     const { journal, mayChange, stored } = this.#options;
     const entries = this.#window.take();
     if (entries.length === 0) return;
-    if (!mayChange()) for (const entry of entries) entry.frozen = true;
+    // Where another tab or session may send an op, this one does not know whether it was sent.
+    if (!mayChange()) for (const entry of entries) entry.sent = "maybe";
+    this.#last = entries.slice(-REOPEN_AMONG);
     this.#isStoring = true;
     void journal.append(entries).then(() => {
       this.#isStoring = false;
@@ -69,6 +76,25 @@ export class Intake {
 
   #storeNext(): void {
     if (this.#isDue && !this.#isStoring) this.store();
+  }
+
+  /**
+   * Lets a stored append wait again. While nothing can be sent, a stroke of minutes is so a few dozen ops instead of
+   * thousands.
+   */
+  #reopen(objectId: string, points: readonly Point[]): boolean {
+    const { mayChange, isStalled } = this.#options;
+    if (!isStalled() || !mayChange()) return false;
+    const entry = this.#last.findLast(({ op }) => "object_id" in op && op.object_id === objectId);
+    if (entry?.op.type !== "stroke.append" || entry.frozen || entry.changing) return false;
+    if (entry.op.points.length + points.length > MAX_OFFLINE_POINTS) return false;
+    const op = extendAppend(entry.op, entry.bytes, points);
+    if (op === undefined || !this.#options.queue.has(entry)) return false;
+    if (entry.state === "stored" || entry.state === "writing") {
+      entry.state = "open";
+      this.#window.push(entry);
+    } else if (entry.state !== "memory") return false;
+    return this.#amend({ entry, ...op });
   }
 
   #amend(amendment: Amendment | undefined): boolean {

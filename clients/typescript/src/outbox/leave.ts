@@ -21,7 +21,7 @@ export function leaveWith(
   let bytes = '{"ops":[]}'.length;
   for (const entry of entries) {
     // Its body is about to change, and is stored both before and after. What follows may depend on it.
-    if (entry.merging) break;
+    if (entry.changing) break;
     bytes += entry.bytes + 1;
     if (bytes > MAX_LEAVE_BYTES || batch.length === MAX_BATCH_OPS) break;
     batch.push(entry);
@@ -29,7 +29,7 @@ export function leaveWith(
   // Those that are on their way go once more: requests may overtake each other, and what follows may depend on them.
   if (batch.every((entry) => leaving.has(entry))) return undefined;
   for (const entry of batch) {
-    entry.frozen = true;
+    entry.sent = "maybe";
     leaving.add(entry);
   }
   return outcome(post(requestBody(batch)), batch, leaving);

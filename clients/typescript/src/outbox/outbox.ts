@@ -5,12 +5,15 @@
 
 import { closedError, RevcastError } from "../errors.js";
 import { drawingPath, type Http } from "../http.js";
-import { LOOK_AGAIN, MAX_PENDING_BYTES, MAX_PENDING_OPS } from "../limits.js";
+import { MAX_PENDING_BYTES, MAX_PENDING_OPS } from "../limits.js";
 import type { PendingOp, Point } from "../ops.js";
-import { planBatch } from "./batch.js";
+import { unitOf } from "./coalesce.js";
 import { Intake } from "./intake.js";
 import { Journal } from "./journal.js";
 import { type Leaving, leaveWith } from "./leave.js";
+import { Lookout } from "./lookout.js";
+import { Outcomes } from "./outcomes.js";
+import { Outgoing } from "./outgoing.js";
 import { Quarantine, type RejectedOp } from "./quarantine.js";
 import { type Entry, Queue } from "./queue.js";
 import { Reconciler, Settled } from "./reconcile.js";
@@ -32,11 +35,14 @@ export class Outbox {
   readonly #tabs: Tabs;
   readonly #isShared: boolean;
   readonly #intake: Intake;
+  readonly #outgoing: Outgoing;
+  readonly #outcomes: Outcomes;
   readonly #status: Status;
   readonly #reconciler: Reconciler;
-  /** Until this tab looks again, without having been told to. */
-  #again: ReturnType<typeof setTimeout> | undefined;
+  readonly #lookout: Lookout;
   readonly #leaving: Leaving = new Set();
+  /** Whether this tab has begun to lead, and not yet seen what the one before has left. */
+  #isCatchingUp = false;
   #closing: Promise<void> | undefined;
 
   constructor(options: OutboxOptions) {
@@ -47,33 +53,75 @@ export class Outbox {
     this.#isShared = store.shared;
     this.#status = new Status({
       pendingCount: () => this.#queue.size,
+      isLoaded: () => this.#reconciler.isLoaded,
       hasRejected: () => !this.#quarantine.isEmpty,
+      isUnstored: () => this.#journal.isBroken,
       sync: events.sync.bind(events),
       error: (error) => this.#report(error),
     });
-    this.#journal = new Journal(store, scope, (error) => this.#report(error));
+    this.#journal = new Journal({
+      store,
+      scope,
+      random,
+      held: () => this.#held(),
+      unstored: () => this.#status.update(),
+      failed: (error) => this.#report(error),
+      restored: () => {
+        this.#tabs.tell({ type: "added" });
+        void this.#lookout.look("all");
+      },
+    });
     const parts = { queue: this.#queue, quarantine: this.#quarantine, settled: this.#settled };
     this.#reconciler = new Reconciler(parts, this.#journal, events);
+    this.#lookout = new Lookout({
+      reconciler: this.#reconciler,
+      journal: this.#journal,
+      isLeading: () => this.#tabs.isLeading,
+      isWaiting: () => this.#isShared && !this.#tabs.isLeading && this.#queue.size > 0,
+      looked: () => {
+        this.#status.update();
+        this.#kick();
+      },
+    });
     this.#intake = new Intake({
       queue: this.#queue,
       journal: this.#journal,
-      // Where another tab or session may send an op, this one does not know whether it was sent.
-      mayChange: () => this.#mayMerge(),
+      mayChange: () => this.#mayChange(),
+      isStalled: () => this.#status.isStalled,
       amended: (op) => events.amended(op),
       stored: () => {
         this.#tabs.tell({ type: "added" });
         this.#kick();
-        this.#lookAgain();
+        this.#lookout.lookAgain();
       },
+    });
+    const state = { ...parts, journal: this.#journal, events };
+    const changed = () => this.#tabs.tell({ type: "changed" });
+    this.#outgoing = new Outgoing({
+      ...state,
+      isLeading: () => this.#tabs.isLeading && !this.#isCatchingUp,
+      mayChange: () => this.#mayChange(),
+      isClosed: () => this.#closing !== undefined,
+      changed,
+    });
+    this.#outcomes = new Outcomes({
+      ...state,
+      // After `close` nobody else hears of it.
+      mayForget: () => this.#tabs.isLeading || this.#closing !== undefined,
+      storeOpen: () => this.#intake.store(),
+      changed,
     });
     this.#sender = new Sender({
       http,
       path: this.#path,
       random,
-      next: (maxOps) => this.#next(maxOps),
+      next: (maxOps) => {
+        this.#quarantineDependents();
+        return this.#outgoing.next(maxOps);
+      },
       isPending: (entry) => this.#queue.has(entry),
       succeeded: (answer) => this.#acknowledge(answer),
-      refused: (refused) => this.#refuse(refused),
+      refused: (refused) => this.#refused(refused),
       attempted: (failure) => this.#attempted(failure),
     });
     this.#tabs = new Tabs({
@@ -86,7 +134,7 @@ export class Outbox {
 
   /** Loads what is stored, and joins the tabs. Ops may be added before it resolves. */
   async open(): Promise<void> {
-    const looked = this.#look("all");
+    const looked = this.#lookout.look("all");
     this.#tabs.join();
     await looked;
   }
@@ -114,9 +162,10 @@ export class Outbox {
    *
    * @throws {RevcastError} `outbox_full` when too much is pending, `closed` after `close`.
    */
-  add(op: PendingOp): void {
+  add(made: PendingOp): void {
     this.#assertOpen();
-    if (this.#queue.get(op.op_id.toLowerCase()) !== undefined) return;
+    if (this.#queue.get(made.op_id.toLowerCase()) !== undefined) return;
+    const op = this.#outgoing.continued(made);
     if (op.type === "object.update" && this.#intake.merge(op)) return;
     if (this.#queue.size >= MAX_PENDING_OPS || this.#queue.bytes >= MAX_PENDING_BYTES) {
       throw new RevcastError(
@@ -142,8 +191,8 @@ export class Outbox {
     const opIds = seen.map(({ op_id }) => op_id);
     // Also those that are not pending here, or not yet: the storage may still hold them.
     for (const opId of opIds) this.#settled.add(opId.toLowerCase());
-    this.#takeBack(opIds);
-    const gone = this.#settle(opIds);
+    this.#outcomes.takeBack(opIds);
+    const gone = this.#outcomes.settle(opIds);
     if (gone.length > 0) {
       this.#sender.settledElsewhere();
       // They vanish from the storage, and are not to be taken for removed.
@@ -156,7 +205,7 @@ export class Outbox {
     this.#status.update();
   }
 
-  /** Resolves when nothing is pending; rejects with `closed` when it is closed before that. */
+  /** Resolves when nothing is pending, of the time before either; rejects with `closed` when it is closed before that. */
   flush(): Promise<void> {
     if (this.#closing !== undefined) return Promise.reject(closedError());
     const flushed = this.#status.flushed();
@@ -168,11 +217,7 @@ export class Outbox {
   /** Forgets the rejected ops. */
   dismissRejected(): void {
     if (this.#closing !== undefined || this.#quarantine.isEmpty) return;
-    const dismissed = this.#quarantine.dismiss();
-    for (const held of dismissed) this.#settled.add(held.id);
-    void this.#journal
-      .remove(dismissed.map(({ place }) => place))
-      .then(() => this.#tabs.tell({ type: "changed" }));
+    this.#outcomes.dismiss();
     this.#status.update();
   }
 
@@ -184,10 +229,11 @@ export class Outbox {
   #tryNow(send: () => void): void {
     if (this.#closing !== undefined) return;
     this.#status.update();
+    void this.#journal.restore();
     if (this.#reconciler.isLoaded) send();
     if (!this.#tabs.isLeading) this.#tabs.tell({ type: "wake" });
     // A message may have been lost while the page slept.
-    if (this.#isShared) void this.#look("all");
+    if (this.#isShared) void this.#lookout.look("all");
   }
 
   /** The network is said to be gone. */
@@ -202,6 +248,7 @@ export class Outbox {
   leave(): void {
     if (this.#closing !== undefined) return;
     this.#intake.store();
+    this.#journal.leave(this.#queue.entries.filter(({ mine }) => mine));
     this.#beacon();
   }
 
@@ -215,8 +262,9 @@ export class Outbox {
   }
 
   async #close(): Promise<void> {
-    clearTimeout(this.#again);
+    this.#lookout.close();
     this.#sender.close();
+    this.#journal.close();
     this.#tabs.leave();
     this.#status.close();
     // Whoever sends next is to find all of it.
@@ -227,49 +275,20 @@ export class Outbox {
 
   // --- Sending ----------------------------------------------------------------------------------
 
-  #mayMerge(): boolean {
+  /** Whether no other tab can be sending what is stored, so that this one knows what was never sent. */
+  #mayChange(): boolean {
     return this.#tabs.isLeading && (this.#tabs.isExclusive || !this.#isShared);
+  }
+
+  /** What is held in memory alone, and is to be stored. Whoever sends then may be another tab. */
+  #held(): readonly Entry[] {
+    const held = this.#queue.entries.filter(({ state }) => state === "memory");
+    if (!this.#mayChange()) for (const entry of held) entry.sent = "maybe";
+    return held;
   }
 
   #kick(): void {
     if (this.#reconciler.isLoaded && this.#closing === undefined) this.#sender.kick();
-  }
-
-  /** What may be sent by this tab, in order. */
-  *#sendable(): Iterable<Entry> {
-    for (const entry of this.#queue.entries) {
-      if (entry.state === "memory") yield entry;
-      else if (entry.state !== "stored") return;
-      else if (this.#tabs.isLeading) yield entry;
-      // The leader sends it; what follows may depend on it.
-      else if (entry.mine) return;
-    }
-  }
-
-  async #next(maxOps: number): Promise<readonly Entry[]> {
-    this.#quarantineDependents();
-    const { entries, merges } = planBatch(this.#sendable(), maxOps, this.#mayMerge());
-    for (const entry of entries) entry.frozen = true;
-    if (merges.length === 0) return entries;
-    const touched = merges.flatMap(({ into, absorbed }) => [into, ...absorbed]);
-    for (const entry of touched) {
-      entry.frozen = true;
-      entry.merging = true;
-    }
-    const isStored = await this.#journal.rewrite(merges);
-    for (const entry of touched) entry.merging = false;
-    if (this.#closing !== undefined) return [];
-    // Now all is frozen: the same ops once more, each by itself.
-    if (!isStored) return planBatch(this.#sendable(), maxOps, false).entries;
-    this.#queue.remove(merges.flatMap(({ absorbed }) => absorbed));
-    for (const { into, op, body, absorbed } of merges) {
-      this.#queue.replace(into, op, body);
-      for (const { id } of absorbed) this.#settled.add(id);
-      this.#events.amended(op);
-    }
-    this.#events.removed(merges.flatMap(({ absorbed }) => absorbed.map((entry) => entry.op.op_id)));
-    this.#tabs.tell({ type: "changed" });
-    return entries;
   }
 
   #attempted(failure: RevcastError | undefined): void {
@@ -289,7 +308,7 @@ export class Outbox {
 
   #acknowledge(answer: CommitAnswer): void {
     const head = { epoch: answer.epoch, revision: answer.latest_revision };
-    const settled = this.#settle(answer.results.map(({ op_id }) => op_id));
+    const settled = this.#outcomes.settle(answer.results.map(({ op_id }) => op_id));
     // The page has lived on after `close`: the storage is told, nobody else.
     if (this.#closing !== undefined) return;
     const acks = acksOf(settled, answer.results);
@@ -298,76 +317,58 @@ export class Outbox {
     this.#status.update();
   }
 
-  /** Takes ops that are in the log out of the queue, and out of the storage. */
-  #settle(opIds: readonly string[]): readonly Entry[] {
-    const gone: Entry[] = [];
-    for (const opId of opIds) {
-      const entry = this.#queue.get(opId.toLowerCase());
-      if (entry === undefined) continue;
-      this.#settled.add(entry.id);
-      gone.push(entry);
+  /** What the server has refused is rejected, unless that is for its unit alone. */
+  async #refused(refused: ReadonlyMap<Entry, Refusal>): Promise<void> {
+    const closed = new Set<Entry>();
+    const others = new Map<Entry, Refusal>();
+    for (const [entry, refusal] of refused) {
+      if (refusal.code === "unit_closed" && isContinuable(entry)) closed.add(entry);
+      else others.set(entry, refusal);
     }
-    if (gone.length === 0) return gone;
-    this.#queue.remove(gone);
-    // One tab is enough for it; and after `close` nobody else hears of it.
-    if (this.#tabs.isLeading || this.#closing !== undefined) void this.#journal.remove(gone);
-    return gone;
-  }
-
-  #refuse(refused: ReadonlyMap<Entry, Refusal>): void {
-    const { rejected, excess } = this.#quarantine.take(this.#queue.entries, refused);
-    if (rejected.length === 0) return;
-    // What still waits may depend on it too. Rejected ops are stored like others.
-    if (rejected.some(({ entry }) => entry.state === "open")) this.#intake.store();
-    this.#queue.remove(rejected.map(({ entry }) => entry));
-    void this.#journal.reject(rejected, excess).then(() => this.#tabs.tell({ type: "changed" }));
-    this.#events.rejected(rejected.map(({ held }) => held));
+    if (others.size > 0) this.#outcomes.reject(others);
+    if (closed.size === 0) return;
+    // What still waits may be of that unit too.
+    this.#intake.store();
+    await this.#outgoing.moveOn(closed);
     this.#status.update();
-  }
-
-  /**
-   * Whoever lost a role is refused before anything else is looked at: an op of which no answer came may have been
-   * committed before that, and so was not refused.
-   */
-  #takeBack(opIds: readonly string[]): void {
-    if (this.#quarantine.isEmpty) return;
-    const logged = new Set(opIds.map((opId) => opId.toLowerCase()));
-    const held = this.#quarantine.held.filter(
-      // In the log under its id is another op.
-      ({ id, error }) => logged.has(id) && error.code !== "op_id_conflict",
-    );
-    if (held.length === 0) return;
-    this.#quarantine.dismiss(held);
-    if (this.#tabs.isLeading) void this.#journal.remove(held.map(({ place }) => place));
   }
 
   /** Ops that were added after a refusal, and depend on what was refused. */
   #quarantineDependents(): void {
     if (this.#quarantine.isEmpty) return;
-    if (this.#tabs.isLeading || this.#journal.hasFailed) this.#refuse(new Map());
+    if (!this.#tabs.isLeading && !this.#journal.hasFailed) return;
+    this.#outcomes.reject();
+    this.#status.update();
   }
 
   // --- Other tabs -------------------------------------------------------------------------------
 
   #lead(): void {
     if (this.#closing !== undefined) return;
-    // The tab that led before may have settled more than it could tell.
-    if (this.#isShared && this.#reconciler.isLoaded) void this.#look("all");
-    else this.#kick();
+    if (!this.#isShared) {
+      this.#kick();
+      return;
+    }
+    // The tab that led before may have settled and changed more than it could tell.
+    this.#isCatchingUp = true;
+    void this.#lookout.look("all").then(() => {
+      this.#isCatchingUp = false;
+      this.#kick();
+    });
   }
 
   #receive(message: TabMessage): void {
     if (this.#closing !== undefined) return;
     switch (message.type) {
       case "added":
-        void this.#look("new");
+        void this.#lookout.look("new");
         break;
       case "changed":
-        void this.#look("all");
+        void this.#lookout.look("all");
         break;
       case "acknowledged": {
         for (const { op_id } of message.acks) this.#settled.add(op_id.toLowerCase());
-        this.#settle(message.acks.map(({ op_id }) => op_id));
+        this.#outcomes.settle(message.acks.map(({ op_id }) => op_id));
         this.#events.acknowledged(message.acks, message.head);
         break;
       }
@@ -383,26 +384,6 @@ export class Outbox {
     this.#kick();
   }
 
-  /** Looks into the storage: all of it, or what is new in it. */
-  async #look(extent: "all" | "new"): Promise<void> {
-    const leftovers = await this.#reconciler.look(extent, () => this.#closing !== undefined);
-    if (leftovers === undefined) return;
-    if (leftovers.length > 0 && this.#tabs.isLeading) void this.#journal.change({ remove: leftovers });
-    this.#status.update();
-    this.#kick();
-    this.#lookAgain();
-  }
-
-  /** What this tab waits for, others do. Whoever has done it may have gone before it could tell. */
-  #lookAgain(): void {
-    const isWaiting = this.#isShared && !this.#tabs.isLeading && this.#queue.size > 0;
-    if (!isWaiting || this.#again !== undefined || this.#closing !== undefined) return;
-    this.#again = setTimeout(() => {
-      this.#again = undefined;
-      void this.#look("all");
-    }, LOOK_AGAIN);
-  }
-
   // --- What is told -----------------------------------------------------------------------------
 
   #report(error: RevcastError): void {
@@ -412,6 +393,11 @@ export class Outbox {
   #assertOpen(): void {
     if (this.#closing !== undefined) throw closedError();
   }
+}
+
+/** Whether an op is drawn in a unit that others have begun: only such a one can go on in another unit. */
+function isContinuable({ id, op }: Entry): boolean {
+  return op.type !== "undo" && op.type !== "redo" && unitOf(op) !== id;
 }
 
 /** Where these entries are in the log, by what was told of it. */

@@ -37,7 +37,7 @@ const DEPENDENCY: Refusal = {
 
 export class Quarantine {
   readonly #held = new Map<string, Held>();
-  /** Units whose first op was refused: to the server they do not exist. And those that it has closed. */
+  /** Units whose first op was refused: to the server they do not exist. */
   readonly #units = new Set<string>();
   /** Objects whose creation was refused. */
   readonly #objects = new Set<string>();
@@ -63,8 +63,6 @@ export class Quarantine {
     // With another body in the log, the unit and the object are there.
     if (error.code !== "op_id_conflict") {
       if (op.type !== "undo" && op.type !== "redo" && unitOf(op) === held.id) this.#units.add(held.id);
-      // Otherwise each of many ops would cost a request of all of them.
-      if (error.code === "unit_closed") this.#units.add(unitOf(op));
       if (op.type === "object.create" || op.type === "stroke.begin") this.#objects.add(op.object_id);
     }
     const excess: Held[] = [];
@@ -126,7 +124,6 @@ export class Quarantine {
   #forget(held: Held): void {
     this.#held.delete(held.id);
     this.#units.delete(held.id);
-    if (held.error.code === "unit_closed") this.#units.delete(unitOf(held.op));
     if (held.op.type === "object.create" || held.op.type === "stroke.begin") {
       this.#objects.delete(held.op.object_id);
     }

@@ -6,7 +6,7 @@ import { byteLength } from "./coalesce.js";
 /** A pending op, and how far it has come. */
 export interface Entry {
   /** The `op_id` in lower case. */
-  readonly id: string;
+  id: string;
   op: PendingOp;
   /** The op as JSON, as it is stored and sent. */
   readonly body: string;
@@ -15,10 +15,12 @@ export interface Entry {
   key: number | undefined;
   /** `open`: in the window, where it may still change · `writing` · `stored` · `memory`: the storage has failed. */
   state: "open" | "writing" | "stored" | "memory";
-  /** Whether it may have been sent. Its body never changes from then on. */
-  frozen: boolean;
-  /** Whether its change by a merge is being stored. */
-  merging: boolean;
+  /** `never` · `now`: about to be sent, or in its first request · `maybe`: it may be in the log. */
+  sent: "never" | "now" | "maybe";
+  /** Whether it may have been sent. Its body never changes under its id from then on. */
+  readonly frozen: boolean;
+  /** Whether a change of it is being stored. */
+  changing: boolean;
   /** Whether it was made here, not in another tab or session. */
   readonly mine: boolean;
 }
@@ -68,8 +70,11 @@ export class Queue {
     return entry;
   }
 
-  /** Gives a pending op another body. */
+  /** Gives a pending op another body, and maybe another id. */
   replace(entry: Entry, op: PendingOp, body = JSON.stringify(op)): void {
+    this.#byId.delete(entry.id);
+    entry.id = op.op_id.toLowerCase();
+    this.#byId.set(entry.id, entry);
     this.#put(entry, op, byteLength(body), body);
   }
 
@@ -101,12 +106,12 @@ export class Queue {
 }
 
 class Pending implements Entry {
-  readonly id: string;
+  id: string;
   readonly mine: boolean;
   bytes: number;
   state: Entry["state"];
-  frozen: boolean;
-  merging = false;
+  sent: Entry["sent"];
+  changing = false;
   #body: string | undefined;
 
   /** With a key: found in the storage. */
@@ -120,8 +125,12 @@ class Pending implements Entry {
     this.mine = !isFound;
     this.bytes = byteLength(body);
     this.state = isFound ? "stored" : "open";
-    this.frozen = isFound;
+    this.sent = isFound ? "maybe" : "never";
     this.#body = body;
+  }
+
+  get frozen(): boolean {
+    return this.sent !== "never";
   }
 
   get body(): string {

@@ -98,7 +98,9 @@ function reconcile(parts: Parts, records: readonly StoredOp[], known: ReadonlySe
     else if (!quarantine.has(id)) takePending(queue, found, record, id, op);
   }
   if (known === undefined) return found;
-  const missing = queue.entries.filter((entry) => known.has(entry) && !stored.has(entry.id));
+  const missing = queue.entries.filter(
+    (entry) => known.has(entry) && entry.state === "stored" && !stored.has(entry.id),
+  );
   queue.remove(missing);
   for (const entry of missing) found.removed.push(entry.op.op_id);
   // Another tab has dismissed them.
@@ -126,7 +128,10 @@ function takePending(queue: Queue, found: Found, record: StoredOp, id: string, o
   if (entry === undefined) {
     queue.insert(op, record.body, record.key);
     found.added.push(op);
-  } else if (entry.state === "stored" && !entry.merging && entry.body !== record.body) {
+  } else if (entry.key !== undefined && entry.key !== record.key) {
+    // It is there twice: stored by a page that left it as its will, too.
+    found.leftovers.push(record.key);
+  } else if (entry.state === "stored" && !entry.changing && entry.body !== record.body) {
     queue.replace(entry, op, record.body);
     found.amended.push(op);
   }

@@ -20,14 +20,15 @@ export interface SenderOptions {
   next(maxOps: number): Promise<readonly Entry[]>;
   isPending(entry: Entry): boolean;
   succeeded(answer: CommitAnswer): void;
-  refused(refused: ReadonlyMap<Entry, Refusal>): void;
+  /** Resolves once it is settled what becomes of them: the next request waits for it. */
+  refused(refused: ReadonlyMap<Entry, Refusal>): Promise<void>;
   /** After each attempt: why it failed, if it did. A refusal of ops is no failure. */
   attempted(failure: RevcastError | undefined): void;
 }
 
 export class Sender {
   readonly #options: SenderOptions;
-  /** The entries of the last attempt, until it is settled: a retry sends the same. */
+  /** The entries of the last attempt, until it is answered: a retry sends the same. */
   #batch: readonly Entry[] = [];
   /** Ops in a batch. Halved to find what is refused without being named, or what is too slow to send. */
   #maxOps = MAX_BATCH_OPS;
@@ -115,7 +116,7 @@ export class Sender {
     try {
       answer = await this.#post(batch);
     } catch (error) {
-      return !this.#isClosed && this.#failed(asRevcastError(error), batch);
+      return !this.#isClosed && (await this.#failed(asRevcastError(error), batch));
     }
     if (this.#isClosed) return false;
     this.#batch = [];
@@ -145,11 +146,16 @@ export class Sender {
   }
 
   /** Whether to go on at once. */
-  #failed(error: RevcastError, batch: readonly Entry[]): boolean {
+  async #failed(error: RevcastError, batch: readonly Entry[]): Promise<boolean> {
+    const isRefusal = isAboutOps(error);
+    // A request that the server has refused, for whatever reason, has changed nothing: what was never sent otherwise may
+    // be merged anew.
+    const isUndone = isRefusal || (error.problem !== undefined && (error.status ?? 500) < 500);
+    if (isUndone) this.#batch = [];
+    for (const entry of batch) if (entry.sent === "now") entry.sent = isUndone ? "never" : "maybe";
     if (this.#pendingOf(batch).length === 0 || this.#isRestarting) return true;
     if (error.retryable || error.code === "AUTH_FAILED") return this.#retry(error, batch);
-    // Access may come back. And what is no problem body is not the server's, which says nothing about the ops.
-    if (error.status === 404 || (error.problem === undefined && error.status !== 413)) {
+    if (!isRefusal) {
       this.#options.attempted(error);
       this.#pause(SLOW_RETRY);
       return false;
@@ -157,7 +163,8 @@ export class Sender {
     this.#failures = 0;
     const refused = refusedOf(error, batch);
     if (refused.size === 0) this.#maxOps = Math.floor(batch.length / 2);
-    else this.#options.refused(refused);
+    else await this.#options.refused(refused);
+    if (this.#isClosed) return false;
     this.#options.attempted(undefined);
     return true;
   }
@@ -186,6 +193,12 @@ export class Sender {
   #pendingOf(entries: readonly Entry[]): Entry[] {
     return entries.filter(this.#options.isPending);
   }
+}
+
+/** Whether the server has refused the ops for good. Access may come back; what is no problem body is not the server's. */
+function isAboutOps(error: RevcastError): boolean {
+  if (error.retryable || error.code === "AUTH_FAILED" || error.status === 404) return false;
+  return error.problem !== undefined || error.status === 413;
 }
 
 /** Whether it answers for each op. Something in between may answer 200 as well. */

@@ -7,7 +7,11 @@ export type SyncState = "saved" | "saving" | "stored-locally" | "rejected";
 
 export interface StatusOptions {
   pendingCount(): number;
+  /** Whether what was left in the storage is known, and counted. */
+  isLoaded(): boolean;
   hasRejected(): boolean;
+  /** Whether what is pending is held in memory alone, though it was to be stored. */
+  isUnstored(): boolean;
   sync(state: SyncState): void;
   error(error: RevcastError): void;
 }
@@ -26,7 +30,12 @@ export class Status {
 
   get sync(): SyncState {
     if (this.#options.pendingCount() === 0) return this.#options.hasRejected() ? "rejected" : "saved";
-    return this.#hasFailed || isOffline() ? "stored-locally" : "saving";
+    return this.isStalled && !this.#options.isUnstored() ? "stored-locally" : "saving";
+  }
+
+  /** Whether nothing can be sent for now. */
+  get isStalled(): boolean {
+    return this.#hasFailed || isOffline();
   }
 
   /** Tells what has changed. */
@@ -36,7 +45,7 @@ export class Status {
       this.#last = sync;
       this.#options.sync(sync);
     }
-    if (this.#options.pendingCount() > 0) return;
+    if (!this.#isFlushed()) return;
     for (const flush of this.#flushes) flush.resolve();
     this.#flushes.clear();
   }
@@ -61,9 +70,13 @@ export class Status {
   /** Resolves when nothing is pending. */
   flushed(): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.#options.pendingCount() === 0) resolve();
+      if (this.#isFlushed()) resolve();
       else this.#flushes.add({ resolve, reject });
     });
+  }
+
+  #isFlushed(): boolean {
+    return this.#options.isLoaded() && this.#options.pendingCount() === 0;
   }
 
   close(): void {

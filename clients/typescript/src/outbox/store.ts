@@ -43,6 +43,13 @@ export interface OutboxStore {
   append(scope: string, ops: readonly { op_id: string; body: string }[]): Promise<readonly number[]>;
   /** Changes what is stored. Once it resolves, the change is durable. */
   change(scope: string, change: StoreChange): Promise<void>;
+  /**
+   * The page may be gone after this task, and these ops, in their order, are not stored yet, though `append` may have been
+   * called for them: keeps them so that `load` finds them, at the next time, should it not come to that.
+   */
+  leave?(scope: string, ops: readonly { op_id: string; body: string }[]): void;
+  /** Removes all there is under scopes that begin so. Resolves with the number of ops that were still to be sent. */
+  erase(prefix: string): Promise<number>;
   /** Final. */
   close(): void;
 }
@@ -73,6 +80,16 @@ export class MemoryStore implements OutboxStore {
     const records = this.#scope(scope);
     for (const record of change.put ?? []) records.set(record.key, record);
     for (const key of change.remove ?? []) records.delete(key);
+  }
+
+  async erase(prefix: string): Promise<number> {
+    let unsent = 0;
+    for (const [scope, records] of this.#scopes) {
+      if (!scope.startsWith(prefix)) continue;
+      for (const { rejected } of records.values()) if (rejected === undefined) unsent += 1;
+      this.#scopes.delete(scope);
+    }
+    return unsent;
   }
 
   close(): void {}

@@ -66,18 +66,22 @@ export class Tabs {
       return;
     }
     this.#isAlone = false;
-    this.#channel = new Channel(name);
-    this.#channel.onmessage = ({ data }) => {
-      if (isTabMessage(data)) this.#options.receive(data);
-    };
-    locks
-      .request(name, { signal: this.#waiting.signal }, () => this.#hold())
-      .catch(() => {
-        // Closed while waiting; or locks are not allowed here, and then no other tab has any.
-        if (this.#waiting.signal.aborted || this.#isLeading) return;
-        this.#isAlone = true;
-        this.#lead();
-      });
+    void this.#queueUp(name, locks, Channel);
+  }
+
+  async #queueUp(name: string, locks: Pick<LockManager, "request">, Channel: typeof BroadcastChannel) {
+    try {
+      this.#channel = new Channel(name);
+      this.#channel.onmessage = ({ data }) => {
+        if (isTabMessage(data)) this.#options.receive(data);
+      };
+      await locks.request(name, { signal: this.#waiting.signal }, () => this.#hold());
+    } catch {
+      // Closed while waiting; or they are not allowed here, and then no other tab has any.
+      if (this.#waiting.signal.aborted || this.#isLeading) return;
+      this.#isAlone = true;
+      this.#lead();
+    }
   }
 
   tell(message: TabMessage): void {

@@ -1,5 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { COALESCE_WINDOW, MAX_PENDING_BYTES, MAX_POINTS, RESTART_AFTER } from "../../src/limits.js";
+import {
+  BACKOFF_FIRST,
+  BACKOFF_LAST,
+  COALESCE_WINDOW,
+  MAX_PENDING_BYTES,
+  MAX_POINTS,
+  RESTART_AFTER,
+  STORE_RETRY,
+} from "../../src/limits.js";
 import type { Point } from "../../src/ops.js";
 import { MemoryStore } from "../../src/outbox/store.js";
 import {
@@ -472,6 +480,23 @@ describe("the end", () => {
     await failed;
   });
 
+  test("flush waits for what an earlier session has left, also before that is read", async () => {
+    const store = new MemoryStore();
+    await store.append(SCOPE, [{ op_id: id(1), body: JSON.stringify(create(1, "a")) }]);
+    const { outbox, server } = rig({ store });
+    const flushed = vi.fn();
+    void outbox.flush().then(flushed);
+    void outbox.open();
+    const answer = deferred<undefined>();
+    server.handler = () => answer.promise;
+    await pass();
+    expect(server.sent).toEqual([[1]]);
+    expect(flushed).not.toHaveBeenCalled();
+    answer.resolve(undefined);
+    await pass();
+    expect(flushed).toHaveBeenCalled();
+  });
+
   test("close is final: no timer, no request, no event", async () => {
     const { outbox, server, told } = await opened();
     server.handler = () => Promise.reject(new TypeError("offline"));
@@ -573,6 +598,48 @@ describe("the end", () => {
     gate.resolve();
     await pass();
     expect(server.logged).toEqual([1, 2, 4]);
+  });
+
+  test("a page that goes just as a merge is stored sends the body that is stored", async () => {
+    for (let turns = 0; turns < 25; turns += 1) {
+      const store = new MemoryStore();
+      const { outbox, server } = await opened({ store });
+      server.handler = () => Promise.reject(new TypeError("offline"));
+      outbox.add(custom(0xffff));
+      await pass();
+      outbox.add(update(2, "a", { x: 1 }));
+      outbox.add(create(9, "b"));
+      outbox.add(update(3, "a", { x: 2 }, 2));
+      await pass(COALESCE_WINDOW);
+      outbox.add(update(4, "a", { x: 3 }, 2));
+      await pass(COALESCE_WINDOW);
+      let closed: Promise<void> | undefined;
+      const change = store.change.bind(store);
+      vi.spyOn(store, "change").mockImplementation(async (scope, what) => {
+        await change(scope, what);
+        if ((what.put ?? []).length === 0) return;
+        let later = Promise.resolve();
+        for (let turn = 0; turn < turns; turn += 1) later = later.then(() => {});
+        void later.then(() => {
+          closed ??= outbox.close();
+        });
+      });
+      const left: string[] = [];
+      server.handler = ({ keepalive, ops }) => {
+        if (!keepalive) return undefined;
+        left.push(...ops.map((op) => JSON.stringify(op)));
+        return Promise.reject(new TypeError("gone"));
+      };
+      outbox.wake();
+      await pass(60_000);
+      await closed;
+      expect(closed).toBeDefined();
+      for (const { op_id, body } of await store.load(SCOPE)) {
+        for (const sent of left) {
+          if (JSON.parse(sent).op_id === op_id) expect(sent, `after ${turns} turns`).toBe(body);
+        }
+      }
+    }
   });
 
   test("the answer to a leave that comes after close is for the storage alone", async () => {
@@ -693,6 +760,106 @@ describe("the storage", () => {
     await pass();
     expect(server.sent).toEqual([[1], [2]]);
     expect(told.errors).toEqual(["STORAGE_FAILED"]);
+  });
+
+  test("what was held in memory is stored once the storage works again", async () => {
+    const store = new MemoryStore();
+    const { outbox, server, told } = await opened({ store });
+    server.handler = () => Promise.reject(new TypeError("offline"));
+    const failing = vi.spyOn(store, "append").mockRejectedValue(new Error("suspended"));
+    outbox.add(create(1, "a"));
+    await pass();
+    outbox.add(update(2, "a", { x: 1 }));
+    await pass(COALESCE_WINDOW);
+    expect(told.errors).toEqual(["STORAGE_FAILED"]);
+    // Nothing is on the device, whatever the network does.
+    expect(outbox.sync).toBe("saving");
+    await pass(STORE_RETRY + BACKOFF_FIRST);
+    failing.mockRestore();
+    outbox.wake();
+    await pass();
+    expect((await store.load(SCOPE)).map(({ op_id }) => op_id)).toEqual([id(1), id(2)]);
+    expect(outbox.sync).toBe("stored-locally");
+    outbox.add(create(3, "b"));
+    await pass();
+    expect(await store.load(SCOPE)).toHaveLength(3);
+    server.handler = () => undefined;
+    outbox.wake();
+    await pass();
+    expect(server.logged).toEqual([1, 2, 3]);
+    expect(await store.load(SCOPE)).toEqual([]);
+    expect(told.errors).toEqual(["STORAGE_FAILED"]);
+  });
+
+  test("it is tried again by itself, more and more rarely, and told again only after it has worked", async () => {
+    const store = new MemoryStore();
+    const { outbox, server, told } = await opened({ store });
+    server.handler = () => Promise.reject(new TypeError("offline"));
+    const append = vi.spyOn(store, "append").mockRejectedValue(new Error("quota"));
+    outbox.add(create(1, "a"));
+    await pass();
+    for (let pause = BACKOFF_FIRST, calls = 1; calls < 4; pause *= 2, calls += 1) {
+      expect(append).toHaveBeenCalledTimes(calls);
+      await pass(STORE_RETRY + pause);
+    }
+    expect(told.errors).toEqual(["STORAGE_FAILED"]);
+    append.mockRestore();
+    await pass(STORE_RETRY + BACKOFF_LAST);
+    expect(await store.load(SCOPE)).toHaveLength(1);
+    vi.spyOn(store, "append").mockRejectedValue(new Error("quota"));
+    outbox.add(create(2, "b"));
+    await pass();
+    expect(told.errors).toEqual(["STORAGE_FAILED", "STORAGE_FAILED"]);
+    await outbox.close();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("what fails as a page is left, and works when it is back, is not told", async () => {
+    const store = new MemoryStore();
+    const { outbox, server, told } = await opened({ store });
+    server.handler = () => Promise.reject(new TypeError("offline"));
+    const failing = vi.spyOn(store, "append").mockRejectedValueOnce(new Error("suspended"));
+    outbox.add(update(1, "a", { x: 1 }));
+    outbox.leave();
+    await pass();
+    expect(outbox.sync).toBe("saving");
+    await pass(STORE_RETRY + BACKOFF_FIRST);
+    expect(await store.load(SCOPE)).toHaveLength(1);
+    expect(outbox.sync).toBe("stored-locally");
+    expect(told.errors).toEqual([]);
+    // One that goes on is.
+    failing.mockRejectedValue(new Error("quota"));
+    outbox.leave();
+    outbox.add(create(2, "b"));
+    await pass(STORE_RETRY + BACKOFF_FIRST);
+    expect(told.errors).toEqual(["STORAGE_FAILED"]);
+  });
+
+  test("an op that is stored twice is sent once, and leaves nothing behind", async () => {
+    const store = new MemoryStore();
+    const op = { op_id: id(1), body: JSON.stringify(create(1, "a")) };
+    await store.append(SCOPE, [op, op]);
+    const { outbox, server } = await opened({ store });
+    await pass();
+    expect(server.sent).toEqual([[1]]);
+    expect(outbox.sync).toBe("saved");
+    expect(await store.load(SCOPE)).toEqual([]);
+  });
+
+  test("what cannot be stored before the page goes is left in another way", async () => {
+    const store = Object.assign(new MemoryStore(), { leave: vi.fn() });
+    const { outbox, server } = await opened({ store });
+    server.handler = () => Promise.reject(new TypeError("offline"));
+    outbox.add(create(1, "a"));
+    await pass();
+    outbox.leave();
+    // All of it is stored.
+    expect(store.leave).not.toHaveBeenCalled();
+    outbox.add(update(2, "a", { x: 1 }));
+    outbox.leave();
+    expect(store.leave.mock.calls).toEqual([
+      [SCOPE, [{ op_id: id(2), body: JSON.stringify(update(2, "a", { x: 1 })) }]],
+    ]);
   });
 
   test("a page that was frozen meanwhile does not take it for failed", async () => {

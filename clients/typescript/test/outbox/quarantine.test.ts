@@ -275,19 +275,3 @@ test("another op in the log under its id does not take a refusal back", async ()
   expect(rig.outbox.rejected).toHaveLength(1);
   expect(rig.outbox.sync).toBe("rejected");
 });
-
-test("all ops of a unit that is closed go aside with the first", async () => {
-  const rig = await opened();
-  await gathered(rig, () => {
-    for (const n of [2, 3, 4]) rig.outbox.add(append(n, "a", n, 1));
-    rig.outbox.add(undo(5, 1));
-    rig.outbox.add(create(6, "b"));
-  });
-  // The server names the first alone.
-  const requests = await sent(rig, ({ ops }) => {
-    const at = ops.findIndex((op) => [2, 3, 4, 5].includes(numberOf(op)));
-    return at < 0 ? undefined : problem(409, "unit_closed", `/ops/${at}/unit`);
-  });
-  expect(requests).toEqual([[2, 3, 4, 5, 6], [6]]);
-  expect(rejectedOf(rig).map(([n]) => n)).toEqual([2, 3, 4, 5]);
-});

@@ -1,7 +1,7 @@
 import "fake-indexeddb/auto";
 import { deleteDB } from "idb";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { COALESCE_WINDOW } from "../../src/limits.js";
+import { COALESCE_WINDOW, MAX_WILL_BYTES } from "../../src/limits.js";
 import { IndexedDbStore } from "../../src/outbox/indexeddb.js";
 import { MemoryStore, type OutboxStore } from "../../src/outbox/store.js";
 import { Browser, create, id, opened, SCOPE, Server, update } from "./support.js";
@@ -49,6 +49,20 @@ describe.each([
       { key: first, op_id: id(1), body: "{}", rejected },
       record(3),
     ]);
+  });
+
+  test("erases what is under scopes that begin so, and tells what was still to be sent", async () => {
+    const store = make();
+    await store.append("a", [record(1)]);
+    await store.append("ab", [record(2), record(3)]);
+    const [key = 0] = await store.append("abc", [record(4)]);
+    const rejected = { code: "invalid_op", detail: "no" };
+    await store.change("abc", { put: [{ key, ...record(4), rejected }] });
+    await store.append("b", [record(5)]);
+    expect(await store.erase("ab")).toBe(2);
+    const left = await Promise.all(["a", "ab", "abc", "b"].map((scope) => store.load(scope)));
+    expect(left.map((records) => records.length)).toEqual([1, 0, 0, 1]);
+    expect(await store.erase("ab")).toBe(0);
   });
 
   test("calls take effect in the order in which they were made", async () => {
@@ -135,5 +149,92 @@ describe("IndexedDB", () => {
     expect(told.errors).toEqual(["STORAGE_FAILED"]);
     await outbox.close();
     open.mockRestore();
+  });
+});
+
+describe("a will", () => {
+  /** The local storage of a browser, as far as it is needed. */
+  function localStorage(): Record<string, string> {
+    const kept: Record<string, string> = {};
+    const methods = {
+      getItem: (key: string) => kept[key] ?? null,
+      setItem: (key: string, value: string) => void Object.assign(kept, { [key]: value }),
+      removeItem: (key: string) => void delete kept[key],
+    };
+    for (const [name, value] of Object.entries(methods)) {
+      Object.defineProperty(kept, name, { value, enumerable: false });
+    }
+    vi.stubGlobal("localStorage", kept);
+    return kept;
+  }
+  afterEach(() => void vi.unstubAllGlobals());
+  const idsOf = async (store: OutboxStore) => (await store.load("one")).map(({ op_id }) => op_id);
+
+  test("of a page that is gone is taken in by the next one, once, after what was stored", async () => {
+    const kept = localStorage();
+    const first = indexedDb();
+    await first.append("one", [record(1)]);
+    first.leave("one", [record(2), record(3)]);
+    first.close();
+    const next = indexedDb();
+    expect(await next.load("two")).toEqual([]);
+    expect(await idsOf(next)).toEqual([id(1), id(2), id(3)]);
+    expect(await idsOf(indexedDb())).toEqual([id(1), id(2), id(3)]);
+    expect(Object.keys(kept)).toEqual([]);
+  });
+
+  test("is dropped once the page that goes on has stored it", async () => {
+    const kept = localStorage();
+    const store = indexedDb();
+    store.leave("one", [record(1), record(2)]);
+    const [key = 0] = await store.append("one", [record(1)]);
+    expect(Object.keys(kept)).toHaveLength(1);
+    // What it stores itself it does not take in.
+    expect(await idsOf(store)).toEqual([id(1)]);
+    await store.append("one", [record(2)]);
+    expect(Object.keys(kept)).toEqual([]);
+    store.leave("one", [{ op_id: id(1), body: "longer" }]);
+    await store.change("one", { put: [{ key, op_id: id(1), body: "longer" }] });
+    expect(Object.keys(kept)).toEqual([]);
+  });
+
+  test("has the newer body of an op that was stored before", async () => {
+    localStorage();
+    const first = indexedDb();
+    const [key] = await first.append("one", [record(1), record(2)]);
+    first.leave("one", [{ op_id: id(1), body: "longer" }]);
+    first.close();
+    expect(await indexedDb().load("one")).toMatchObject([{ key, body: "longer" }, record(2)]);
+  });
+
+  test("holds the oldest ops, as far as there is room", async () => {
+    localStorage();
+    const body = "x".repeat(MAX_WILL_BYTES / 2);
+    indexedDb().leave(
+      "one",
+      [1, 2, 3].map((n) => ({ op_id: id(n), body })),
+    );
+    expect(await idsOf(indexedDb())).toEqual([id(1), id(2)]);
+  });
+
+  test("is erased with the rest, and counted", async () => {
+    const kept = localStorage();
+    const store = indexedDb();
+    await store.append("one", [record(1)]);
+    store.leave("one", [record(2)]);
+    store.leave("two", [record(3)]);
+    expect(await store.erase("one")).toBe(2);
+    expect(Object.keys(kept)).toHaveLength(1);
+  });
+
+  test("that cannot be read is none", async () => {
+    const kept = localStorage();
+    for (const text of ["{", "3", "[1]", '[{"op_id":1}]']) {
+      kept["revcast-outbox:one"] = text;
+      expect(await indexedDb().load("one")).toEqual([]);
+    }
+    vi.stubGlobal("localStorage", undefined);
+    expect(() => indexedDb().leave("one", [record(1)])).not.toThrow();
+    expect(await indexedDb().load("one")).toEqual([]);
   });
 });

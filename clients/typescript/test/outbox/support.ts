@@ -62,7 +62,7 @@ export interface Received {
   readonly at: number;
 }
 
-type Handler = (received: Received) => Response | Promise<Response> | undefined;
+type Handler = (received: Received) => Response | undefined | Promise<Response | undefined>;
 
 /** Keeps the log as the real server does: each id once, another body under it is a conflict. */
 export class Server {

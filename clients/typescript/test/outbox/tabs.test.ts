@@ -290,3 +290,28 @@ test("a tab that was not told of an outcome finds it by itself", async () => {
   expect(two.outbox.sync).toBe("saved");
   await two.outbox.close();
 });
+
+test.each([
+  ["the channel", "BroadcastChannel"],
+  ["the locks", "locks"],
+])("where %s may not be used, each tab sends for itself", async (_, part) => {
+  const refuse = () => {
+    throw new DOMException("The operation is insecure.", "SecurityError");
+  };
+  const platform = Object.assign(new Browser(), {
+    [part]:
+      part === "locks"
+        ? { request: refuse }
+        : class extends Object {
+            constructor() {
+              super();
+              refuse();
+            }
+          },
+  });
+  const { outbox, server } = await opened({ platform, store: new SharedStore() });
+  outbox.add(create(1, "a"));
+  await pass();
+  expect(server.sent).toEqual([[1]]);
+  expect(outbox.sync).toBe("saved");
+});

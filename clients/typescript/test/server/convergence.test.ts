@@ -100,6 +100,7 @@ class Device {
         load: async (scope) => this.kept.get(scope),
         save: async (scope, canvas) => void this.kept.set(scope, structuredClone(canvas)),
         remove: async (scope) => void this.kept.delete(scope),
+        erase: async () => this.kept.clear(),
       },
       ...(this.hasSocket ? { WebSocket: WebSocket as unknown as typeof globalThis.WebSocket } : {}),
     });

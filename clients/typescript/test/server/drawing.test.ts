@@ -54,6 +54,8 @@ const shared = async (role: "editor" | "viewer" = "editor"): Promise<string> => 
   await testbed.setRole(alice, drawingId, "bob", role);
   return drawingId;
 };
+/** Revisions by which the undo horizon moves: a unit is closed once it is one to two of them behind. */
+const UNDO_HORIZON = 1_024;
 const within = <T>(read: () => T) => expect.poll(read, { timeout: 10_000 });
 const kinds = (drawing: Drawing) => drawing.view().objects.map((object) => object.kind);
 
@@ -198,6 +200,42 @@ test("an op that the server refuses leaves the picture, is told, and stops nothi
   b.dismissRejected();
   expect([b.sync, b.rejected.length]).toEqual(["saved", 0]);
 });
+
+test("a gesture of more ops than the undo horizon is wide arrives whole", async () => {
+  const id = await shared();
+  const [a, b] = [open(alice, id), open(bob, id)];
+  await within(() => a.connection).toBe("live");
+  const unit = a.newUnit();
+  const count = 2 * UNDO_HORIZON + 500;
+  for (let n = 0; n < count; n += 1) a.createObject({ kind: "rect", object_id: `r${n}`, unit });
+  await a.flush();
+  await within(() => b.view().objects.length).toBe(count);
+  expect(a.rejected).toEqual([]);
+  expect(a.view().objects).toHaveLength(count);
+  await within(() => b.revision).toBe(count);
+  expect(b.stateHash()).toBe(a.stateHash());
+}, 60_000);
+
+test("a stroke goes on though others draw the undo horizon past its begin", async () => {
+  const id = await shared();
+  const [a, b] = [open(alice, id), open(bob, id)];
+  await within(() => [a.connection, b.role]).toEqual(["live", "editor"]);
+  const stroke = a.beginStroke({ tool: "pen", points: [[0, 0]] });
+  await a.flush();
+  for (let n = 0; n < 2 * UNDO_HORIZON; n += 1) b.createObject({ kind: "rect" });
+  await b.flush();
+  for (let x = 1; x <= 3; x += 1) {
+    stroke.append([[x, x]]);
+    await a.flush();
+  }
+  stroke.end();
+  await a.flush();
+  expect(a.rejected).toEqual([]);
+  const seen = (drawing: Drawing) => drawing.view().objects.find(({ kind }) => kind === "stroke");
+  await within(() => seen(b)?.complete).toBe(true);
+  const points = [0, 1, 2, 3].map((x) => [x, x]);
+  for (const drawing of [a, b]) expect(seen(drawing)?.points).toEqual(points);
+}, 60_000);
 
 test("who may not know of a drawing is told so", async () => {
   const id = await testbed.createDrawing(alice);

@@ -1,0 +1,113 @@
+// A client as a whole: what it leaves on the device.
+
+import "fake-indexeddb/auto";
+import { afterEach, expect, test, vi } from "vitest";
+import { IndexedDbCache } from "../src/cache/cache.js";
+import { createClient, type RevcastClient } from "../src/index.js";
+import { IndexedDbStore } from "../src/outbox/indexeddb.js";
+import { DRAWING, FeedServer } from "./support/feed_server.js";
+
+const URL = "http://test";
+const tokenOf = (sub: string) => `head.${btoa(JSON.stringify({ sub }))}.signature`;
+const scopeOf = (sub: string) => JSON.stringify([URL, sub, DRAWING]);
+
+const within = <T>(read: () => T) => expect.poll(read, { timeout: 10_000 });
+const clients: RevcastClient[] = [];
+afterEach(async () => {
+  for (const client of clients.splice(0)) await client.close();
+});
+
+/** A client whose ops do not reach the server, so that they stay on the device. */
+function clientOf(sub: string, getToken = () => tokenOf(sub), storage?: "memory"): RevcastClient {
+  const server = new FeedServer();
+  server.commit(1);
+  const fetch = async (input: unknown, init?: RequestInit) => {
+    if (init?.method === "POST" && String(input).endsWith("/ops")) throw new TypeError("offline");
+    return server.fetch(input, init);
+  };
+  const client = createClient({
+    url: URL,
+    getToken,
+    fetch: fetch as typeof globalThis.fetch,
+    WebSocket: server.WebSocket,
+    ...(storage === undefined ? {} : { storage }),
+  });
+  clients.push(client);
+  return client;
+}
+
+async function left(sub: string): Promise<{ ops: number; canvas: boolean }> {
+  const store = new IndexedDbStore();
+  const ops = await store.load(scopeOf(sub));
+  store.close();
+  return { ops: ops.length, canvas: (await new IndexedDbCache().load(scopeOf(sub))) !== undefined };
+}
+
+/** Draws two objects that cannot be sent. */
+async function draw(client: RevcastClient): Promise<void> {
+  const drawing = client.open(DRAWING);
+  await within(() => drawing.loaded).toBe(true);
+  drawing.createObject({ kind: "rect" });
+  drawing.createObject({ kind: "rect" });
+}
+
+test("closed, it leaves what is unsent and the canvas; erased, nothing of its user", async () => {
+  for (const sub of ["alice", "bob", "alice2"]) {
+    const client = clientOf(sub);
+    await draw(client);
+    await client.close();
+    await within(() => left(sub)).toEqual({ ops: 2, canvas: true });
+  }
+  const again = clientOf("alice");
+  await draw(again);
+  expect(await again.erase()).toBe(4);
+  expect(await left("alice")).toEqual({ ops: 0, canvas: false });
+  for (const sub of ["bob", "alice2"]) expect(await left(sub)).toEqual({ ops: 2, canvas: true });
+  expect(() => again.open(DRAWING)).toThrow("closed");
+  await expect(again.erase()).rejects.toMatchObject({ code: "closed" });
+});
+
+test("what was in memory is counted as lost, too", async () => {
+  const client = clientOf("emil", () => tokenOf("emil"), "memory");
+  await draw(client);
+  expect(await client.erase()).toBe(2);
+});
+
+test("while it cannot be told who the user is, nothing is erased or closed", async () => {
+  let token = tokenOf("carol");
+  const client = clientOf("carol", () => token);
+  await draw(client);
+  token = "";
+  await expect(client.erase()).rejects.toMatchObject({ code: "AUTH_FAILED" });
+  token = tokenOf("carol");
+  expect(client.open(DRAWING).connection).not.toBe("closed");
+  await client.close();
+  await within(() => left("carol")).toEqual({ ops: 2, canvas: true });
+});
+
+test("endpoints can be read where a request has no `body`, as in Firefox", async () => {
+  class FirefoxRequest extends Request {
+    override get body(): null {
+      return undefined as unknown as null;
+    }
+  }
+  vi.stubGlobal("Request", FirefoxRequest);
+  const seen: (RequestInit | undefined)[] = [];
+  const client = createClient({
+    url: URL,
+    getToken: () => tokenOf("dora"),
+    storage: "memory",
+    fetch: async (_input, init) => {
+      seen.push(init);
+      return Response.json({ drawings: [] });
+    },
+  });
+  clients.push(client);
+  await client.rest.GET("/v1/drawings");
+  await client.rest.POST("/v1/drawings", { body: { title: "A" } });
+  vi.unstubAllGlobals();
+  const bodies = seen
+    .map((init) => init?.body)
+    .map((body) => body && new TextDecoder().decode(body as ArrayBuffer));
+  expect(bodies).toEqual([null, '{"title":"A"}']);
+});
