@@ -51,6 +51,26 @@ test("a selection is dragged by its inside, and an arrow key that is held down i
   expect(log.at(-1)).toMatchObject({ unit: log[0]?.op_id });
 });
 
+test("a stroke that is resized is the same stroke, and undo gives it its size back", async () => {
+  const alice = await world.artist("Alice");
+  await alice.create();
+  await alice.draw([300, 300], [400, 400]);
+  const one = await alice.steadyInk();
+  await alice.page.keyboard.press("v");
+  await alice.page.mouse.click(350, 350);
+  // The frame stands a little off what is in it.
+  await alice.draw([407, 407], [614, 614]);
+  // The frame is ink, too.
+  await alice.page.keyboard.press("Escape");
+  await alice.seesInk(3 * one);
+  await alice.isSaved();
+  const log = await alice.log();
+  expect(log.slice(-2).map(({ type }) => type)).toEqual(["stroke.end", "object.update"]);
+  expect(log.at(-1)).toMatchObject({ object_id: (log[0] as { object_id?: string }).object_id });
+  await alice.page.keyboard.press("Control+z");
+  await alice.seesInk(one);
+});
+
 test("an eraser that is abandoned has erased nothing", async () => {
   const alice = await world.artist("Alice");
   await alice.create();
@@ -77,6 +97,31 @@ test("undo in the middle of a stroke takes back the stroke alone", async () => {
   await alice.page.mouse.up();
   await alice.seesInk(one);
   expect(await types(alice)).not.toContain("undo");
+});
+
+test("a button that is let go where nobody sees it ends the stroke where it was left", async () => {
+  const alice = await world.artist("Alice");
+  await alice.create();
+  await alice.press([300, 300]);
+  await alice.drag([300, 300], [600, 300]);
+  const one = await alice.steadyInk();
+  // As when the page comes back after the button was let go on another one.
+  await alice.page.evaluate(() => {
+    const place = { clientX: 600, clientY: 500, bubbles: true };
+    const move = new PointerEvent("pointermove", {
+      ...place,
+      pointerId: 1,
+      pointerType: "mouse",
+      buttons: 0,
+    });
+    document.querySelector(".stage")?.dispatchEvent(move);
+  });
+  await alice.drag([600, 500], [300, 500]);
+  await alice.page.mouse.up();
+  await alice.seesInk(one);
+  expect(await types(alice)).toContain("stroke.end");
+  await alice.draw([300, 400], [600, 400]);
+  await alice.seesInk(2 * one);
 });
 
 test("a text that is written beyond the edge pushes nothing about", async () => {

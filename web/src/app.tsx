@@ -46,7 +46,8 @@ export function App() {
       ) : linkToken !== undefined ? (
         <Join key={linkToken} token={plain(linkToken)} />
       ) : (
-        <Home onIdentity={() => setTurn(turn + 1)} />
+        // What one user has is not shown to the next one.
+        <Home key={turn} onIdentity={() => setTurn(turn + 1)} />
       )}
     </RevcastProvider>
   );

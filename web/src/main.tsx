@@ -19,6 +19,10 @@ if (root !== null) {
 
 // The page opens without a network, too. In development there is nothing to keep.
 if (import.meta.env.PROD && "serviceWorker" in navigator) {
-  // Where there may be none, as without TLS, the page works all the same.
-  navigator.serviceWorker.register("/sw.js").catch(() => {});
+  // Where there may be none, as without TLS or in a sandbox, the page works all the same.
+  keepPage().catch(() => {});
+}
+
+async function keepPage(): Promise<void> {
+  await navigator.serviceWorker.register("/sw.js");
 }

@@ -2,10 +2,12 @@
 
 import { claimsOf } from "@revcast/client";
 import { newId } from "./id.js";
+import { read, readObject, type Where, write } from "./storage.js";
 
 const GUEST = "revcast.guest";
 const GUEST_TOKEN = "revcast.guest-token";
 const PASTED = "revcast.token";
+const MINE = "revcast.drawings";
 /** A token is renewed so long before it ends, in milliseconds. */
 const MARGIN = 60_000;
 
@@ -31,30 +33,26 @@ export class NoGuestsError extends Error {
 }
 
 export function guest(): Guest {
-  const kept = read<Guest>(localStorage, GUEST);
-  if (typeof kept?.sub === "string" && typeof kept.name === "string") return kept;
+  const { sub, name } = readObject("device", GUEST) ?? {};
+  if (typeof sub === "string" && typeof name === "string") return { sub, name };
   const fresh = { sub: `guest-${newId()}`, name: someName() };
-  write(localStorage, GUEST, fresh);
+  write("device", GUEST, JSON.stringify(fresh));
   return fresh;
 }
 
 export function rename(name: string): void {
   const trimmed = [...name.trim()].slice(0, 40).join("");
-  if (trimmed !== "") write(localStorage, GUEST, { ...guest(), name: trimmed });
+  if (trimmed !== "") write("device", GUEST, JSON.stringify({ ...guest(), name: trimmed }));
 }
 
 export function pastedToken(): string | undefined {
-  try {
-    return sessionStorage.getItem(PASTED) ?? undefined;
-  } catch {
-    return undefined;
-  }
+  return read("tab", PASTED);
 }
 
 /** Uses this token from now on; without one, the user is a guest again. */
 export function pasteToken(token: string | undefined): void {
-  if (token === undefined) sessionStorage.removeItem(PASTED);
-  else sessionStorage.setItem(PASTED, token.trim());
+  forgetMine();
+  write("tab", PASTED, token?.trim());
 }
 
 /** Who this is to the server, as the token says. */
@@ -63,6 +61,33 @@ export function myName(): string {
   if (pasted === undefined) return guest().name;
   const claims = claimsOf(pasted);
   return claims?.name ?? claims?.sub ?? "You";
+}
+
+/** Keeps what the user has for a time without a network: no longer than it is kept who the user is. */
+export function keepMine(value: unknown): void {
+  const sub = knownSub();
+  if (sub !== undefined) write(whereMine(), MINE, JSON.stringify({ sub, value }));
+}
+
+/** What was kept of this user; nothing of another one. */
+export function keptMine(): unknown {
+  const { sub, value } = readObject(whereMine(), MINE) ?? {};
+  return sub !== undefined && sub === knownSub() ? value : undefined;
+}
+
+function forgetMine(): void {
+  for (const where of ["device", "tab"] as const) write(where, MINE, undefined);
+}
+
+/** Where it is kept who the user is. */
+function whereMine(): Where {
+  return pastedToken() === undefined ? "device" : "tab";
+}
+
+/** Which user this is, as far as it is known without asking the server. */
+function knownSub(): string | undefined {
+  const pasted = pastedToken();
+  return pasted === undefined ? guest().sub : claimsOf(pasted)?.sub;
 }
 
 /** Which user this is to the server. Fails without a token that tells it. */
@@ -79,17 +104,24 @@ export function getToken(): Promise<string> {
   const pasted = pastedToken();
   if (pasted !== undefined) return Promise.resolve(pasted);
   const { sub, name } = guest();
-  const kept = read<GuestToken>(localStorage, GUEST_TOKEN);
-  const isGood = kept?.sub === sub && kept.name === name && kept.expires_at > Date.now() + MARGIN;
-  if (kept !== undefined && isGood) return Promise.resolve(kept.token);
+  const kept = keptToken(sub, name);
+  if (kept !== undefined && kept.expires_at > Date.now() + MARGIN) return Promise.resolve(kept.token);
   renewal ??= renew(sub, name).finally(() => {
     renewal = undefined;
   });
   // Out of reach of the server, one that has ended still tells who the user is.
-  const isMine = kept?.sub === sub && kept.name === name;
-  return isMine
-    ? renewal.catch((error) => (error instanceof NoGuestsError ? Promise.reject(error) : kept.token))
-    : renewal;
+  return kept === undefined
+    ? renewal
+    : renewal.catch((error) => (error instanceof NoGuestsError ? Promise.reject(error) : kept.token));
+}
+
+function keptToken(sub: string, name: string): GuestToken | undefined {
+  const kept = readObject("device", GUEST_TOKEN);
+  const { token, expires_at } = kept ?? {};
+  if (kept?.sub !== sub || kept.name !== name) return undefined;
+  return typeof token === "string" && typeof expires_at === "number"
+    ? { token, expires_at, sub, name }
+    : undefined;
 }
 
 async function renew(sub: string, name: string): Promise<string> {
@@ -101,13 +133,14 @@ async function renew(sub: string, name: string): Promise<string> {
   if (answer.status === 404 || answer.status === 405) throw new NoGuestsError();
   if (!answer.ok) throw new Error(`no token could be got: ${answer.status}`);
   const { token, expires_at } = (await answer.json()) as { token: string; expires_at: number };
-  write(localStorage, GUEST_TOKEN, { token, expires_at, sub, name });
+  write("device", GUEST_TOKEN, JSON.stringify({ token, expires_at, sub, name }));
   return token;
 }
 
 /** The server does not take the token: the next one is a fresh one. */
 export function forgetToken(): void {
-  localStorage.removeItem(GUEST_TOKEN);
+  forgetMine();
+  write("device", GUEST_TOKEN, undefined);
 }
 
 function someName(): string {
@@ -115,21 +148,4 @@ function someName(): string {
   return `${one(["Amber", "Brisk", "Calm", "Clever", "Gentle", "Lucky", "Quiet", "Sunny", "Swift", "Witty"])} ${one(
     ["Badger", "Crane", "Fox", "Hare", "Heron", "Lynx", "Otter", "Robin", "Seal", "Wren"],
   )}`;
-}
-
-function read<T>(storage: Storage, key: string): (Partial<T> & T) | undefined {
-  try {
-    const value: unknown = JSON.parse(storage.getItem(key) ?? "null");
-    return typeof value === "object" && value !== null ? (value as T) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function write(storage: Storage, key: string, value: unknown): void {
-  try {
-    storage.setItem(key, JSON.stringify(value));
-  } catch {
-    // Without storage the guest is another one after each load.
-  }
 }

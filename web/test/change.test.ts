@@ -1,10 +1,12 @@
 // Moving, scaling and quantizing.
 
 import { describe, expect, test } from "vitest";
+import { changed } from "../src/board/actions.js";
 import type { JsonObject, Point, ViewObject } from "../src/revcast.js";
 import { weighed } from "../src/scene/ink.js";
 import { boxOfPath } from "../src/scene/kinds/line.js";
-import { arrowProps, scaledStroke, scaleOf, shiftOf, withProps } from "../src/tools/change.js";
+import { strokeShape } from "../src/scene/kinds/stroke.js";
+import { arrowProps, scaleOf, shiftOf, withProps } from "../src/tools/change.js";
 import { quantized, quantizedPressure } from "../src/tools/tool.js";
 
 const object = (kind: string, props: JsonObject): ViewObject => ({ object_id: "a", kind, z: "", props });
@@ -20,6 +22,15 @@ test("places are kept to a tenth and pressures to a hundredth", () => {
 test("moving changes x and y, whatever the kind", () => {
   expect(shiftOf(object("line", { x1: 5 }), 1.23, -4)).toEqual({ x: 1.2, y: -4 });
   expect(shiftOf(object("rect", { x: 10, y: 20 }), 1, 1)).toEqual({ x: 11, y: 21 });
+});
+
+test("what an object has already does not change it", () => {
+  const red = object("rect", { stroke: "red", fill: "none" });
+  expect(changed(red, { stroke: "red", fill: "blue", strokeWidth: 2 })).toEqual({
+    fill: "blue",
+    strokeWidth: 2,
+  });
+  expect(changed(red, { stroke: "red" })).toEqual({});
 });
 
 describe("scaling", () => {
@@ -44,18 +55,33 @@ describe("scaling", () => {
     expect(withProps(arrow, set).props.d).toContain("200 0");
   });
 
-  test("a stroke has its points scaled, and what it was moved by is in them", () => {
+  test("the points of a stroke that was moved and scaled go where they are seen to go", () => {
     const points: Point[] = [
       [0, 0, 0.5],
       [10, 10],
     ];
-    const stroke = { ...object("stroke", { x: 5, y: 0, color: "red" }), points };
-    const scaled = scaledStroke(stroke, DOUBLE);
-    expect(scaled.points).toEqual([
-      [10, 0, 0.5],
-      [30, 30],
-    ]);
-    expect(scaled.props).toEqual({ color: "red" });
+    const stroke = { ...object("stroke", { x: 5, y: 0, scaleX: 3, size: 2, color: "red" }), points };
+    const set = scaleOf(stroke, DOUBLE);
+    expect(set).toEqual({ x: 10, y: 0, scaleX: 6, scaleY: 3 });
+    const reach = 1.5;
+    expect(strokeShape(withProps(stroke, set))?.box).toEqual({
+      minX: 10 - reach,
+      minY: 0 - reach,
+      maxX: 70 + reach,
+      maxY: 30 + reach,
+    });
+    // Far from where its points are counted from, a small change is not lost.
+    const far = scaleOf(stroke, { from: { x: 0, y: 0 }, x: 1.000_01, y: 1 });
+    expect(far.scaleX).toBeCloseTo(3.000_03, 6);
+  });
+
+  test("a scaled stroke is hit where it is seen", () => {
+    const points: Point[] = [
+      [0, 0],
+      [10, 0],
+    ];
+    const shape = strokeShape({ ...object("stroke", { scaleX: 10, x: 100 }), points });
+    expect([150, 199, 210].map((x) => shape?.hit({ x, y: 0 }, 1))).toEqual([true, true, false]);
   });
 });
 

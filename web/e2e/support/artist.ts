@@ -15,7 +15,7 @@ export type Place = readonly [x: number, y: number];
 
 /** For what takes the network and a frame or two. */
 const PATIENCE = { timeout: 15_000, interval: 50 };
-/** Looks at the canvas at which it has to be the same: others' points come several times in this time. */
+/** Looks at the canvas at which it has to be the same: several frames are drawn in this time. */
 const STEADY_LOOKS = 8;
 const DESKTOP = { viewport: { width: 1100, height: 700 } };
 const PHONE = { viewport: { width: 390, height: 760 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
@@ -177,16 +177,19 @@ export class Artist {
     return inkOf(page);
   }
 
-  /** Waits until the ink is about `count` pixels. */
-  async seesInk(count: number, page = this.page): Promise<void> {
+  /** Waits until the ink is about `count` pixels; `slack` is the part by which it may differ. */
+  async seesInk(count: number, page = this.page, slack = 0.15): Promise<void> {
     await eventually(async () => {
       const ink = await this.ink(page);
-      expect(ink, `ink that ${this.name} sees`).toBeGreaterThanOrEqual(count * 0.85);
-      expect(ink, `ink that ${this.name} sees`).toBeLessThanOrEqual(count * 1.15);
+      expect(ink, `ink that ${this.name} sees`).toBeGreaterThanOrEqual(count * (1 - slack));
+      expect(ink, `ink that ${this.name} sees`).toBeLessThanOrEqual(count * (1 + slack));
     });
   }
 
-  /** Waits until there is some ink, and no more comes for some time. Returns how much. */
+  /**
+   * Waits until there is some ink, and no more comes for some time. Returns how much. For what was drawn here: others' ink
+   * has no time by which it comes.
+   */
   async steadyInk(page = this.page): Promise<number> {
     let [before, times] = [-1, 0];
     return eventually(async () => {

@@ -68,10 +68,15 @@ export function restyle(board: Board, style: (object: ViewObject) => JsonObject)
   board.edit(() => {
     const unit = board.drawing.newUnit();
     for (const { object } of entries) {
-      const set = style(object);
+      const set = changed(object, style(object));
       if (Object.keys(set).length > 0) board.drawing.updateObject(object.object_id, { set }, unit);
     }
   });
+}
+
+/** Those of the props that the object does not have already: an undo of nothing would take back something else. */
+export function changed({ props }: ViewObject, set: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(set).filter(([name, value]) => props[name] !== value));
 }
 
 export function bringToFront(board: Board): void {

@@ -3,6 +3,13 @@
 import { useConnection, useSyncStatus } from "@revcast/react";
 import { CircleAlert, Cloud, CloudOff, CloudUpload } from "lucide-react";
 import type { Board } from "./board.js";
+import { type SyncLook, syncLook } from "./words.js";
+
+const ICONS: Readonly<Record<SyncLook["icon"], typeof Cloud>> = {
+  done: Cloud,
+  sending: CloudUpload,
+  waiting: CloudOff,
+};
 
 const CONNECTIONS = {
   connecting: { label: "Connecting", hint: "Getting in touch with the server" },
@@ -32,6 +39,7 @@ export function ConnectionBadge({ board }: { board: Board }) {
 
 export function SyncBadge({ board }: { board: Board }) {
   const { sync, pendingCount, rejected } = useSyncStatus(board.drawing);
+  const { connection } = useConnection(board.drawing);
   if (rejected.length > 0) {
     return (
       <button
@@ -48,18 +56,17 @@ export function SyncBadge({ board }: { board: Board }) {
       </button>
     );
   }
-  const looks = {
-    saved: { label: "Saved", Icon: Cloud },
-    saving: { label: "Saving…", Icon: CloudUpload },
-    "stored-locally": {
-      label: pendingCount > 0 ? `Stored on this device · ${pendingCount}` : "Stored on this device",
-      Icon: CloudOff,
-    },
-    rejected: { label: "Saved", Icon: Cloud },
-  } as const;
-  const { label, Icon } = looks[sync];
+  const { label, hint, icon } = syncLook({ sync, pendingCount, connection });
+  const Icon = ICONS[icon];
   return (
-    <span className="badge sync" role="status" data-state={sync} data-testid="sync-badge" title={label}>
+    <span
+      className="badge sync"
+      role="status"
+      data-state={sync}
+      data-icon={icon}
+      data-testid="sync-badge"
+      title={hint}
+    >
       <Icon aria-hidden="true" />
       <span className="badge-label">{label}</span>
     </span>

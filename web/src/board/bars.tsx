@@ -2,7 +2,7 @@
 
 import { BringToFront, CopyPlus, SendToBack, Trash2 } from "lucide-react";
 import { useSyncExternalStore } from "react";
-import { colourOfUser } from "../presence/colour.js";
+import { useColour } from "../presence/use-colour.js";
 import { bringToFront, deleteSelection, duplicate, sendToBack } from "./actions.js";
 import type { Board } from "./board.js";
 import { useUi } from "./ui.js";
@@ -46,9 +46,12 @@ export function useFollowing(board: Board): string | null {
 
 export function FollowBanner({ board }: { board: Board }) {
   const following = useFollowing(board);
-  if (following === null) return null;
+  return following === null ? null : <Following board={board} following={following} />;
+}
+
+function Following({ board, following }: { board: Board; following: string }) {
   const user = board.drawing.presence.users.find(({ user_id }) => user_id === following);
-  const colour = { "--user": colourOfUser(following) } as React.CSSProperties;
+  const colour = { "--user": useColour(board.drawing, following) } as React.CSSProperties;
   return (
     <>
       <div className="follow-frame" style={colour} />

@@ -1,7 +1,8 @@
 // A member in the share dialog: who it is, and what an owner can change of it.
 
 import { Trash2 } from "lucide-react";
-import { colourOfUser, initialsOf } from "../presence/colour.js";
+import { initialsOf } from "../presence/colour.js";
+import { useColour } from "../presence/use-colour.js";
 import type { Role } from "../revcast.js";
 import type { Board } from "./board.js";
 
@@ -27,13 +28,10 @@ export function MemberRow({
 }) {
   const isMe = userId === board.drawing.userId;
   const name = nameOf(board, userId);
+  const colour = useColour(board.drawing, userId);
   return (
     <li>
-      <span
-        className="avatar"
-        style={{ "--user": colourOfUser(userId) } as React.CSSProperties}
-        aria-hidden="true"
-      >
+      <span className="avatar" style={{ "--user": colour } as React.CSSProperties} aria-hidden="true">
         {initialsOf(name)}
       </span>
       <span className="member-name" title={userId}>

@@ -2,6 +2,7 @@
 
 import { useClient, useConnection } from "@revcast/react";
 import { useEffect, useState } from "react";
+import { keptList } from "../home/kept-list.js";
 import type { Board } from "./board.js";
 
 const MAX_TITLE = 200;
@@ -9,9 +10,10 @@ const MAX_TITLE = 200;
 export function Title({ board }: { board: Board }) {
   const client = useClient();
   const { role, connection } = useConnection(board.drawing);
-  const [saved, setSaved] = useState<string>();
-  const [draft, setDraft] = useState<string>();
   const drawing_id = board.drawing.id;
+  // Until the server tells, and where it is out of reach: what the first page has last heard.
+  const [saved, setSaved] = useState(() => keptList()?.find((row) => row.drawing_id === drawing_id)?.title);
+  const [draft, setDraft] = useState<string>();
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: with a new role comes what it may read.
   useEffect(() => {
@@ -64,6 +66,14 @@ export function Title({ board }: { board: Board }) {
       value={draft ?? title}
       maxLength={MAX_TITLE}
       size={Math.max(6, Math.min(26, (draft ?? title).length))}
+      // The press that gives the focus selects all of it; what browsers do by themselves would undo that, each in its own
+      // way. The next press puts the caret somewhere.
+      onMouseDown={(event) => {
+        if (document.activeElement === event.currentTarget) return;
+        event.preventDefault();
+        event.currentTarget.focus();
+        event.currentTarget.select();
+      }}
       onFocus={(event) => event.target.select()}
       onChange={(event) => setDraft(event.target.value)}
       onBlur={() => void commit()}

@@ -1,6 +1,7 @@
 // What the board looks like to this user now: tool, colours, dialogs. Never sent, but for what presence shows of it.
 
 import { createStore, type StoreApi, useStore } from "zustand";
+import { readObject, write } from "../storage.js";
 
 export const TOOLS = [
   "select",
@@ -94,11 +95,7 @@ export function createUi(): UiStore {
   }));
   store.subscribe(({ colour, width, isFilled }, before) => {
     if (colour === before.colour && width === before.width && isFilled === before.isFilled) return;
-    try {
-      localStorage.setItem(KEPT, JSON.stringify({ colour, width, isFilled }));
-    } catch {
-      // A full or forbidden storage only means that the pen is the usual one next time.
-    }
+    write("device", KEPT, JSON.stringify({ colour, width, isFilled }));
   });
   return store;
 }
@@ -108,16 +105,10 @@ export function useUi<T>(store: UiStore, select: (ui: Ui) => T): T {
 }
 
 function kept(): Partial<Ui> {
-  try {
-    const value: unknown = JSON.parse(localStorage.getItem(KEPT) ?? "{}");
-    if (typeof value !== "object" || value === null) return {};
-    const { colour, width, isFilled } = value as Record<string, unknown>;
-    return {
-      ...(typeof colour === "string" && /^#[0-9a-f]{6}$/i.test(colour) ? { colour } : {}),
-      ...(typeof width === "number" && width > 0 && width <= 64 ? { width } : {}),
-      ...(typeof isFilled === "boolean" ? { isFilled } : {}),
-    };
-  } catch {
-    return {};
-  }
+  const { colour, width, isFilled } = readObject("device", KEPT) ?? {};
+  return {
+    ...(typeof colour === "string" && /^#[0-9a-f]{6}$/i.test(colour) ? { colour } : {}),
+    ...(typeof width === "number" && width > 0 && width <= 64 ? { width } : {}),
+    ...(typeof isFilled === "boolean" ? { isFilled } : {}),
+  };
 }

@@ -1,6 +1,6 @@
-// What went wrong, in the words of somebody who draws.
+// What went wrong and how it stands, in the words of somebody who draws.
 
-import { RevcastError } from "@revcast/client";
+import { type ConnectionState, RevcastError, type SyncState } from "@revcast/client";
 
 const REASONS: Readonly<Record<string, string>> = {
   forbidden: "Your role does not allow it.",
@@ -24,4 +24,30 @@ export function reasonOf({ code, detail }: { readonly code: string; readonly det
 export function wordsOf(error: unknown): string {
   if (error instanceof RevcastError) return reasonOf({ code: error.code, detail: error.message });
   return error instanceof Error ? error.message : String(error);
+}
+
+/** How what was drawn stands, as a badge says it. */
+export interface SyncLook {
+  readonly label: string;
+  readonly hint: string;
+  readonly icon: "done" | "sending" | "waiting";
+}
+
+/** Says that something is on this device only where the client says so: its storage may have failed. */
+export function syncLook(status: {
+  readonly sync: SyncState;
+  readonly pendingCount: number;
+  readonly connection: ConnectionState;
+}): SyncLook {
+  const { sync, pendingCount, connection } = status;
+  const count = pendingCount > 0 ? ` · ${pendingCount}` : "";
+  if (sync === "stored-locally") {
+    const label = `Stored on this device${count}`;
+    return { label, hint: label, icon: "waiting" };
+  }
+  if (sync === "saving" && connection === "offline") {
+    return { label: `Not sent yet${count}`, hint: "Stay on the page until it is saved", icon: "waiting" };
+  }
+  if (sync === "saving") return { label: "Saving…", hint: "Saving…", icon: "sending" };
+  return { label: "Saved", hint: "Saved", icon: "done" };
 }

@@ -7,14 +7,8 @@ import { ask } from "../ask.js";
 import { Confirm } from "../board/confirm.js";
 import { colourOfUser } from "../presence/colour.js";
 import { mySub } from "../session.js";
+import type { Row } from "./kept-list.js";
 import { timeAgo } from "./time.js";
-
-export interface Row {
-  readonly drawing_id: string;
-  readonly title: string;
-  readonly role: string;
-  readonly created_at: number;
-}
 
 export function DrawingCard({
   row,

@@ -1,18 +1,31 @@
 // The home screen: my drawings, a new one, and under which name I draw.
 
+import { RevcastError } from "@revcast/client";
 import { useClient } from "@revcast/react";
 import { FolderOpen, LogOut, Plus, RefreshCw } from "lucide-react";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { newId } from "../id.js";
 import { colourOfUser, initialsOf } from "../presence/colour.js";
 import { guest, myName, pastedToken, pasteToken, rename } from "../session.js";
-import { DrawingCard, type Row } from "./drawing-card.js";
+import { DrawingCard } from "./drawing-card.js";
+import { keepList, keptList, type Row } from "./kept-list.js";
 import { Logo } from "./logo.js";
+
+/** How long the list is waited for, in milliseconds. */
+const PATIENCE = 10_000;
+/** How long until it is asked for again while the server is out of reach, in milliseconds. */
+const LOOK_AGAIN = 5_000;
 
 type List =
   | { readonly is: "loading" }
   | { readonly is: "failed" }
-  | { readonly is: "there"; readonly rows: readonly Row[]; readonly next: string | undefined };
+  | {
+      readonly is: "there";
+      readonly rows: readonly Row[];
+      readonly next: string | undefined;
+      /** Whether it is as it last was, since the server is out of reach. */
+      readonly isOld: boolean;
+    };
 
 export function Home({ onIdentity }: { onIdentity: () => void }) {
   const client = useClient();
@@ -25,15 +38,18 @@ export function Home({ onIdentity }: { onIdentity: () => void }) {
     async (cursor?: string) => {
       try {
         const query = cursor === undefined ? { limit: 50 } : { limit: 50, cursor };
-        const { data } = await client.rest.GET("/v1/drawings", { params: { query } });
+        const signal = AbortSignal.timeout(PATIENCE);
+        const { data } = await client.rest.GET("/v1/drawings", { params: { query }, signal });
         if (data === undefined) throw new Error("no list");
         setList((before) => ({
           is: "there",
           rows: [...(cursor !== undefined && before.is === "there" ? before.rows : []), ...data.drawings],
           next: data.next_cursor ?? undefined,
+          isOld: false,
         }));
-      } catch {
-        setList((before) => (before.is === "there" ? before : { is: "failed" }));
+      } catch (error) {
+        const isAway = error instanceof RevcastError && error.retryable;
+        setList((before) => afterFailure(before, isAway));
       }
     },
     [client],
@@ -43,9 +59,18 @@ export function Home({ onIdentity }: { onIdentity: () => void }) {
     document.title = "Revcast";
     void load();
     const again = () => void load();
-    addEventListener("focus", again);
-    return () => removeEventListener("focus", again);
+    const abort = new AbortController();
+    for (const type of ["focus", "online"]) addEventListener(type, again, { signal: abort.signal });
+    return () => abort.abort();
   }, [load]);
+
+  useEffect(() => {
+    if (list.is === "there") keepList(list.rows);
+    const isAway = list.is === "there" && list.isOld;
+    if (!isAway) return undefined;
+    const timer = setTimeout(() => void load(), LOOK_AGAIN);
+    return () => clearTimeout(timer);
+  }, [list, load]);
 
   const make = async () => {
     setIsMaking(true);
@@ -106,6 +131,17 @@ export function Home({ onIdentity }: { onIdentity: () => void }) {
           </button>
         </div>
       )}
+      {list.is === "there" && list.isOld && (
+        <div className="old" role="status" data-testid="old-list">
+          <p>
+            The server is out of reach. These are your drawings as they last were; those that you have opened
+            in this browser can be opened now.
+          </p>
+          <button type="button" className="button" onClick={() => void load()}>
+            <RefreshCw aria-hidden="true" /> Try again
+          </button>
+        </div>
+      )}
       {list.is === "there" && list.rows.length === 0 && list.next === undefined && (
         <div className="empty">
           <FolderOpen aria-hidden="true" />
@@ -126,6 +162,14 @@ export function Home({ onIdentity }: { onIdentity: () => void }) {
       )}
     </main>
   );
+}
+
+/** What is shown when the list could not be loaded: the one that is there, or that was kept for a time like this. */
+function afterFailure(before: List, isAway: boolean): List {
+  if (before.is === "there") return { ...before, isOld: before.isOld || isAway };
+  const rows = isAway ? keptList() : undefined;
+  if (rows === undefined || rows.length === 0) return { is: "failed" };
+  return { is: "there", rows, next: undefined, isOld: true };
 }
 
 function Identity({ onIdentity }: { onIdentity: () => void }) {

@@ -13,7 +13,10 @@ export class Mishap extends Component<{ children: ReactNode }, { hasFailed: bool
   override render() {
     if (!this.state.hasFailed) return this.props.children;
     return (
-      <Message title="Something went wrong" text="What was drawn is kept. Load the page again to go on.">
+      <Message
+        title="Something went wrong"
+        text="What was saved or stored on this device is still there. Load the page again to go on."
+      >
         <button type="button" className="button primary" onClick={() => location.reload()}>
           Load again
         </button>

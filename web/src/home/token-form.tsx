@@ -19,7 +19,7 @@ export function TokenForm({ onToken }: { onToken: () => void }) {
       >
         <Logo />
         <h1>Sign in</h1>
-        <p>This server has no guests. Paste an access token; it is kept until you close this tab.</p>
+        <p>This server has no guests. Paste an access token; it is kept until you close this tab, at most.</p>
         <label className="field">
           <span>Access token</span>
           <input

@@ -5,7 +5,7 @@ import type { Drawing } from "../revcast.js";
 import { toScreen } from "../scene/camera.js";
 import type { Vec } from "../scene/geometry.js";
 import type { Stage } from "../scene/stage.js";
-import { colourOfUser } from "./colour.js";
+import { colourAmong } from "./colour.js";
 import { cursorOf } from "./state.js";
 
 /** More of them would hide the drawing. */
@@ -18,6 +18,7 @@ const SVG = "http://www.w3.org/2000/svg";
 interface Cursor {
   readonly element: HTMLElement;
   readonly label: HTMLElement;
+  colour: string;
   at: Vec;
   goal: Vec;
 }
@@ -55,13 +56,17 @@ export class Cursors {
 
   #update(): void {
     const there = new Set<string>();
-    const others = this.#isHidden ? [] : this.drawing.presence.others;
+    const { presence } = this.drawing;
+    const others = this.#isHidden ? [] : presence.others;
     for (const other of others) {
       const goal = cursorOf(other.state);
       if (goal === undefined || there.size >= MAX_CURSORS) continue;
       const { connection_id, user_id, name, isSelf } = other;
       there.add(connection_id);
-      const cursor = this.#cursors.get(connection_id) ?? this.#make(connection_id, user_id, goal);
+      const cursor = this.#cursors.get(connection_id) ?? this.#make(connection_id, goal);
+      const colour = colourAmong(presence.users, user_id);
+      if (cursor.colour !== colour) cursor.element.style.setProperty("--user", colour);
+      cursor.colour = colour;
       const label = isSelf ? "You, elsewhere" : (name ?? user_id);
       if (cursor.label.textContent !== label) cursor.label.textContent = label;
       cursor.goal = goal;
@@ -74,10 +79,9 @@ export class Cursors {
     this.stage.touch();
   }
 
-  #make(connectionId: string, userId: string, at: Vec): Cursor {
+  #make(connectionId: string, at: Vec): Cursor {
     const element = document.createElement("div");
     element.className = "cursor";
-    element.style.setProperty("--user", colourOfUser(userId));
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("width", "18");
     svg.setAttribute("height", "22");
@@ -87,7 +91,7 @@ export class Cursors {
     const label = document.createElement("span");
     element.append(svg, label);
     this.parent.append(element);
-    const cursor: Cursor = { element, label, at, goal: at };
+    const cursor: Cursor = { element, label, colour: "", at, goal: at };
     this.#cursors.set(connectionId, cursor);
     this.#place(cursor);
     return cursor;

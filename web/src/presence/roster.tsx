@@ -4,7 +4,7 @@ import { useUsers } from "@revcast/react";
 import { useFollowing } from "../board/bars.js";
 import type { Board } from "../board/board.js";
 import { myName } from "../session.js";
-import { colourOfUser, initialsOf } from "./colour.js";
+import { colourAmong, initialsOf } from "./colour.js";
 
 /** More are told as a number. */
 const SHOWN = { wide: 4, narrow: 2 };
@@ -28,7 +28,7 @@ export function Roster({ board }: { board: Board }) {
             {connections.length > 1 && <sup aria-hidden="true">{connections.length}</sup>}
           </>
         );
-        const style = { "--user": colourOfUser(user_id) } as React.CSSProperties;
+        const style = { "--user": colourAmong(users, user_id) } as React.CSSProperties;
         return (
           <li key={user_id}>
             {isSelf ? (

@@ -69,6 +69,11 @@ export function shift(props: JsonObject): Vec {
   return { x: number(props, "x") ?? 0, y: number(props, "y") ?? 0 };
 }
 
+/** How much the points of a stroke have been spread. */
+export function scale(props: JsonObject): Vec {
+  return { x: positive(props, "scaleX") ?? 1, y: positive(props, "scaleY") ?? 1 };
+}
+
 /** The box of `x`, `y`, `width` and `height`; `side` is the length of a side that is not given. */
 export function frame(props: JsonObject, side: number): Box {
   const { x, y } = shift(props);

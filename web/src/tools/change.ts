@@ -1,12 +1,12 @@
-// How objects are moved, scaled and copied: which props change, by kind. Pure but for `createCopy` and `replaceStroke`,
-// which make the ops for it.
+// How objects are moved, scaled and copied: which props change, by kind. Pure but for `createCopy`, which makes the ops
+// for it.
 
 import { newId } from "../id.js";
-import type { Drawing, JsonObject, Point, ViewObject } from "../revcast.js";
+import type { Drawing, JsonObject, ViewObject } from "../revcast.js";
 import type { Vec } from "../scene/geometry.js";
 import { wayOf } from "../scene/kinds/line.js";
 import { FONT_SIZE } from "../scene/kinds/text.js";
-import { frame, number, places, positive, shift } from "../scene/props.js";
+import { frame, number, places, positive, scale, shift } from "../scene/props.js";
 import { quantized } from "./tool.js";
 
 /** The most points of one op. */
@@ -32,14 +32,23 @@ export function scaled(place: Vec, { from, x, y }: Scaling): Vec {
   return { x: from.x + (place.x - from.x) * x, y: from.y + (place.y - from.y) * y };
 }
 
-/** The props that scale an object; none if only new points would. */
-export function scaleOf(object: ViewObject, scaling: Scaling): JsonObject | undefined {
+/** The props that scale an object. */
+export function scaleOf(object: ViewObject, scaling: Scaling): JsonObject {
   const { kind, props } = object;
   const at = shift(props);
   const even = Math.sqrt(Math.abs(scaling.x * scaling.y));
   const isPolygon = kind === "fog" && places(props, "points").length > 2;
   const side = BOX_SIDES[kind];
-  if (kind === "stroke") return undefined;
+  if (kind === "stroke") {
+    const corner = scaled(at, scaling);
+    const before = scale(props);
+    return {
+      x: quantized(corner.x),
+      y: quantized(corner.y),
+      scaleX: factor(before.x * scaling.x),
+      scaleY: factor(before.y * scaling.y),
+    };
+  }
   if (kind === "text") {
     const corner = scaled(at, scaling);
     const fontSize = Math.max(1, quantized((positive(props, "fontSize") ?? FONT_SIZE) * even));
@@ -74,28 +83,14 @@ export function scaleOf(object: ViewObject, scaling: Scaling): JsonObject | unde
   };
 }
 
+/** A factor by which also places far away keep to a hundredth. */
+function factor(by: number): number {
+  return Math.max(1, Math.round(by * 1e6)) / 1e6;
+}
+
 /** The object as it looks once these props are set. */
 export function withProps(object: ViewObject, set: JsonObject): ViewObject {
   return { ...object, props: { ...object.props, ...set } };
-}
-
-/** A stroke with its points scaled; where it has been moved to goes into them. */
-export function scaledStroke(object: ViewObject, scaling: Scaling): ViewObject {
-  const { x: dx, y: dy } = shift(object.props);
-  const points = (object.points ?? []).map(([x, y, pressure]): Point => {
-    const to = scaled({ x: x + dx, y: y + dy }, scaling);
-    return pressure === undefined
-      ? [quantized(to.x), quantized(to.y)]
-      : [quantized(to.x), quantized(to.y), pressure];
-  });
-  const { x: _x, y: _y, ...props } = object.props;
-  return { ...object, props, points };
-}
-
-/** Takes a stroke away and puts another in its place, for the points of a stroke cannot change. Returns its id. */
-export function replaceStroke(drawing: Drawing, object: ViewObject, unit: string): string {
-  drawing.deleteObjects([object.object_id], unit);
-  return createStroke(drawing, object, unit, object.z);
 }
 
 /** Creates a copy that is moved by that much. Returns its id. */

@@ -2,20 +2,18 @@
 
 import type { Board } from "../board/board.js";
 import { centreOf, type Vec } from "../scene/geometry.js";
+import { type Format, formatFor, MAX_HREF, shrunk } from "./shrink.js";
 import { type Pointer, quantized, type Tool } from "./tool.js";
 
-/** The longest data URL, in characters: an op may have 64 KiB with everything in it. */
-export const MAX_HREF = 45_000;
-/** The longest side that is tried first, in pixels, and what it is multiplied by until the image fits. */
-const FIRST_SIDE = 1_600;
-const SHRINK = 0.72;
-const SMALLEST_SIDE = 24;
-const QUALITIES = [0.85, 0.7, 0.5];
 /** Types that the server's pictures can show, too. */
 const AS_IT_IS = /^image\/(png|jpeg|gif|webp)$/;
 /** How much of the screen an image takes at most when it comes. */
 const SHARE = 0.6;
 const MAX_FILE = 40 * 1024 * 1024;
+/** The longest side, in pixels, at which a picture is looked at for transparency. */
+const LOOK_SIDE = 256;
+/** An alpha of less, of 255, shows something through. */
+const OPAQUE = 250;
 
 export class ImageTool implements Tool {
   constructor(readonly board: Board) {}
@@ -93,22 +91,43 @@ async function fitted(file: Blob): Promise<Fitted> {
     if (AS_IT_IS.test(file.type) && (file.size * 4) / 3 + 64 < MAX_HREF) {
       return { href: await dataUrl(file), width, height, isScaled: false };
     }
-    let side = Math.min(FIRST_SIDE, Math.max(width, height));
-    for (; side >= SMALLEST_SIDE; side *= SHRINK) {
-      const factor = side / Math.max(width, height);
-      for (const quality of QUALITIES) {
-        const href = await drawn(image, factor, quality);
-        if (href.length < MAX_HREF) return { href, width, height, isScaled: factor < 1 };
-      }
-    }
-    throw new Error("it does not become small enough");
+    const longest = Math.max(width, height);
+    const isOpaque = file.type === "image/jpeg" || !showsThrough(painted(image, LOOK_SIDE));
+    const format = formatFor({ writeWebp: await writesWebp(), beOpaque: isOpaque });
+    const { href, side } = await shrunk(longest, format, (side, quality) =>
+      drawn(image, side, format, quality),
+    );
+    return { href, width, height, isScaled: side < longest };
   } finally {
     image.close();
   }
 }
 
-/** The image scaled, as a data URL: WebP, or PNG where the browser cannot write that. */
-async function drawn(image: ImageBitmap, factor: number, quality: number): Promise<string> {
+/** The image with a longest side of so many pixels, as a data URL. */
+async function drawn(
+  image: ImageBitmap,
+  side: number,
+  { type }: Format,
+  quality: number | undefined,
+): Promise<string> {
+  const { canvas, ctx } = painted(image, side);
+  if (type === "image/jpeg") {
+    // What little shows through would become black.
+    ctx.globalCompositeOperation = "destination-over";
+    ctx.fillStyle = "#ffffff";
+    ctx.fillRect(0, 0, canvas.width, canvas.height);
+  }
+  return dataUrl(await blobOf(canvas, type, quality));
+}
+
+interface Painted {
+  readonly canvas: HTMLCanvasElement;
+  readonly ctx: CanvasRenderingContext2D;
+}
+
+/** The image on a canvas, no larger than it is. */
+function painted(image: ImageBitmap, side: number): Painted {
+  const factor = Math.min(1, side / Math.max(image.width, image.height));
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(image.width * factor));
   canvas.height = Math.max(1, Math.round(image.height * factor));
@@ -116,9 +135,32 @@ async function drawn(image: ImageBitmap, factor: number, quality: number): Promi
   if (ctx === null) throw new Error("this browser cannot draw it");
   ctx.imageSmoothingQuality = "high";
   ctx.drawImage(image, 0, 0, canvas.width, canvas.height);
-  const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, "image/webp", quality));
+  return { canvas, ctx };
+}
+
+function showsThrough({ canvas, ctx }: Painted): boolean {
+  const { data } = ctx.getImageData(0, 0, canvas.width, canvas.height);
+  for (let alpha = 3; alpha < data.length; alpha += 4) if ((data[alpha] ?? 0) < OPAQUE) return true;
+  return false;
+}
+
+let webp: Promise<boolean> | undefined;
+
+/** Whether the browser writes WebP: Safari writes PNG when it is asked for it. Asked once. */
+function writesWebp(): Promise<boolean> {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 1;
+  webp ??= blobOf(canvas, "image/webp", undefined).then(
+    ({ type }) => type === "image/webp",
+    () => false,
+  );
+  return webp;
+}
+
+async function blobOf(canvas: HTMLCanvasElement, type: string, quality: number | undefined): Promise<Blob> {
+  const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, type, quality));
   if (blob === null) throw new Error("this browser cannot write it");
-  return dataUrl(blob);
+  return blob;
 }
 
 function dataUrl(blob: Blob): Promise<string> {

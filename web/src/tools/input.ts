@@ -61,6 +61,8 @@ export class Input {
     // Safari's own pinching of the page.
     this.#element.addEventListener("gesturestart", (event) => event.preventDefault(), { signal });
     window.addEventListener("blur", () => this.holdSpace(false), { signal });
+    // Before the client sends for the last time what there is: the end is to be in it.
+    window.addEventListener("pagehide", () => this.#leavePage(), { signal, capture: true });
     board.abandon = () => this.abandon();
   }
 
@@ -102,6 +104,8 @@ export class Input {
       if (this.#fingers.size === 2) this.#beginPinch(event);
       if (this.#fingers.size >= 2) return;
     }
+    // It cannot go down twice: where it came up was elsewhere.
+    if (this.#gesture?.pointerId === event.pointerId) this.#letGo();
     if (this.#gesture !== undefined || this.#pinch !== undefined) return;
     const isHand = event.button === 1 || this.#isSpaceHeld;
     // The other end of a pen.
@@ -127,6 +131,9 @@ export class Input {
       this.#goOnPinching();
       return;
     }
+    // What was let go while the page was not looked at comes back with no button pressed, and nobody has said so.
+    const isUp = event.pointerType !== "touch" && event.buttons === 0;
+    if (isUp && this.#gesture?.pointerId === event.pointerId) this.#letGo();
     const gesture = this.#gesture;
     const at = this.#pointer(event);
     this.onPoint?.(at.world);
@@ -154,6 +161,23 @@ export class Input {
   #cancel(event: PointerEvent): void {
     this.#lift(event);
     if (this.#gesture?.pointerId === event.pointerId) this.abandon();
+  }
+
+  /** Finishes what is under way where its pointer was last seen. */
+  #letGo(): void {
+    const gesture = this.#gesture;
+    if (gesture === undefined) return;
+    this.#finish();
+    gesture.tool.up({ ...gesture.at, path: [] });
+    this.refreshCursor();
+  }
+
+  /** Which fingers and buttons are down when the page is back, if it ever is, nobody knows. */
+  #leavePage(): void {
+    this.#letGo();
+    this.#fingers.clear();
+    this.#pinch = undefined;
+    this.holdSpace(false);
   }
 
   #leave(): void {
@@ -199,12 +223,11 @@ export class Input {
   #beginPinch(event: PointerEvent): void {
     const gesture = this.#gesture;
     if (gesture !== undefined) {
-      this.#finish();
       // What one finger has begun was meant to be two fingers, or else it is done.
-      const { tool, from, at } = gesture;
+      const { from, at } = gesture;
       const hasStrayed = Math.hypot(at.screen.x - from.x, at.screen.y - from.y) > STRAY;
-      if (event.timeStamp - gesture.began < TAKE_BACK || !hasStrayed) tool.cancel();
-      else tool.up({ ...at, path: [] });
+      if (event.timeStamp - gesture.began < TAKE_BACK || !hasStrayed) this.abandon();
+      else this.#letGo();
     }
     this.#board.drawing.presence.follow(null);
     this.#pinch = this.#spread();

@@ -1,7 +1,7 @@
 // What is marked on the board: my selection with its handles, and the selections of others in their colours.
 
 import type { Board } from "../board/board.js";
-import { colourOfUser } from "../presence/colour.js";
+import { colourAmong } from "../presence/colour.js";
 import { selectionOf } from "../presence/state.js";
 import { type Camera, toScreen } from "../scene/camera.js";
 import type { Box } from "../scene/geometry.js";
@@ -63,10 +63,11 @@ export function paintFrame(ctx: CanvasRenderingContext2D, box: Box): void {
 export function paintOthers(ctx: CanvasRenderingContext2D, camera: Camera, board: Board): void {
   ctx.lineWidth = 1.5;
   ctx.setLineDash([5, 4]);
-  for (const other of board.drawing.presence.others) {
+  const { others, users } = board.drawing.presence;
+  for (const other of others) {
     const ids = selectionOf(other.state);
     if (ids.length === 0) continue;
-    ctx.strokeStyle = colourOfUser(other.user_id);
+    ctx.strokeStyle = colourAmong(users, other.user_id);
     for (const id of ids) {
       const entry = board.stage.scene.entry(id);
       if (entry !== undefined) strokeBox(ctx, screenBox(camera, entry.box, 3));

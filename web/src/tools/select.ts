@@ -6,7 +6,7 @@ import { type Box, boxOf, grown, holds, moved, overlaps, type Vec } from "../sce
 import { type Handle, handleAt, handleUnder } from "../scene/hit.js";
 import type { Entry } from "../scene/scene.js";
 import { type PaintEnv, type Shape, shapeOf } from "../scene/shape.js";
-import { replaceStroke, type Scaling, scaled, scaledStroke, scaleOf, shiftOf, withProps } from "./change.js";
+import { type Scaling, scaled, scaleOf, shiftOf, withProps } from "./change.js";
 import { ACCENT, MARGIN, paintFrame, screenBox, setChanging, strokeBox } from "./marks.js";
 import { Picture } from "./picture.js";
 import { write } from "./text.js";
@@ -278,19 +278,14 @@ export class SelectTool implements Tool {
     if (scaling.x === 1 && scaling.y === 1) return;
     const { drawing, stage } = this.board;
     const shapes = entries.flatMap((entry) => shapeOf(resized(entry, scaling)) ?? []);
-    const ids = this.board.edit(() => {
-      const unit = drawing.newUnit();
-      return entries.map(({ object }) => {
-        const set = scaleOf(object, scaling);
-        if (set === undefined) return replaceStroke(drawing, scaledStroke(object, scaling), unit);
-        if (Object.keys(set).length > 0) drawing.updateObject(object.object_id, { set }, unit);
-        return object.object_id;
-      });
-    });
-    if (ids === undefined) return;
     stage.linger(shapes);
-    stage.sync();
-    this.board.select(ids);
+    this.board.edit(() => {
+      const unit = drawing.newUnit();
+      for (const { object } of entries) {
+        const set = scaleOf(object, scaling);
+        if (Object.keys(set).length > 0) drawing.updateObject(object.object_id, { set }, unit);
+      }
+    });
   }
 
   #handle(at: Pointer): Handle | undefined {
@@ -316,8 +311,7 @@ function hasStrayed(from: Pointer, at: Pointer): boolean {
 }
 
 function resized({ object }: Entry, scaling: Scaling) {
-  const set = scaleOf(object, scaling);
-  return set === undefined ? scaledStroke(object, scaling) : withProps(object, set);
+  return withProps(object, scaleOf(object, scaling));
 }
 
 function shiftedShape(shape: Shape, by: Vec): Shape {

@@ -2,10 +2,10 @@
 
 import { getStroke } from "perfect-freehand";
 import type { Point, ViewObject } from "../../revcast.js";
-import { type Box, holds } from "../geometry.js";
+import { type Box, holds, type Vec } from "../geometry.js";
 import { isOnLine } from "../hit.js";
 import { weighed } from "../ink.js";
-import { colour, INK, positive, shift } from "../props.js";
+import { colour, INK, positive, scale, shift } from "../props.js";
 import type { PaintEnv, Shape } from "../shape.js";
 
 const PEN_SIZE = 4;
@@ -25,10 +25,13 @@ interface Ink {
 
 const inks = new WeakMap<readonly Point[], Ink>();
 
+/** Points as they were spread last: they are drawn many times before that changes. */
+const spreads = new WeakMap<readonly Point[], { readonly by: Vec; readonly points: readonly Point[] }>();
+
 /** The stroke; none if it has no points. */
 export function strokeShape(object: ViewObject): Shape | undefined {
-  const points = object.points ?? [];
   const { props, tool = "" } = object;
+  const points = spread(object.points ?? [], scale(props));
   const isBroad = tool === "highlighter" || tool === "eraser";
   const given = positive(props, "size", "width", "strokeWidth");
   const size = Math.max(0.1, given ?? (isBroad ? BROAD_SIZE : PEN_SIZE));
@@ -64,6 +67,15 @@ export function strokeShape(object: ViewObject): Shape | undefined {
     },
   };
   return tool === "highlighter" ? { ...shape, opacity: HIGHLIGHTER_OPACITY } : shape;
+}
+
+function spread(points: readonly Point[], by: Vec): readonly Point[] {
+  if (by.x === 1 && by.y === 1) return points;
+  const known = spreads.get(points);
+  if (known !== undefined && known.by.x === by.x && known.by.y === by.y) return known.points;
+  const apart = points.map(([x, y, ...pressure]): Point => [x * by.x, y * by.y, ...pressure]);
+  spreads.set(points, { by, points: apart });
+  return apart;
 }
 
 function inkOf(points: readonly Point[], size: number, thinning: number): Ink | undefined {
