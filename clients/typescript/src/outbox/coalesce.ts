@@ -12,6 +12,11 @@ export function mayWait(op: PendingOp): op is PendingUpdate | PendingAppend {
   return op.type === "object.update" || op.type === "stroke.append";
 }
 
+/** Whether an op acts on a unit, and is in none itself. */
+export function isToggle(op: PendingOp): boolean {
+  return op.type === "undo" || op.type === "redo";
+}
+
 /** The undo unit of an op; for `undo` and `redo` the unit that they act on. */
 export function unitOf(op: PendingOp): string {
   return (op.unit ?? op.op_id).toLowerCase();

@@ -2,8 +2,8 @@
 
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import { RevcastError } from "../errors.js";
-import type { OutboxStore, Refusal, StoreChange, StoredOp } from "./store.js";
-import { dropWill, eraseWills, leaveWill, readWill, type WilledOp } from "./will.js";
+import type { OpRecord, OutboxStore, Refusal, StoreChange, StoredOp } from "./store.js";
+import { dropWill, eraseWills, leaveWill, readWill } from "./will.js";
 
 const VERSION = 1;
 
@@ -57,7 +57,7 @@ export class IndexedDbStore implements OutboxStore {
     });
   }
 
-  append(scope: string, ops: readonly WilledOp[]): Promise<readonly number[]> {
+  append(scope: string, ops: readonly OpRecord[]): Promise<readonly number[]> {
     return this.#with(async (db) => {
       const transaction = db.transaction("ops", "readwrite", { durability: "strict" });
       const keys = ops.map(({ op_id, body }) => transaction.store.add({ scope, op_id, body }));
@@ -69,13 +69,13 @@ export class IndexedDbStore implements OutboxStore {
     });
   }
 
-  leave(scope: string, ops: readonly WilledOp[]): void {
+  leave(scope: string, ops: readonly OpRecord[]): void {
     this.#willed.set(scope, new Set(ops.map(({ op_id }) => op_id)));
     leaveWill(scope, ops);
   }
 
   /** Stores what a page has left. An op that is there already may have been about to grow. */
-  async #execute(scope: string, will: readonly WilledOp[], records: readonly StoredOp[]): Promise<void> {
+  async #execute(scope: string, will: readonly OpRecord[], records: readonly StoredOp[]): Promise<void> {
     const known = new Map(records.map((record) => [record.op_id, record]));
     const put: StoredOp[] = [];
     for (const { op_id, body } of will) {
@@ -88,7 +88,7 @@ export class IndexedDbStore implements OutboxStore {
   }
 
   /** These are stored: once all of the will is, there is no need of it. */
-  #executed(scope: string, ops: readonly WilledOp[]): void {
+  #executed(scope: string, ops: readonly OpRecord[]): void {
     const willed = this.#willed.get(scope);
     if (willed === undefined) return;
     for (const { op_id } of ops) willed.delete(op_id);

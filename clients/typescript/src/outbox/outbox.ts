@@ -7,7 +7,7 @@ import { closedError, RevcastError } from "../errors.js";
 import { drawingPath, type Http } from "../http.js";
 import { MAX_PENDING_BYTES, MAX_PENDING_OPS } from "../limits.js";
 import type { PendingOp, Point } from "../ops.js";
-import { unitOf } from "./coalesce.js";
+import { isToggle, unitOf } from "./coalesce.js";
 import { Intake } from "./intake.js";
 import { Journal } from "./journal.js";
 import { type Leaving, leaveWith } from "./leave.js";
@@ -397,7 +397,7 @@ export class Outbox {
 
 /** Whether an op is drawn in a unit that others have begun: only such a one can go on in another unit. */
 function isContinuable({ id, op }: Entry): boolean {
-  return op.type !== "undo" && op.type !== "redo" && unitOf(op) !== id;
+  return !isToggle(op) && unitOf(op) !== id;
 }
 
 /** Where these entries are in the log, by what was told of it. */

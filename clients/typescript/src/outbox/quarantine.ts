@@ -2,7 +2,7 @@
 
 import { MAX_REJECTED_OPS } from "../limits.js";
 import type { PendingOp } from "../ops.js";
-import { unitOf } from "./coalesce.js";
+import { isToggle, unitOf } from "./coalesce.js";
 import type { Entry } from "./queue.js";
 import type { Refusal } from "./store.js";
 
@@ -62,7 +62,7 @@ export class Quarantine {
     this.#held.set(held.id, held);
     // With another body in the log, the unit and the object are there.
     if (error.code !== "op_id_conflict") {
-      if (op.type !== "undo" && op.type !== "redo" && unitOf(op) === held.id) this.#units.add(held.id);
+      if (!isToggle(op) && unitOf(op) === held.id) this.#units.add(held.id);
       if (op.type === "object.create" || op.type === "stroke.begin") this.#objects.add(op.object_id);
     }
     const excess: Held[] = [];

@@ -9,13 +9,17 @@ export interface Refusal {
   readonly detail: string;
 }
 
-/** An op in the storage. */
-export interface StoredOp {
-  /** Its place in the order of sending. */
-  readonly key: number;
+/** An op as it is handed to a storage. */
+export interface OpRecord {
   readonly op_id: string;
   /** The op as JSON, exactly as it is sent. */
   readonly body: string;
+}
+
+/** An op in the storage. */
+export interface StoredOp extends OpRecord {
+  /** Its place in the order of sending. */
+  readonly key: number;
   /** Set once the server has refused it. */
   readonly rejected?: Refusal;
 }
@@ -40,14 +44,14 @@ export interface OutboxStore {
   /** What is stored under a scope, in the order of keys; with `after`, only what has a greater key. */
   load(scope: string, after?: number): Promise<readonly StoredOp[]>;
   /** Stores ops at the end. Once it resolves, with their keys, they are durable. */
-  append(scope: string, ops: readonly { op_id: string; body: string }[]): Promise<readonly number[]>;
+  append(scope: string, ops: readonly OpRecord[]): Promise<readonly number[]>;
   /** Changes what is stored. Once it resolves, the change is durable. */
   change(scope: string, change: StoreChange): Promise<void>;
   /**
    * The page may be gone after this task, and these ops, in their order, are not stored yet, though `append` may have been
    * called for them: keeps them so that `load` finds them, at the next time, should it not come to that.
    */
-  leave?(scope: string, ops: readonly { op_id: string; body: string }[]): void;
+  leave?(scope: string, ops: readonly OpRecord[]): void;
   /** Removes all there is under scopes that begin so. Resolves with the number of ops that were still to be sent. */
   erase(prefix: string): Promise<number>;
   /** Final. */
@@ -68,7 +72,7 @@ export class MemoryStore implements OutboxStore {
       .sort((a, b) => a.key - b.key);
   }
 
-  async append(scope: string, ops: readonly { op_id: string; body: string }[]): Promise<readonly number[]> {
+  async append(scope: string, ops: readonly OpRecord[]): Promise<readonly number[]> {
     return ops.map(({ op_id, body }) => {
       this.#lastKey += 1;
       this.#scope(scope).set(this.#lastKey, { key: this.#lastKey, op_id, body });

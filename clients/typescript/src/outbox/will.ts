@@ -4,18 +4,13 @@
 // Should the database have got to them after all, they are there twice: that does no harm, they are sent under one id.
 
 import { MAX_WILL_BYTES } from "../limits.js";
-
-/** An op as it is stored. */
-export interface WilledOp {
-  readonly op_id: string;
-  readonly body: string;
-}
+import type { OpRecord } from "./store.js";
 
 const PREFIX = "revcast-outbox:";
 
 /** Leaves the oldest of these, as far as there is room, in place of what was left before under the scope. */
-export function leaveWill(scope: string, ops: readonly WilledOp[]): void {
-  const left: WilledOp[] = [];
+export function leaveWill(scope: string, ops: readonly OpRecord[]): void {
+  const left: OpRecord[] = [];
   let size = 0;
   for (const { op_id, body } of ops) {
     size += body.length;
@@ -26,11 +21,11 @@ export function leaveWill(scope: string, ops: readonly WilledOp[]): void {
 }
 
 /** What was left under the scope. */
-export function readWill(scope: string): readonly WilledOp[] {
+export function readWill(scope: string): readonly OpRecord[] {
   const text = attempt((storage) => storage.getItem(PREFIX + scope)) ?? "[]";
   try {
     const ops: unknown = JSON.parse(text);
-    return Array.isArray(ops) ? ops.filter(isWilledOp) : [];
+    return Array.isArray(ops) ? ops.filter(isRecord) : [];
   } catch {
     return [];
   }
@@ -62,7 +57,7 @@ function attempt<T>(act: (storage: Storage) => T): T | undefined {
   }
 }
 
-function isWilledOp(value: unknown): value is WilledOp {
-  const { op_id, body } = (value ?? {}) as Partial<WilledOp>;
+function isRecord(value: unknown): value is OpRecord {
+  const { op_id, body } = (value ?? {}) as Partial<OpRecord>;
   return typeof op_id === "string" && typeof body === "string";
 }

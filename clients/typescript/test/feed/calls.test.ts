@@ -16,28 +16,11 @@ beforeEach(() => {
   watched = new Watched(server);
 });
 
-afterEach(() => {
-  watched.feed.close();
-  expect(vi.getTimerCount()).toBe(0);
-  vi.useRealTimers();
-});
-
-async function live(): Promise<void> {
-  watched.feed.start();
-  await settle();
-  expect(watched.state).toBe("live");
-}
-
-async function streaming(): Promise<void> {
-  server.sockets.mode = "refused";
-  watched.feed.start();
-  await pass(1_000);
-  expect(watched.state).toBe("fallback");
-}
+afterEach(() => watched.end());
 
 describe("catchUp", () => {
   test("calls share one flight", async () => {
-    await live();
+    await watched.live();
     const before = server.count("GET ops");
     const first = watched.feed.catchUp();
     expect(watched.feed.catchUp()).toBe(first);
@@ -46,13 +29,13 @@ describe("catchUp", () => {
   });
 
   test("rejects when it does not work", async () => {
-    await live();
+    await watched.live();
     server.script("GET ops", () => problem(503, "overloaded"));
     await expect(watched.feed.catchUp()).rejects.toMatchObject({ code: "overloaded" });
   });
 
   test("the late answer of a superseded flight does not move the position back", async () => {
-    await live();
+    await watched.live();
     server.commit(1);
     const release = server.hold("GET ops");
     const first = watched.feed.catchUp();
@@ -70,7 +53,7 @@ describe("catchUp", () => {
   });
 
   test("a superseded flight that ends early does not end the one in its place", async () => {
-    await live();
+    await watched.live();
     server.commit(1);
     const releaseFirst = server.hold("GET ops");
     const reading = watched.feed.catchUp();
@@ -86,7 +69,7 @@ describe("catchUp", () => {
   });
 
   test("the late failure of a superseded flight changes nothing", async () => {
-    await live();
+    await watched.live();
     let fail = (): void => {};
     server.script(
       "GET ops",
@@ -108,7 +91,7 @@ describe("catchUp", () => {
 
 describe("wake", () => {
   test("reads over HTTP at once, and pings the socket", async () => {
-    await live();
+    await watched.live();
     server.log = range(1, 5);
     watched.feed.wake();
     await settle();
@@ -119,7 +102,7 @@ describe("wake", () => {
   });
 
   test("a socket that does not answer within 5 s is replaced", async () => {
-    await live();
+    await watched.live();
     const { socket } = server;
     server.sockets.answersPings = false;
     watched.feed.wake();
@@ -135,7 +118,7 @@ describe("wake", () => {
   });
 
   test("forgets the backoff", async () => {
-    await live();
+    await watched.live();
     server.everything = () => Promise.reject(new TypeError("unreachable"));
     server.socket.drop(1006);
     await pass(200_000);
@@ -161,7 +144,7 @@ describe("wake", () => {
   });
 
   test("a fallback tries a socket at once", async () => {
-    await streaming();
+    await watched.streaming();
     server.sockets.mode = "live";
     watched.feed.wake();
     await settle();
@@ -169,7 +152,7 @@ describe("wake", () => {
   });
 
   test("a stream of which nothing comes any more gives way to another", async () => {
-    await streaming();
+    await watched.streaming();
     watched.feed.wake();
     await pass(5_000);
     expect(server.streams.all).toHaveLength(2);
@@ -192,7 +175,7 @@ describe("wake", () => {
 
 describe("offline", () => {
   test("is believed until something comes", async () => {
-    await live();
+    await watched.live();
     watched.feed.offline();
     expect(watched.state).toBe("offline");
     server.socket.head(3);
@@ -200,7 +183,7 @@ describe("offline", () => {
   });
 
   test("an attempt that has other troubles does not end it", async () => {
-    await live();
+    await watched.live();
     watched.feed.offline();
     server.everything = () => problem(401, "unauthenticated");
     server.socket.drop(1006);
@@ -210,7 +193,7 @@ describe("offline", () => {
   });
 
   test("ends with wake", async () => {
-    await live();
+    await watched.live();
     watched.feed.offline();
     server.socket.drop(1006);
     expect(watched.state).toBe("offline");
@@ -222,7 +205,7 @@ describe("offline", () => {
 
 describe("expect", () => {
   test("what does not come within a second is read", async () => {
-    await live();
+    await watched.live();
     server.log = range(1, 5);
     watched.feed.expect({ epoch: "epoch-1", revision: 5 });
     await pass(900);
@@ -232,7 +215,7 @@ describe("expect", () => {
   });
 
   test("what comes by itself is not read", async () => {
-    await live();
+    await watched.live();
     const before = server.count("GET ops");
     watched.feed.expect({ epoch: "epoch-1", revision: 4 });
     watched.feed.expect({ epoch: "epoch-1", revision: 2 });
@@ -242,7 +225,7 @@ describe("expect", () => {
   });
 
   test("another epoch brings a snapshot of it", async () => {
-    await live();
+    await watched.live();
     server.epoch = "epoch-2";
     server.log = range(1, 2);
     watched.feed.expect({ epoch: "epoch-2", revision: 2 });
@@ -251,7 +234,7 @@ describe("expect", () => {
   });
 
   test("a late answer of an old epoch changes nothing", async () => {
-    await live();
+    await watched.live();
     watched.feed.expect({ epoch: "epoch-0", revision: 9 });
     await pass(5_000);
     expect(watched.snapshots).toHaveLength(1);
@@ -259,7 +242,7 @@ describe("expect", () => {
   });
 
   test("a revision that the log does not have is asked for once", async () => {
-    await live();
+    await watched.live();
     watched.feed.expect({ epoch: "epoch-1", revision: 99 });
     const before = server.count("GET ops");
     await pass(60_000);
@@ -269,7 +252,7 @@ describe("expect", () => {
 
 describe("presence on a socket", () => {
   test("is shown, dropped while the socket is behind, and shown again on the next one", async () => {
-    await live();
+    await watched.live();
     const { socket } = server;
     expect(watched.feed.present({ cursor: [1, 1] })).toBe(true);
     socket.bufferedAmount = 64 * 1024 + 1;
@@ -285,7 +268,7 @@ describe("presence on a socket", () => {
   });
 
   test("who has left is not shown again", async () => {
-    await live();
+    await watched.live();
     watched.feed.present({ cursor: [1, 1] });
     expect(watched.feed.present(null)).toBe(true);
     server.socket.drop(1006);
@@ -294,7 +277,7 @@ describe("presence on a socket", () => {
   });
 
   test("is shown again after a reset on the same socket", async () => {
-    await live();
+    await watched.live();
     watched.feed.present({ cursor: [1, 1] });
     server.socket.reset("lagged");
     expect(watched.feed.present({ cursor: [2, 2] })).toBe(false);
@@ -304,7 +287,7 @@ describe("presence on a socket", () => {
 
   test("rosters and diffs are told", async () => {
     server.roster = { a: { user_id: "alice", name: "Alice", state: {} } };
-    await live();
+    await watched.live();
     server.socket.receive({ type: "presence", drawing_id: DRAWING, count: 0, set: {}, gone: ["a"] });
     expect(watched.presence).toEqual([
       { kind: "roster", roster: server.roster },
@@ -317,7 +300,7 @@ describe("presence by posts", () => {
   const posted = () => server.of("POST presence").map(({ body }) => body);
 
   test("at most one a second, the last state wins, and it is repeated", async () => {
-    await streaming();
+    await watched.streaming();
     for (let n = 1; n <= 5; n++) {
       expect(watched.feed.present({ n })).toBe(true);
       await pass(100);
@@ -338,7 +321,7 @@ describe("presence by posts", () => {
   });
 
   test("another stream does not change the name under which it is shown", async () => {
-    await streaming();
+    await watched.streaming();
     watched.feed.present({ n: 1 });
     await settle();
     server.stream.end();
@@ -348,7 +331,7 @@ describe("presence by posts", () => {
   });
 
   test("a post that fails is made again", async () => {
-    await streaming();
+    await watched.streaming();
     server.script("POST presence", () => problem(429, "rate_limited", {}, { "Retry-After": "3" }));
     watched.feed.present({ n: 1 });
     await pass(2_900);
@@ -359,7 +342,7 @@ describe("presence by posts", () => {
   });
 
   test("a state that will not do is told once, and not repeated", async () => {
-    await streaming();
+    await watched.streaming();
     server.script("POST presence", () => problem(422, "invalid_field"));
     watched.feed.present({ n: 1 });
     await pass(20_000);
@@ -368,7 +351,7 @@ describe("presence by posts", () => {
   });
 
   test("the socket takes over: the posted state leaves", async () => {
-    await streaming();
+    await watched.streaming();
     watched.feed.present({ n: 1 });
     await pass(1_500);
     server.sockets.mode = "live";
@@ -382,7 +365,7 @@ describe("presence by posts", () => {
   });
 
   test("the state shown on a lost socket is posted", async () => {
-    await live();
+    await watched.live();
     watched.feed.present({ n: 1 });
     server.socket.drop(4203);
     await pass(100);
@@ -446,7 +429,7 @@ describe("close", () => {
   });
 
   test("of a live socket: it closes with 1000, and nobody waits", async () => {
-    await live();
+    await watched.live();
     const release = server.hold("GET ops");
     const reading = watched.feed.catchUp();
     await settle();
@@ -457,7 +440,7 @@ describe("close", () => {
   });
 
   test("while a commit is expected, and while a repair waits", async () => {
-    await live();
+    await watched.live();
     watched.feed.expect({ epoch: "epoch-1", revision: 9 });
     server.script("GET ops", () => problem(503, "overloaded"));
     server.socket.head(9);
@@ -466,13 +449,13 @@ describe("close", () => {
   });
 
   test("in the pause before another attempt", async () => {
-    await live();
+    await watched.live();
     server.socket.drop(1006);
     await expectSilence();
   });
 
   test("of an event stream: it ends, and the posted state leaves", async () => {
-    await streaming();
+    await watched.streaming();
     watched.feed.present({ n: 1 });
     await settle();
     await expectSilence();
@@ -492,7 +475,7 @@ describe("close", () => {
   });
 
   test("from within what it tells", async () => {
-    await live();
+    await watched.live();
     const told: number[] = [];
     const { feed } = watched;
     watched.revisions.push = (...revisions) => {

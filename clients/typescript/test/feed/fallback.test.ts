@@ -16,20 +16,7 @@ beforeEach(() => {
   watched = new Watched(server);
 });
 
-afterEach(() => {
-  watched.feed.close();
-  expect(vi.getTimerCount()).toBe(0);
-  vi.useRealTimers();
-});
-
-/** Follows over the event stream, since sockets are refused. */
-async function streaming(): Promise<void> {
-  server.sockets.mode = "refused";
-  watched.feed.start();
-  await pass(1_000);
-  expect(watched.state).toBe("fallback");
-  expect(server.streams.all).toHaveLength(1);
-}
+afterEach(() => watched.end());
 
 /** Follows by long-polls, since all else is refused. */
 async function polling(): Promise<void> {
@@ -44,7 +31,7 @@ const polls = () => server.of("GET ops").filter(({ query }) => query.has("wait")
 
 describe("the ladder", () => {
   test("after two sockets that never followed, the event stream goes on where they stood", async () => {
-    await streaming();
+    await watched.streaming();
     expect(server.sockets.all).toHaveLength(2);
     expect(server.stream.seen.query.toString()).toBe("after=3&epoch=epoch-1");
     expect(server.stream.seen.headers.get("Accept")).toBe("text/event-stream");
@@ -127,7 +114,7 @@ describe("the ladder", () => {
   });
 
   test("a fallback works on until a new socket follows", async () => {
-    await streaming();
+    await watched.streaming();
     const { stream } = server;
     server.sockets.mode = "mute";
     stream.write(":\n\n");
@@ -156,7 +143,7 @@ describe("the ladder", () => {
   });
 
   test("a probe that is told to stop is the last one", async () => {
-    await streaming();
+    await watched.streaming();
     server.sockets.mode = "mute";
     server.stream.write(":\n\n");
     await pass(30_000);
@@ -174,7 +161,7 @@ describe("the ladder", () => {
 describe("the event stream", () => {
   test("brings ops, presence, heads and roles, in whatever pieces they come", async () => {
     server.roster = { a: { user_id: "alice", name: null, state: {} } };
-    await streaming();
+    await watched.streaming();
     const { stream } = server;
     const text = `id: x/4\nevent: ops\ndata: ${JSON.stringify({ type: "ops", drawing_id: DRAWING, revision: 4, ops: [op(4)] })}\n\n`;
     for (const letter of text) stream.write(letter);
@@ -192,7 +179,7 @@ describe("the event stream", () => {
   });
 
   test("a letter of several bytes may come in two pieces", async () => {
-    await streaming();
+    await watched.streaming();
     const who = { user_id: "alice", name: "Ä€", state: {} };
     const message = { type: "presence", drawing_id: DRAWING, count: 1, set: { a: who }, gone: [] };
     for (const byte of new TextEncoder().encode(`data: ${JSON.stringify(message)}\n\n`)) {
@@ -203,7 +190,7 @@ describe("the event stream", () => {
   });
 
   test("reset: catches up, and begins another stream from there", async () => {
-    await streaming();
+    await watched.streaming();
     const { stream } = server;
     server.log = range(1, 9);
     stream.send({ type: "reset", reason: "lagged", epoch: "epoch-1", revision: 9 });
@@ -216,7 +203,7 @@ describe("the event stream", () => {
   });
 
   test("another epoch: a snapshot, and another stream", async () => {
-    await streaming();
+    await watched.streaming();
     server.epoch = "epoch-2";
     server.stream.send({ type: "reset", reason: "epoch_changed", epoch: "epoch-2", revision: 3 });
     server.stream.end();
@@ -226,7 +213,7 @@ describe("the event stream", () => {
   });
 
   test("goaway: comes back when the server wants it", async () => {
-    await streaming();
+    await watched.streaming();
     server.stream.send({ type: "goaway", reconnect_in_ms: 3_000 });
     await pass(2_900);
     expect(server.streams.all).toHaveLength(1);
@@ -236,14 +223,14 @@ describe("the event stream", () => {
   });
 
   test("a stream that ends is followed by another", async () => {
-    await streaming();
+    await watched.streaming();
     server.stream.end();
     await pass(1_500);
     expect(server.streams.all).toHaveLength(2);
   });
 
   test("a lost role ends it", async () => {
-    await streaming();
+    await watched.streaming();
     server.stream.send({ type: "role", role: null });
     await pass(10_000);
     expect(watched.roles).toEqual(["editor", null]);
@@ -254,7 +241,7 @@ describe("the event stream", () => {
 
   test("silence for more than 40 s ends it; comments are no silence", async () => {
     server.sockets.mode = "refused";
-    await streaming();
+    await watched.streaming();
     const { stream } = server;
     await pass(39_000);
     stream.write(":\n\n");

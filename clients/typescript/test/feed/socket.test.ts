@@ -1,6 +1,6 @@
 // Following over the socket.
 
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FeedServer, json, op, problem, range } from "../support/feed_server.js";
 import { fakeTime, pass, settle, Watched } from "../support/feed_watch.js";
 
@@ -14,17 +14,7 @@ beforeEach(() => {
   watched = new Watched(server);
 });
 
-afterEach(() => {
-  watched.feed.close();
-  expect(vi.getTimerCount()).toBe(0);
-  vi.useRealTimers();
-});
-
-async function live(): Promise<void> {
-  watched.feed.start();
-  await settle();
-  expect(watched.state).toBe("live");
-}
+afterEach(() => watched.end());
 
 describe("the first load", () => {
   test("takes a snapshot, then the ops after it, then the socket", async () => {
@@ -65,7 +55,7 @@ describe("the first load", () => {
 
   test("without snapshots reads the whole log onto an empty canvas", async () => {
     server.hasSnapshots = false;
-    await live();
+    await watched.live();
     expect(watched.snapshots).toEqual([{ epoch: "epoch-1", revision: 0 }]);
     expect(watched.revisions).toEqual([1, 2, 3]);
   });
@@ -84,14 +74,14 @@ describe("the first load", () => {
 
 describe("the position", () => {
   test("an op that was told is not told again", async () => {
-    await live();
+    await watched.live();
     server.socket.ops(op(2), op(3), op(4));
     server.socket.ops(op(4));
     expect(watched.revisions).toEqual([4]);
   });
 
   test("ops beyond a gap wait until REST has brought what is missing", async () => {
-    await live();
+    await watched.live();
     server.log = range(1, 5);
     server.socket.ops(op(6));
     expect(watched.revisions).toEqual([]);
@@ -102,7 +92,7 @@ describe("the position", () => {
   });
 
   test("ops in another order are told in order", async () => {
-    await live();
+    await watched.live();
     const release = server.hold("GET ops");
     server.socket.ops(op(6));
     server.socket.ops(op(5));
@@ -114,7 +104,7 @@ describe("the position", () => {
   });
 
   test("what does not fit beyond a gap is read again", async () => {
-    await live();
+    await watched.live();
     server.log = range(1, 3_000);
     const release = server.hold("GET ops");
     for (const missed of range(5, 3_000)) server.socket.ops(missed);
@@ -124,7 +114,7 @@ describe("the position", () => {
   });
 
   test("a head ahead of the position is read over REST", async () => {
-    await live();
+    await watched.live();
     server.log = range(1, 5);
     server.socket.head(5);
     await settle();
@@ -132,7 +122,7 @@ describe("the position", () => {
   });
 
   test("a catch-up that fails is tried again until the gap is closed", async () => {
-    await live();
+    await watched.live();
     server.log = range(1, 5);
     for (let n = 0; n < 3; n++) server.script("GET ops", () => problem(503, "store_unavailable"));
     server.socket.head(5);
@@ -144,13 +134,13 @@ describe("the position", () => {
   });
 
   test("an op of an unknown type, or without fields, is passed on", async () => {
-    await live();
+    await watched.live();
     server.socket.ops({ ...op(4), type: "later.invention" });
     expect(watched.revisions).toEqual([4]);
   });
 
   test("messages of another drawing, and no messages at all, are ignored", async () => {
-    await live();
+    await watched.live();
     server.socket.receive({ type: "ops", drawing_id: "other", revision: 4, ops: [op(4)] });
     server.socket.receive({ type: "later_invention", drawing_id: "other" });
     server.socket.onmessage?.({ data: "{" });
@@ -163,7 +153,7 @@ describe("the position", () => {
 
 describe("reset", () => {
   test("lagged: catches up over REST and subscribes again on the same socket", async () => {
-    await live();
+    await watched.live();
     server.log = range(1, 9);
     server.socket.reset("lagged");
     await settle();
@@ -174,7 +164,7 @@ describe("reset", () => {
   });
 
   test("far behind: a snapshot rather than thousands of ops", async () => {
-    await live();
+    await watched.live();
     server.log = range(1, 6_000);
     server.socket.reset("too_far_behind");
     await settle();
@@ -184,7 +174,7 @@ describe("reset", () => {
   });
 
   test("far behind without snapshots: the ops after all", async () => {
-    await live();
+    await watched.live();
     server.log = range(1, 6_000);
     server.hasSnapshots = false;
     server.socket.reset("too_far_behind");
@@ -194,7 +184,7 @@ describe("reset", () => {
   });
 
   test("another epoch: a snapshot of it, even at a lower revision", async () => {
-    await live();
+    await watched.live();
     server.epoch = "epoch-2";
     server.log = range(1, 2);
     server.socket.reset("epoch_changed");
@@ -206,7 +196,7 @@ describe("reset", () => {
   });
 
   test("ahead of the log: a snapshot, though the revision goes back", async () => {
-    await live();
+    await watched.live();
     server.log = range(1, 1);
     server.socket.reset("revision_ahead");
     await settle();
@@ -215,7 +205,7 @@ describe("reset", () => {
   });
 
   test("410 over REST: a snapshot, and the socket follows the new log", async () => {
-    await live();
+    await watched.live();
     server.epoch = "epoch-2";
     server.log = range(1, 1);
     await watched.feed.catchUp();
@@ -229,7 +219,7 @@ describe("reset", () => {
   });
 
   test("ops of the old epoch that come during the change are not told", async () => {
-    await live();
+    await watched.live();
     const release = server.hold("GET ops");
     void watched.feed.catchUp();
     await settle();
@@ -251,7 +241,7 @@ describe("reset", () => {
   });
 
   test("a snapshot of the old epoch that comes late is not taken", async () => {
-    await live();
+    await watched.live();
     server.log = range(1, 6_000);
     const release = server.hold("GET snapshot");
     const reading = watched.feed.catchUp();
@@ -265,7 +255,7 @@ describe("reset", () => {
   });
 
   test("a catch-up after it may take longer than the socket may be silent", async () => {
-    await live();
+    await watched.live();
     const release = server.hold("GET ops");
     server.socket.reset("lagged");
     await pass(9_000);
@@ -292,7 +282,7 @@ describe("reset", () => {
 
 describe("one socket at a time", () => {
   test("the late words and the late close of a superseded socket change nothing", async () => {
-    await live();
+    await watched.live();
     const { socket: old } = server;
     old.drop(4000);
     await pass(1_000);
@@ -310,14 +300,14 @@ describe("one socket at a time", () => {
   });
 
   test("each attempt has its own ticket", async () => {
-    await live();
+    await watched.live();
     server.socket.drop(1006);
     await pass(1_000);
     expect(server.sockets.all.map(({ url }) => url.split("=")[1])).toEqual(["ticket-1", "ticket-2"]);
   });
 
   test("what was missed while away comes with the subscription", async () => {
-    await live();
+    await watched.live();
     server.socket.drop(1006);
     server.commit(2);
     await pass(1_000);
@@ -328,7 +318,7 @@ describe("one socket at a time", () => {
 
 describe("the end of a socket", () => {
   test("goaway: reads on, and comes back at once when it closes", async () => {
-    await live();
+    await watched.live();
     server.socket.receive({ type: "goaway", reconnect_in_ms: 500 });
     server.commit(1);
     expect(watched.revisions).toEqual([4]);
@@ -340,7 +330,7 @@ describe("the end of a socket", () => {
   });
 
   test("4000 without goaway: after a pause", async () => {
-    await live();
+    await watched.live();
     server.socket.drop(4000);
     await settle();
     expect(server.sockets.all).toHaveLength(1);
@@ -349,7 +339,7 @@ describe("the end of a socket", () => {
   });
 
   test("4100: a new ticket at once, then with backoff", async () => {
-    await live();
+    await watched.live();
     server.socket.drop(4100);
     await settle();
     expect(server.sockets.all).toHaveLength(2);
@@ -367,7 +357,7 @@ describe("the end of a socket", () => {
     [4203, "RATE_LIMITED"],
     [4299, "INVALID_SESSION"],
   ])("%i: %s is told, and it goes on without sockets for ever", async (code, expected) => {
-    await live();
+    await watched.live();
     server.socket.drop(code);
     await settle();
     expect(watched.codes).toEqual([expected]);
@@ -396,7 +386,7 @@ describe("the end of a socket", () => {
   test("a silent socket is given up after three heartbeats", async () => {
     server.heartbeat = 3_000;
     server.sockets.answersPings = false;
-    await live();
+    await watched.live();
     const { socket } = server;
     await pass(8_000);
     socket.head(3);
@@ -409,7 +399,7 @@ describe("the end of a socket", () => {
 
   test("a socket is not given up sooner than after 6 s", async () => {
     server.heartbeat = 10;
-    await live();
+    await watched.live();
     await pass(5_999);
     expect(server.socket.closedWith).toBeUndefined();
     await pass(2);
@@ -420,7 +410,7 @@ describe("the end of a socket", () => {
 describe("signs of life", () => {
   test("a ping every 10 s tells the latency", async () => {
     server.heartbeat = 20_000;
-    await live();
+    await watched.live();
     await pass(10_000);
     expect(server.socket.of("ping")).toHaveLength(1);
     expect(watched.latencies).toEqual([0]);
@@ -447,7 +437,7 @@ describe("renewal in place", () => {
 
   test("a fresh ticket goes over the socket before the identity ends", async () => {
     server.token = jwt(seconds() + 100);
-    await live();
+    await watched.live();
     await pass(78_000);
     expect(server.socket.of("auth")).toEqual([]);
     server.token = jwt(seconds() + 1_000);
@@ -462,7 +452,7 @@ describe("renewal in place", () => {
 
   test("a renewal that fails is tried again", async () => {
     server.token = jwt(seconds() + 100);
-    await live();
+    await watched.live();
     server.script("POST tickets", () => problem(503, "overloaded"));
     server.script("POST tickets", () => problem(401, "unauthenticated"));
     await pass(95_000);
@@ -472,13 +462,13 @@ describe("renewal in place", () => {
 
   test("a token that stays the same is not asked for again and again", async () => {
     server.token = jwt(seconds() + 100);
-    await live();
+    await watched.live();
     await pass(200_000);
     expect(server.socket.of("auth")).toHaveLength(2);
   });
 
   test("an opaque token is not renewed, nor one that ends in the far future", async () => {
-    await live();
+    await watched.live();
     const { socket } = server;
     await pass(100_000_000);
     expect(socket.of("auth")).toEqual([]);
@@ -486,7 +476,7 @@ describe("renewal in place", () => {
 
     server.token = jwt(seconds() + 10_000_000);
     watched = new Watched(server);
-    await live();
+    await watched.live();
     await pass(1_000_000);
     expect(server.socket.of("auth")).toEqual([]);
   });
@@ -506,7 +496,7 @@ describe("errors on the socket", () => {
   });
 
   test("another error is told, and the socket goes on", async () => {
-    await live();
+    await watched.live();
     server.socket.receive({ type: "error", code: "invalid_field", detail: "no" });
     server.socket.receive({ type: "error", code: "not_subscribed", detail: "no" });
     expect(watched.codes).toEqual(["invalid_field"]);
@@ -516,7 +506,7 @@ describe("errors on the socket", () => {
 
 describe("access", () => {
   test("a role that changes is told, each once", async () => {
-    await live();
+    await watched.live();
     const change = (role: string | null) =>
       server.socket.receive({ type: "role", drawing_id: "00000000-0000-7000-8000-00000000000D", role });
     change("viewer");
@@ -525,7 +515,7 @@ describe("access", () => {
   });
 
   test("a lost role ends delivery; it is tried again slowly, and goes on where it stood", async () => {
-    await live();
+    await watched.live();
     const { socket } = server;
     server.sockets.mode = "mute";
     socket.receive({ type: "role", drawing_id: "00000000-0000-7000-8000-00000000000d", role: null });
@@ -565,7 +555,7 @@ describe("access", () => {
   });
 
   test("a catch-up that finds no role ends delivery", async () => {
-    await live();
+    await watched.live();
     server.log = range(1, 5);
     server.script("GET ops", () => problem(403, "forbidden"));
     server.socket.head(5);

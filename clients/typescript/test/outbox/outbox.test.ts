@@ -18,6 +18,7 @@ import {
   deferred,
   EPOCH,
   id,
+  offline,
   opened,
   pass,
   problem,
@@ -217,7 +218,7 @@ describe("sending", () => {
 
   test("a long drag offline becomes one op", async () => {
     const { outbox, server, store, told } = await opened();
-    server.handler = () => Promise.reject(new TypeError("offline"));
+    server.handler = offline;
     outbox.add(create(1, "a"));
     await pass();
     outbox.add(update(2, "a", { x: 0 }));
@@ -258,7 +259,7 @@ describe("sending", () => {
   test("a merge is stored before it is sent", async () => {
     const store = new MemoryStore();
     const { outbox, server } = await opened({ store });
-    server.handler = () => Promise.reject(new TypeError("offline"));
+    server.handler = offline;
     outbox.add(custom(1));
     await pass();
     for (let n = 2; n <= 4; n += 1) {
@@ -303,7 +304,7 @@ describe("retrying", () => {
 
   test("an op that may be in the log is not merged, also when its batch has become smaller", async () => {
     const { outbox, server, told } = await opened();
-    server.handler = () => Promise.reject(new TypeError("offline"));
+    server.handler = offline;
     outbox.add(custom(1));
     await pass();
     outbox.add(custom(2));
@@ -325,7 +326,7 @@ describe("retrying", () => {
 
   test("pauses double from half a second to 30 s", async () => {
     const { outbox, server } = await opened();
-    server.handler = () => Promise.reject(new TypeError("offline"));
+    server.handler = offline;
     outbox.add(create(1, "a"));
     await pass(200_000);
     const times = server.requests.map(({ at }) => at);
@@ -413,7 +414,7 @@ describe("retrying", () => {
 
   test("wake ends a pause", async () => {
     const { outbox, server } = await opened();
-    server.handler = () => Promise.reject(new TypeError("offline"));
+    server.handler = offline;
     outbox.add(create(1, "a"));
     await pass();
     server.handler = () => undefined;
@@ -473,7 +474,7 @@ describe("the end", () => {
     await pass();
     await flushed;
     expect(server.logged).toEqual([1]);
-    server.handler = () => Promise.reject(new TypeError("offline"));
+    server.handler = offline;
     outbox.add(update(2, "a", { x: 1 }));
     const failed = expect(outbox.flush()).rejects.toMatchObject({ code: "closed" });
     await outbox.close();
@@ -499,7 +500,7 @@ describe("the end", () => {
 
   test("close is final: no timer, no request, no event", async () => {
     const { outbox, server, told } = await opened();
-    server.handler = () => Promise.reject(new TypeError("offline"));
+    server.handler = offline;
     outbox.add(create(1, "a"));
     await pass();
     outbox.add(update(2, "a", { x: 1 }));
@@ -557,7 +558,7 @@ describe("the end", () => {
 
   test("what leave has sent is not merged, also when its answer is lost", async () => {
     const { outbox, server } = await opened();
-    server.handler = () => Promise.reject(new TypeError("offline"));
+    server.handler = offline;
     outbox.add(custom(1));
     await pass();
     outbox.add(update(2, "a", { x: 1 }));
@@ -578,7 +579,7 @@ describe("the end", () => {
   test("leave does not send what is just being merged, nor what follows it", async () => {
     const store = new MemoryStore();
     const { outbox, server } = await opened({ store });
-    server.handler = () => Promise.reject(new TypeError("offline"));
+    server.handler = offline;
     outbox.add(custom(1));
     await pass();
     for (let n = 2; n <= 3; n += 1) {
@@ -604,7 +605,7 @@ describe("the end", () => {
     for (let turns = 0; turns < 25; turns += 1) {
       const store = new MemoryStore();
       const { outbox, server } = await opened({ store });
-      server.handler = () => Promise.reject(new TypeError("offline"));
+      server.handler = offline;
       outbox.add(custom(0xffff));
       await pass();
       outbox.add(update(2, "a", { x: 1 }));
@@ -713,7 +714,7 @@ describe("the storage", () => {
   test("a new outbox sends what was left, with the same bodies, and shows it", async () => {
     const store = new MemoryStore();
     const first = await opened({ store });
-    first.server.handler = () => Promise.reject(new TypeError("offline"));
+    first.server.handler = offline;
     first.outbox.add(update(1, "a", { x: 1 }));
     await pass(COALESCE_WINDOW);
     first.outbox.add(update(2, "a", { x: 2 }, 1));
@@ -765,7 +766,7 @@ describe("the storage", () => {
   test("what was held in memory is stored once the storage works again", async () => {
     const store = new MemoryStore();
     const { outbox, server, told } = await opened({ store });
-    server.handler = () => Promise.reject(new TypeError("offline"));
+    server.handler = offline;
     const failing = vi.spyOn(store, "append").mockRejectedValue(new Error("suspended"));
     outbox.add(create(1, "a"));
     await pass();
@@ -794,7 +795,7 @@ describe("the storage", () => {
   test("it is tried again by itself, more and more rarely, and told again only after it has worked", async () => {
     const store = new MemoryStore();
     const { outbox, server, told } = await opened({ store });
-    server.handler = () => Promise.reject(new TypeError("offline"));
+    server.handler = offline;
     const append = vi.spyOn(store, "append").mockRejectedValue(new Error("quota"));
     outbox.add(create(1, "a"));
     await pass();
@@ -817,7 +818,7 @@ describe("the storage", () => {
   test("what fails as a page is left, and works when it is back, is not told", async () => {
     const store = new MemoryStore();
     const { outbox, server, told } = await opened({ store });
-    server.handler = () => Promise.reject(new TypeError("offline"));
+    server.handler = offline;
     const failing = vi.spyOn(store, "append").mockRejectedValueOnce(new Error("suspended"));
     outbox.add(update(1, "a", { x: 1 }));
     outbox.leave();
@@ -849,7 +850,7 @@ describe("the storage", () => {
   test("what cannot be stored before the page goes is left in another way", async () => {
     const store = Object.assign(new MemoryStore(), { leave: vi.fn() });
     const { outbox, server } = await opened({ store });
-    server.handler = () => Promise.reject(new TypeError("offline"));
+    server.handler = offline;
     outbox.add(create(1, "a"));
     await pass();
     outbox.leave();
@@ -895,7 +896,7 @@ describe("the storage", () => {
   test("when a merge cannot be stored, its ops are sent as they are", async () => {
     const store = new MemoryStore();
     const { outbox, server, told } = await opened({ store });
-    server.handler = () => Promise.reject(new TypeError("offline"));
+    server.handler = offline;
     outbox.add(custom(1));
     await pass();
     for (let n = 2; n <= 4; n += 1) {
@@ -914,7 +915,7 @@ describe("the storage", () => {
 
   test("beyond its bounds the outbox takes in no more, and keeps what it has", async () => {
     const { outbox, server, told } = await opened();
-    server.handler = () => Promise.reject(new TypeError("offline"));
+    server.handler = offline;
     const data = "x".repeat(MAX_PENDING_BYTES / 8);
     for (let n = 1; n <= 8; n += 1) outbox.add({ op_id: id(n), type: "custom.big", data });
     expect(() => outbox.add(custom(9))).toThrow(expect.objectContaining({ code: "outbox_full" }));

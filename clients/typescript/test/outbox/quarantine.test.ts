@@ -10,6 +10,7 @@ import {
   EPOCH,
   id,
   numberOf,
+  offline,
   opened,
   pass,
   problem,
@@ -29,7 +30,7 @@ afterEach(() => {
 
 /** Gathers what is added while a first request fails, so that it goes out in one batch. */
 async function gathered(rig: Rig, add: () => void): Promise<void> {
-  rig.server.handler = () => Promise.reject(new TypeError("offline"));
+  rig.server.handler = offline;
   rig.outbox.add(custom(0xffff));
   await pass();
   add();

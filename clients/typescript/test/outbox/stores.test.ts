@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { COALESCE_WINDOW, MAX_WILL_BYTES } from "../../src/limits.js";
 import { IndexedDbStore } from "../../src/outbox/indexeddb.js";
 import { MemoryStore, type OutboxStore } from "../../src/outbox/store.js";
-import { Browser, create, id, opened, SCOPE, Server, update } from "./support.js";
+import { Browser, create, id, offline, opened, SCOPE, Server, update } from "./support.js";
 
 const DATABASE = "outbox-test";
 const made: OutboxStore[] = [];
@@ -106,7 +106,7 @@ describe("IndexedDB", () => {
   test("an outbox sends after a reload what was left, as it was stored", async () => {
     const server = new Server();
     const platform = new Browser();
-    server.handler = () => Promise.reject(new TypeError("offline"));
+    server.handler = offline;
     const first = await opened({ store: indexedDb(), platform, server });
     first.outbox.add(create(1, "a"));
     first.outbox.add(update(2, "a", { x: 1 }));

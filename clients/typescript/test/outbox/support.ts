@@ -128,6 +128,9 @@ export function problem(
   return Response.json(body, { status, headers: { "Content-Type": "application/problem+json", ...headers } });
 }
 
+/** What a request comes to without a network. */
+export const offline = (): Promise<never> => Promise.reject(new TypeError("offline"));
+
 /** A promise to be settled by hand. */
 export function deferred<T>(): {
   promise: Promise<T>;

@@ -6,6 +6,7 @@ import {
   custom,
   EPOCH,
   id,
+  offline,
   opened,
   pass,
   problem,
@@ -53,7 +54,7 @@ test("one tab sends, for both, and both hear of it", async () => {
 
 test("the next in line sends what the first one leaves", async () => {
   const { store, one, two } = await twoTabs();
-  one.server.handler = () => Promise.reject(new TypeError("offline"));
+  one.server.handler = offline;
   one.outbox.add(create(1, "a"));
   await pass();
   two.outbox.add(create(2, "b"));
@@ -69,7 +70,7 @@ test("the next in line sends what the first one leaves", async () => {
 
 test("a tab that opens later shows what is pending", async () => {
   const { platform, store, one } = await twoTabs();
-  one.server.handler = () => Promise.reject(new TypeError("offline"));
+  one.server.handler = offline;
   one.outbox.add(create(1, "a"));
   await pass();
   const three = await opened({ platform, store });
@@ -79,7 +80,7 @@ test("a tab that opens later shows what is pending", async () => {
 
 test("merges and refusals are seen in the other tab", async () => {
   const { one, two } = await twoTabs();
-  one.server.handler = () => Promise.reject(new TypeError("offline"));
+  one.server.handler = offline;
   one.outbox.add(custom(1));
   await pass();
   for (let n = 2; n <= 4; n += 1) {
@@ -103,7 +104,7 @@ test("merges and refusals are seen in the other tab", async () => {
 
 test("what another tab has stored is sent as it is stored", async () => {
   const { one, two } = await twoTabs();
-  one.server.handler = () => Promise.reject(new TypeError("offline"));
+  one.server.handler = offline;
   one.outbox.add(custom(1));
   await pass();
   two.outbox.add(update(2, "a", { x: 1 }));
@@ -152,7 +153,7 @@ test("an op that was seen in the log does not come back from the storage", async
 
 test("ops of another tab stand where they are stored", async () => {
   const { platform, one, two } = await twoTabs();
-  one.server.handler = () => Promise.reject(new TypeError("offline"));
+  one.server.handler = offline;
   platform.isTelling = false;
   two.outbox.add(create(1, "a"));
   await pass();
@@ -166,7 +167,7 @@ test("ops of another tab stand where they are stored", async () => {
 test("lost messages do no harm", async () => {
   const { platform, store, one, two } = await twoTabs();
   platform.isTelling = false;
-  one.server.handler = () => Promise.reject(new TypeError("offline"));
+  one.server.handler = offline;
   two.outbox.add(create(1, "a"));
   one.outbox.add(create(2, "b"));
   await pass();
@@ -202,7 +203,7 @@ test("an echo in the leader is no removal for the others", async () => {
 
 test("a tab whose storage fails sends for itself, after what the leader has of it", async () => {
   const { store, one, two } = await twoTabs();
-  one.server.handler = () => Promise.reject(new TypeError("offline"));
+  one.server.handler = offline;
   two.outbox.add(create(1, "a"));
   await pass();
   const append = store.append;
@@ -238,7 +239,7 @@ test("without locks each tab sends for itself, and merges nothing that another m
   const platform = { locks: undefined, BroadcastChannel: undefined };
   const store = new SharedStore();
   const one = await opened({ platform, store });
-  one.server.handler = () => Promise.reject(new TypeError("offline"));
+  one.server.handler = offline;
   one.outbox.add(custom(1));
   await pass();
   one.outbox.add(update(2, "a", { x: 1 }));
@@ -256,7 +257,7 @@ test("without locks each tab sends for itself, and merges nothing that another m
 
 test("a tab that closes tells the others of what it stores last", async () => {
   const { one, two } = await twoTabs();
-  two.server.handler = () => Promise.reject(new TypeError("offline"));
+  two.server.handler = offline;
   two.outbox.add(update(1, "a", { x: 1 }));
   await two.outbox.close();
   await pass();

@@ -13,6 +13,7 @@ import {
   deferred,
   EPOCH,
   id,
+  offline,
   opened,
   pass,
   problem,
@@ -45,7 +46,6 @@ function closing(server: Server, ...units: string[]) {
 
 const logged = ({ log }: Server): PendingOp[] => [...log.values()].map(({ body }) => JSON.parse(body));
 const unitsOf = (ops: readonly PendingOp[]) => ops.map((op) => op.unit);
-const offline = () => Promise.reject(new TypeError("offline"));
 
 /** An outbox that was offline while this was added, in one batch, and that a server answers now. */
 async function gathered(rig: Rig, ops: readonly PendingOp[]): Promise<void> {

@@ -1,6 +1,6 @@
 // A feed, and all that it tells; it fails when the ops have a hole.
 
-import { vi } from "vitest";
+import { expect, vi } from "vitest";
 import type { RevcastError } from "../../src/errors.js";
 import { Feed, type FeedEvents, type FeedOptions } from "../../src/feed/feed.js";
 import { Http } from "../../src/http.js";
@@ -22,7 +22,10 @@ export class Watched {
   told = 0;
   #at: Position | undefined;
 
+  readonly #server: FeedServer;
+
   constructor(server: FeedServer, options: Partial<FeedOptions> = {}) {
+    this.#server = server;
     const http = new Http({
       url: "https://draw.test/",
       getToken: () => server.token,
@@ -72,6 +75,29 @@ export class Watched {
   startFrom(from: Position): void {
     this.#at = from;
     this.feed.start(from);
+  }
+
+  /** Follows over the socket. */
+  async live(): Promise<void> {
+    this.feed.start();
+    await settle();
+    expect(this.state).toBe("live");
+  }
+
+  /** Follows over the event stream, since sockets are refused. */
+  async streaming(): Promise<void> {
+    this.#server.sockets.mode = "refused";
+    this.feed.start();
+    await pass(1_000);
+    expect(this.state).toBe("fallback");
+    expect(this.#server.streams.all).toHaveLength(1);
+  }
+
+  /** The end of a test in `fakeTime`: the feed leaves no timer behind. */
+  end(): void {
+    this.feed.close();
+    expect(vi.getTimerCount()).toBe(0);
+    vi.useRealTimers();
   }
 
   get state(): string | undefined {
