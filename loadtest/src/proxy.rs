@@ -1,4 +1,4 @@
-//! A TCP proxy that can be cut, to try outages.
+//! A TCP proxy that can be cut, to try outages, and led elsewhere, to try failovers.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -20,12 +20,19 @@ enum Mode {
     Held,
 }
 
+/// What the proxy does, and for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Route {
+    mode: Mode,
+    target: SocketAddr,
+}
+
 /// Passes connections on to one address until it is cut.
 #[derive(Debug)]
 pub struct Proxy {
     /// Where it listens.
     pub port: u16,
-    mode: Arc<watch::Sender<Mode>>,
+    route: Arc<watch::Sender<Route>>,
     task: JoinHandle<()>,
 }
 
@@ -34,26 +41,34 @@ impl Proxy {
     pub async fn start(port: u16) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let own_port = listener.local_addr()?.port();
-        let mode = Arc::new(watch::Sender::new(Mode::Open));
-        let target = SocketAddr::from(([127, 0, 0, 1], port));
-        let task = tokio::spawn(accept(listener, target, mode.clone()));
-        Ok(Self { port: own_port, mode, task })
+        let route = Arc::new(watch::Sender::new(Route { mode: Mode::Open, target: loopback(port) }));
+        let task = tokio::spawn(accept(listener, route.clone()));
+        Ok(Self { port: own_port, route, task })
     }
 
     /// Breaks all connections and refuses new ones.
     pub fn cut(&self) {
-        self.mode.send_replace(Mode::Cut);
+        self.set_mode(Mode::Cut);
     }
 
     /// Goes silent: takes connections and answers nothing, as a peer does that hangs. Those that are open break when
     /// that ends, and those that came meanwhile are passed on.
     pub fn hold(&self) {
-        self.mode.send_replace(Mode::Held);
+        self.set_mode(Mode::Held);
     }
 
     /// Passes connections on again.
     pub fn restore(&self) {
-        self.mode.send_replace(Mode::Open);
+        self.set_mode(Mode::Open);
+    }
+
+    /// Passes new connections on to `127.0.0.1:port`, and breaks those that are open.
+    pub fn redirect(&self, port: u16) {
+        self.route.send_modify(|route| route.target = loopback(port));
+    }
+
+    fn set_mode(&self, mode: Mode) {
+        self.route.send_modify(|route| route.mode = mode);
     }
 }
 
@@ -64,29 +79,33 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, target: SocketAddr, mode: Arc<watch::Sender<Mode>>) {
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+async fn accept(listener: TcpListener, route: Arc<watch::Sender<Route>>) {
     while let Ok((client, _)) = listener.accept().await {
-        let mut mode = mode.subscribe();
-        if *mode.borrow() == Mode::Cut {
+        let mut route = route.subscribe();
+        if route.borrow().mode == Mode::Cut {
             continue;
         }
         tokio::spawn(async move {
             let mut client = client;
-            if !is_open_at_last(&mut mode).await {
-                return;
-            }
+            let Some(target) = open_at_last(&mut route).await else { return };
             let Ok(mut server) = TcpStream::connect(target).await else { return };
+            let taken = Route { mode: Mode::Open, target };
             tokio::select! {
                 // Either side may break off; that is what the proxy is for.
                 _ = copy_bidirectional(&mut client, &mut server) => (),
-                _ = mode.wait_for(|mode| *mode != Mode::Open) => (),
+                _ = route.wait_for(|route| *route != taken) => (),
             }
-            is_open_at_last(&mut mode).await;
+            open_at_last(&mut route).await;
         });
     }
 }
 
-/// Waits for as long as the proxy is silent; whether it is open then.
-async fn is_open_at_last(mode: &mut watch::Receiver<Mode>) -> bool {
-    mode.wait_for(|mode| *mode != Mode::Held).await.is_ok_and(|mode| *mode == Mode::Open)
+/// Waits for as long as the proxy is silent. Returns where it leads then, if it is open.
+async fn open_at_last(route: &mut watch::Receiver<Route>) -> Option<SocketAddr> {
+    let route = route.wait_for(|route| route.mode != Mode::Held).await.ok()?;
+    (route.mode == Mode::Open).then_some(route.target)
 }

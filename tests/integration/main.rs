@@ -18,6 +18,7 @@ mod canvas_random;
 mod commit;
 mod commit_failures;
 mod commit_setup;
+mod failover_harness;
 mod faults;
 mod guarantees;
 mod http_docs;
