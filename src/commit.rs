@@ -21,7 +21,7 @@ use crate::{
     clock::now_ms,
     limits,
     model::{CommittedOp, DrawingId, Epoch, Revision},
-    store::{AppendOutcome, AppendRequest, Appended, OpOutcome, Refusal, Store, StoreError},
+    store::{AppendOutcome, AppendRequest, Appended, AppendedTo, OpOutcome, Refusal, Store, StoreError},
     telemetry::Metrics,
 };
 
@@ -36,12 +36,14 @@ pub struct Committer {
 }
 
 /// How commits are written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct CommitOptions {
     /// Batches that may be written at the same time.
     pub writers: usize,
     /// Whenever a head passes a multiple of this, the workers are told.
     pub snapshot_every: u64,
+    /// Where it is told in which drawings `FOLD_UNATTENDED_OPEN` revisions are open.
+    pub unattended: mpsc::Sender<DrawingId>,
 }
 
 /// A request whose ops are in the log.
@@ -107,7 +109,7 @@ impl Committer {
         tasks: &TaskTracker,
         shutdown: &CancellationToken,
     ) -> Self {
-        let CommitOptions { writers, snapshot_every } = options;
+        let CommitOptions { writers, snapshot_every, unattended } = options;
         let queues = (0..writers.max(1))
             .map(|_| {
                 let (sender, receiver) = mpsc::channel(limits::COMMIT_QUEUE_REQUESTS);
@@ -115,7 +117,8 @@ impl Committer {
                 let (announcements, announced) = mpsc::channel(1);
                 let writer = Writer { store: store.clone(), metrics: metrics.clone() };
                 tasks.spawn(writer.run(receiver, announcements, shutdown.clone()));
-                let announcer = Announcer { bus: bus.clone(), metrics: metrics.clone(), snapshot_every };
+                let (bus, metrics, unattended) = (bus.clone(), metrics.clone(), unattended.clone());
+                let announcer = Announcer { bus, metrics, snapshot_every, unattended };
                 tasks.spawn(announcer.run(announced));
                 sender
             })
@@ -205,10 +208,10 @@ impl Writer {
             Err(StoreError::Failed(_)) if requests.len() > 1 => {
                 for (request, waiting) in requests.into_iter().zip(waiting) {
                     let outcome = self.append_patiently(std::slice::from_ref(&request), now_ms).await;
-                    announce(announcements, vec![request], vec![waiting], outcome, now_ms).await;
+                    announce(announcements, vec![request], vec![waiting], outcome).await;
                 }
             }
-            outcome => announce(announcements, requests, waiting, outcome, now_ms).await,
+            outcome => announce(announcements, requests, waiting, outcome).await,
         }
     }
 
@@ -242,7 +245,6 @@ struct Announcement {
     requests: Vec<AppendRequest>,
     waiting: Vec<Waiting>,
     outcome: Result<Appended, StoreError>,
-    now_ms: i64,
 }
 
 async fn announce(
@@ -250,10 +252,9 @@ async fn announce(
     requests: Vec<AppendRequest>,
     waiting: Vec<Waiting>,
     outcome: Result<Appended, StoreError>,
-    now_ms: i64,
 ) {
     // The announcer ends after the writer, whose sender it waits for.
-    let _ = announcements.send(Announcement { requests, waiting, outcome, now_ms }).await;
+    let _ = announcements.send(Announcement { requests, waiting, outcome }).await;
 }
 
 /// Publishes what one writer committed, and answers those who wait; in the order of the batches.
@@ -261,6 +262,7 @@ struct Announcer {
     bus: Arc<dyn Bus>,
     metrics: Arc<Metrics>,
     snapshot_every: u64,
+    unattended: mpsc::Sender<DrawingId>,
 }
 
 impl Announcer {
@@ -270,10 +272,10 @@ impl Announcer {
         }
     }
 
-    fn announce(&self, Announcement { requests, waiting, outcome, now_ms }: Announcement) {
+    fn announce(&self, Announcement { requests, waiting, outcome }: Announcement) {
         let results = match outcome {
             Ok(appended) => {
-                self.publish(&requests, &appended, now_ms);
+                self.publish(&requests, &appended);
                 self.count(&appended);
                 let epoch = appended.epoch;
                 appended.outcomes.into_iter().map(|outcome| into_result(epoch, outcome)).collect::<Vec<_>>()
@@ -292,21 +294,29 @@ impl Announcer {
     }
 
     /// Tells the rooms what is new, one message a drawing.
-    fn publish(&self, requests: &[AppendRequest], appended: &Appended, now_ms: i64) {
+    fn publish(&self, requests: &[AppendRequest], appended: &Appended) {
         let mut ranges: BTreeMap<DrawingId, Vec<CommittedOp>> = BTreeMap::new();
         for (request, outcome) in requests.iter().zip(&appended.outcomes) {
             let AppendOutcome::Accepted { ops, .. } = outcome else { continue };
+            let Some(AppendedTo { ts, .. }) = appended.heads.get(&request.drawing_id) else { continue };
             for (op, outcome) in request.ops.iter().zip(ops) {
                 if let OpOutcome::Committed(revision) = *outcome {
-                    let committed = CommittedOp::new(revision, &request.actor, now_ms, &op.body);
+                    let committed = CommittedOp::new(revision, &request.actor, *ts, &op.body);
                     ranges.entry(request.drawing_id).or_default().push(committed);
                 }
             }
         }
         for (drawing_id, ops) in ranges {
             if let Some(message) = OpsMessage::new(drawing_id, appended.epoch, ops) {
-                let step = |revision: u64| revision / self.snapshot_every;
-                if step(message.first.0 - 1) != step(message.last.0) {
+                let passes = |step: u64| (message.first.0 - 1) / step != message.last.0 / step;
+                let floor = appended.heads.get(&drawing_id).map_or(0, |head| head.floor.0);
+                if message.last.0.saturating_sub(floor) >= limits::FOLD_UNATTENDED_OPEN
+                    && passes(limits::FOLD_UNATTENDED_STEP)
+                {
+                    // One too many is told again at the next step.
+                    let _ = self.unattended.try_send(drawing_id);
+                }
+                if passes(self.snapshot_every) {
                     self.bus.publish_control(ControlMessage::Grown { drawing_id });
                 }
                 self.bus.publish_ops(message);

@@ -149,6 +149,15 @@ pub struct ServeArgs {
     /// Ops by which a drawing grows before the next snapshot of it is built.
     #[arg(long, env = "REVCAST_SNAPSHOT_EVERY", default_value_t = limits::SNAPSHOT_EVERY, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub snapshot_every: u64,
+    /// What can be undone in a drawing may weigh so many bytes before what is older is folded.
+    #[arg(long, env = "REVCAST_UNDO_BUDGET", default_value_t = limits::UNDO_BUDGET, value_parser = clap::value_parser!(u64).range(1_024..=1 << 30))]
+    pub undo_budget: u64,
+    /// Bytes of ops that a drawing takes each second from all its users; 0 for any number.
+    #[arg(long, env = "REVCAST_DRAWING_BYTES_PER_SECOND", default_value_t = limits::DRAWING_BYTES_PER_SECOND, value_parser = clap::value_parser!(u32).range(0..=limits::MAX_DRAWING_RATE))]
+    pub drawing_bytes_per_second: u32,
+    /// Undo units that may begin in a drawing each second, of all its users; 0 for any number.
+    #[arg(long, env = "REVCAST_DRAWING_UNITS_PER_SECOND", default_value_t = limits::DRAWING_UNITS_PER_SECOND, value_parser = clap::value_parser!(u32).range(0..=limits::MAX_DRAWING_RATE))]
+    pub drawing_units_per_second: u32,
     /// Requests a user may write each second; 0 for any number.
     #[arg(long, env = "REVCAST_WRITE_REQUESTS_PER_SECOND", default_value_t = limits::WRITE_REQUESTS_PER_SECOND)]
     pub write_requests_per_second: u32,
@@ -164,7 +173,7 @@ pub struct ImportArgs {
     #[allow(missing_docs, reason = "documented at its type")]
     pub store: StoreArgs,
     /// The user who will own the drawing.
-    #[arg(long)]
+    #[arg(long, value_parser = parse_user)]
     pub owner: UserId,
     /// The id of the drawing; a new one by default. To go on with an import that was cut off, the same as then.
     #[arg(long)]
@@ -181,7 +190,7 @@ pub struct ImportArgs {
 #[derive(Debug, Args)]
 pub struct TokenArgs {
     /// The user id.
-    #[arg(long)]
+    #[arg(long, value_parser = parse_user)]
     pub sub: UserId,
     /// The name to show to others.
     #[arg(long)]
@@ -285,6 +294,15 @@ impl StoreArgs {
     #[must_use]
     pub fn is_sqlite(&self) -> bool {
         self.database_url.starts_with("sqlite:")
+    }
+}
+
+/// The id of a user, and no name of the server.
+fn parse_user(text: &str) -> Result<UserId, String> {
+    match text.parse::<UserId>() {
+        Ok(user) if user.is_reserved() => Err("is a name of the server".to_owned()),
+        Ok(user) => Ok(user),
+        Err(error) => Err(error.to_string()),
     }
 }
 

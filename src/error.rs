@@ -50,6 +50,8 @@ codes! {
     Forbidden = "forbidden", 403, "The role does not allow this";
     /// An op names a unit that another actor began.
     UnitForbidden = "unit_forbidden", 403, "The undo unit belongs to another actor";
+    /// An op is of a type that only the server writes.
+    ServerOnly = "server_only", 403, "Only the server writes this op";
     /// There is no such thing, or the caller may not know of it.
     NotFound = "not_found", 404, "Not found";
     /// The path exists, the method does not.
@@ -58,7 +60,7 @@ codes! {
     OpIdConflict = "op_id_conflict", 409, "The op_id was used for another op";
     /// `if_revision` is not the head.
     RevisionConflict = "revision_conflict", 409, "The drawing has moved on";
-    /// The unit lies below the undo horizon.
+    /// The unit has been folded.
     UnitClosed = "unit_closed", 409, "The undo unit is closed";
     /// No unit is left whose undoing could be seen.
     NothingToUndo = "nothing_to_undo", 409, "There is nothing to undo";

@@ -1,7 +1,7 @@
 //! `revcast import`: makes a drawing of the log of another server.
 //!
 //! Owns the checks that a log passes before it is taken in: each op is valid, revisions have no hole, units are those
-//! of their actors and open. Who drew what, and when, stays as it was. The drawing is seen by nobody until it is whole.
+//! of their actors and open, and folds are those of a server. Who drew what, and when, stays as it was. The drawing is seen by nobody until it is whole.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -12,8 +12,8 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use crate::{
     clock::now_ms,
     limits,
-    model::{DrawingId, Op, OpId, RawObject, Revision, Title, UserId, compact},
-    store::{CreateOutcome, ImportedOp, Store, StoreError},
+    model::{Change, DrawingId, Op, OpId, RawObject, Revision, Title, UserId, compact},
+    store::{CreateOutcome, ImportedLog, ImportedOp, Store, StoreError},
 };
 
 /// A log to import.
@@ -113,10 +113,10 @@ impl Import {
                 break;
             }
         }
-        if !store.finish_import(self.drawing_id, &self.owner, checks.head).await? {
+        if !store.finish_import(self.drawing_id, &self.owner, &checks.log).await? {
             return Err(ImportError::Refused);
         }
-        Ok(checks.head)
+        Ok(checks.log.head)
     }
 }
 
@@ -131,7 +131,7 @@ struct Envelope {
 /// What is known of the log so far.
 #[derive(Default)]
 struct Checks {
-    head: Revision,
+    log: ImportedLog,
     /// The units that are open, and who began them.
     units: HashMap<OpId, UserId>,
     /// The same in the order in which they began.
@@ -153,8 +153,12 @@ impl Checks {
         if ts.unsigned_abs() > limits::MAX_INTEGER {
             return Err("/ts is an integer of at most 2^53".to_owned());
         }
-        if revision != self.head.next() {
-            return Err(format!("revision {revision} does not follow on {}", self.head));
+        if revision != self.log.head.next() {
+            return Err(format!("revision {revision} does not follow on {}", self.log.head));
+        }
+        // No later op would have an earlier time, and what is undone stays undoable by the clock.
+        if ts > now_ms() + limits::MAX_IMPORT_AHEAD_MS {
+            return Err("/ts lies in the future".to_owned());
         }
         let body = compact(&without_envelope(raw))?;
         if body.len() > limits::MAX_OP_BYTES {
@@ -162,8 +166,15 @@ impl Checks {
         }
         let op = Op::parse(&body)
             .map_err(|fault| format!("{} {}", fault.pointer, fault.detail).trim_start().to_owned())?;
-        self.check_unit(&op, &actor)?;
-        self.head = revision;
+        self.check_author(&op, &actor)?;
+        if let Change::Fold { floor } = op.change {
+            self.fold(floor)?;
+        } else {
+            self.check_unit(&op, &actor)?;
+        }
+        self.log.head = revision;
+        self.log.ts = self.log.ts.max(ts);
+        self.log.bytes += body.len() as u64;
         let respelled = op.respelled(&body);
         let (op_id, unit, creates_fog, touches) =
             (op.op_id, op.unit, op.creates_fog(), op.touches().to_vec());
@@ -171,18 +182,39 @@ impl Checks {
         Ok(ImportedOp { revision, op_id, unit, actor, ts, creates_fog, touches, body })
     }
 
-    /// The rules by which the store takes a named unit, as far as a log tells them: what roles there were is not in it.
-    fn check_unit(&mut self, op: &Op<'_>, actor: &UserId) -> Result<(), String> {
-        let floor = self.head.floor();
+    /// What only the server writes bears its name, and nothing else does.
+    fn check_author(&self, op: &Op<'_>, actor: &UserId) -> Result<(), String> {
+        let is_fold = matches!(op.change, Change::Fold { .. });
+        if is_fold && *actor != UserId::folder() {
+            return Err(format!("/actor of a fold is {}", UserId::folder()));
+        }
+        if !is_fold && actor.is_reserved() {
+            return Err("/actor is a name of the server".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Closes the units up to `floor`, which lies above that of the fold before and below the fold itself.
+    fn fold(&mut self, floor: Revision) -> Result<(), String> {
+        if floor <= self.log.floor || floor > self.log.head {
+            return Err(format!("/floor is not above {} and below the fold", self.log.floor));
+        }
+        self.log.floor = floor;
         while let Some((_, id)) = self.begun.pop_front_if(|(first, _)| *first <= floor) {
             self.units.remove(&id);
         }
-        if !op.is_undo_redo() && op.unit == op.op_id {
-            self.units.insert(op.unit, actor.clone());
-            self.begun.push_back((self.head.next(), op.unit));
+        Ok(())
+    }
+
+    /// The rules by which the store takes a named unit, as far as a log tells them: what roles there were is not in it.
+    fn check_unit(&mut self, op: &Op<'_>, actor: &UserId) -> Result<(), String> {
+        let Some(unit) = op.unit else { return Ok(()) };
+        if !op.is_undo_redo() && unit == op.op_id {
+            self.units.insert(unit, actor.clone());
+            self.begun.push_back((self.log.head.next(), unit));
             return Ok(());
         }
-        match self.units.get(&op.unit) {
+        match self.units.get(&unit) {
             None => Err("/unit is not in the log, or is closed".to_owned()),
             Some(owner) if owner != actor && !op.is_undo_redo() => {
                 Err("/unit belongs to another actor".to_owned())
@@ -281,10 +313,47 @@ mod tests {
         assert_eq!(fault(&[begun.clone(), line(2, "a", 2, &joining(1)), line(3, "b", 3, &undoing(1))]), None);
         assert!(fault(&[begun.clone(), line(2, "b", 2, &joining(1))]).unwrap().contains("another actor"));
         assert!(fault(&[begun.clone(), line(2, "a", 2, &undoing(9))]).unwrap().contains("not in the log"));
+        let fold = line(3, "revcast:fold", 3, r#""type":"fold","floor":1"#);
+        let open = [begun.clone(), line(2, "a", 2, &undoing(1)), fold];
+        assert_eq!(fault(&open), None);
+        assert!(fault(&[&open[..], &[line(4, "a", 4, &undoing(1))]].concat()).unwrap().contains("closed"));
+    }
+
+    #[test]
+    fn folds_are_those_of_a_server_and_rise() {
+        let fold = |revision: u64, actor, floor: u64| {
+            let op = u8::try_from(revision).unwrap();
+            line(revision, actor, op, &format!(r#""type":"fold","floor":{floor}"#))
+        };
+        let log =
+            |rest: &[String]| fault(&[&[line(1, "a", 1, CLEAR), line(2, "a", 2, CLEAR)], rest].concat());
+        assert_eq!(log(&[fold(3, "revcast:fold", 1), fold(4, "revcast:fold", 3)]), None);
+        for floor in [3, 4, 9] {
+            assert!(log(&[fold(3, "revcast:fold", floor)]).unwrap().contains("/floor"), "{floor}");
+        }
+        for floor in [1, 2] {
+            let folds = [fold(3, "revcast:fold", 2), fold(4, "revcast:fold", floor)];
+            assert!(log(&folds).unwrap().contains("/floor"), "{floor}");
+        }
+        assert!(log(&[fold(3, "a", 1)]).unwrap().contains("/actor"));
+        assert!(log(&[fold(3, "revcast:lesson", 1)]).unwrap().contains("/actor"));
+        assert!(log(&[line(3, "revcast:fold", 3, CLEAR)]).unwrap().contains("/actor"));
+        let undone = line(4, "a", 4, &format!(r#""type":"undo","unit":"{}""#, id(3)));
+        assert!(log(&[fold(3, "revcast:fold", 1), undone]).unwrap().contains("not in the log"));
+    }
+
+    #[test]
+    fn what_is_told_of_the_whole_log_is_told_of_its_ops() {
         let mut checks = Checks::default();
-        checks.read(begun.as_bytes()).unwrap();
-        checks.head = Revision(2 * limits::UNDO_HORIZON_STEP - 1);
-        assert!(checks.read(line(2048, "a", 2, &undoing(1)).as_bytes()).is_ok());
-        assert!(checks.read(line(2049, "a", 3, &undoing(1)).as_bytes()).unwrap_err().contains("closed"));
+        let late = line(1, "a", 1, CLEAR).replace(r#""ts":5"#, r#""ts":9"#);
+        for line in [late, line(2, "a", 2, CLEAR), line(3, "revcast:fold", 3, r#""type":"fold","floor":2"#)] {
+            checks.read(line.as_bytes()).unwrap();
+        }
+        let ImportedLog { head, floor, ts, bytes } = checks.log;
+        assert_eq!((head, floor, ts), (Revision(3), Revision(2), 9));
+        assert!((150..300).contains(&bytes), "{bytes}");
+        let future = now_ms() + 2 * 86_400_000;
+        let line = line(4, "a", 4, CLEAR).replace(r#""ts":5"#, &format!(r#""ts":{future}"#));
+        assert!(checks.read(line.as_bytes()).unwrap_err().contains("future"));
     }
 }

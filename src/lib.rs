@@ -19,6 +19,7 @@
 //! | [`api`] | REST, one file a resource |
 //! | [`gateway`] | sockets and event streams: each connection is a cursor into its rooms |
 //! | [`snapshot`] | canvases from snapshots and the ops after them; the worker that builds snapshots |
+//! | [`fold`] | when what can be undone is bounded, and the server op that does it |
 //! | [`import`] | a drawing of the log of another server |
 //! | [`config`], [`server`] | flags; the one place that puts it all together |
 //!
@@ -32,6 +33,7 @@ pub mod clock;
 pub mod commit;
 pub mod config;
 pub mod error;
+pub mod fold;
 pub mod gateway;
 pub mod identity;
 pub mod import;

@@ -50,7 +50,7 @@ pub const MAX_PAGE_OPS: u32 = 1_000;
 /// Largest page of `GET …/ops`, in bytes of its JSON, unless it holds one op alone.
 pub const MAX_PAGE_BYTES: usize = 1 << 20;
 /// What a page says besides its ops, at most, in bytes of its JSON.
-pub const PAGE_ENVELOPE_BYTES: usize = 192;
+pub const PAGE_ENVELOPE_BYTES: usize = 288;
 /// Longest `wait` of a long-poll; a longer one is shortened to it.
 pub const MAX_LONG_POLL: Duration = Duration::from_secs(30);
 /// Drawings in one page of `GET /drawings`, at most and by default.
@@ -60,10 +60,50 @@ pub const RESUME_LIMIT: u64 = 1_000;
 /// Responses larger than this are compressed, in bytes.
 pub const COMPRESS_ABOVE_BYTES: u64 = 1_024;
 
-// --- Undo horizon -------------------------------------------------------------------------------
+// --- Undo and folding -----------------------------------------------------------------------------
 
-/// Revisions in one step of the undo horizon.
-pub const UNDO_HORIZON_STEP: u64 = 1_024;
+/// What the open history of a drawing may weigh before it is folded, in bytes, by default: its open writes, and
+/// [`OPEN_UNIT_WEIGHT`] for each open unit.
+pub const UNDO_BUDGET: u64 = 4 << 20;
+/// What an open unit weighs beside its writes, in bytes.
+pub const OPEN_UNIT_WEIGHT: u64 = 128;
+/// Revisions that stay open below the head whatever they weigh, unless the hard bound is passed.
+pub const FOLD_KEEPS_REVISIONS: u64 = 4_096;
+/// How long a unit stays open that took an op, an undo or a redo.
+pub const FOLD_KEEPS_TOUCHED: Duration = Duration::from_secs(600);
+/// The hard bound: so many budgets …
+pub const FOLD_HARD_BUDGETS: u64 = 4;
+/// … or so many open units, from which on a unit stays open for [`FOLD_HARD_KEEPS`] only.
+pub const FOLD_HARD_UNITS: usize = 65_536;
+/// How long a unit stays open in any case.
+pub const FOLD_HARD_KEEPS: Duration = Duration::from_secs(120);
+/// From so many budgets on …
+pub const FOLD_LAST_BUDGETS: u64 = 64;
+/// … or so many open units, a unit that began more than [`FOLD_KEEPS_TOUCHED`] ago is held open no more by what it took
+/// later: else one who touches an old unit time and again would keep all of the log open.
+pub const FOLD_LAST_UNITS: usize = 262_144;
+/// Open revisions at which the node that commits folds by itself, where no worker has looked at the drawing …
+pub const FOLD_UNATTENDED_OPEN: u64 = 262_144;
+/// … and how many of them it leaves open.
+pub const FOLD_UNATTENDED_KEEPS: u64 = 131_072;
+/// Revisions after which it looks again.
+pub const FOLD_UNATTENDED_STEP: u64 = 4_096;
+/// Drawings whose folding may wait on a node; what comes beyond that is found at the next snapshot, or the next step.
+pub const FOLD_QUEUE: usize = 64;
+
+/// Bytes of ops that a drawing takes each second from all its users, by default, and how many seconds' worth may come at
+/// once.
+pub const DRAWING_BYTES_PER_SECOND: u32 = 1 << 20;
+/// See [`DRAWING_BYTES_PER_SECOND`].
+pub const DRAWING_BYTES_BURST: u32 = 16;
+/// Undo units that may begin in a drawing each second, of all its users, by default, and how many seconds' worth at once.
+pub const DRAWING_UNITS_PER_SECOND: u32 = 600;
+/// See [`DRAWING_UNITS_PER_SECOND`].
+pub const DRAWING_UNITS_BURST: u32 = 30;
+/// Highest limit of a drawing that can be configured.
+pub const MAX_DRAWING_RATE: i64 = 100_000_000;
+/// How far the times of an imported log may be ahead of the clock, in milliseconds: a day.
+pub const MAX_IMPORT_AHEAD_MS: i64 = 86_400_000;
 
 /// Picks of a unit that one undo or redo may take. Each that fails means that a press on another node went through
 /// first, and the slower of two nodes may lose to all that wait on the other.

@@ -11,23 +11,24 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpSocket},
-    sync::Semaphore,
+    sync::{Semaphore, mpsc},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use crate::{
     access::Access,
-    api::{self, Api, UnreadBody, WriteLimits},
+    api::{self, Api, UnreadBody, WriteLimits, WriteRates},
     bus::{Bus, ControlMessage, Delivery, LocalBus, NatsBus, NatsOptions},
     client_stream::ClientStream,
     clock::now_ms,
     commit::{CommitOptions, Committer},
     config::{DEFAULT_BLOB_URL, NodeRole, ServeArgs, StoreArgs},
+    fold::{Folder, FolderQueues},
     gateway::{self, ConnectionPlace, Connections, Gateway, GatewayParts},
     identity::{Authenticator, IdentityOptions, Jwks},
     limits,
-    model::UserId,
+    model::{DrawingId, ServerOps, UserId},
     room::{RoomParts, Rooms, presence::PresenceRooms},
     snapshot::{self, Background, BlobHealth, Blobs, Builder, Canvases, Hints, Loader, Worker},
     store::{PoolOptions, PostgresStore, SqliteStore, Store, StoreError},
@@ -108,6 +109,30 @@ fn identity_options(args: &ServeArgs, jwks: Option<Jwks>) -> IdentityOptions {
     }
 }
 
+/// Starts the committer, and gives what it tells of drawings in which very much is open.
+fn start_committer(
+    args: &ServeArgs,
+    store: &Arc<dyn Store>,
+    bus: &Arc<dyn Bus>,
+    metrics: &Arc<Metrics>,
+    stops: &Stops,
+) -> (Committer, mpsc::Receiver<DrawingId>) {
+    let (unattended, is_unattended) = mpsc::channel(limits::FOLD_QUEUE);
+    let options =
+        CommitOptions { writers: args.writers.into(), snapshot_every: args.snapshot_every, unattended };
+    let committer = Committer::start(store, bus, metrics, options, &stops.writer_tasks, &stops.writers);
+    (committer, is_unattended)
+}
+
+fn write_rates(args: &ServeArgs) -> WriteRates {
+    WriteRates {
+        requests: args.write_requests_per_second,
+        ops: args.write_ops_per_second,
+        drawing_bytes: args.drawing_bytes_per_second,
+        drawing_units: args.drawing_units_per_second,
+    }
+}
+
 fn open_blobs(args: &ServeArgs) -> anyhow::Result<Blobs> {
     let blobs = Blobs::open(&args.blob_url).context("opening the blob store")?;
     if args.store.is_sqlite() || args.blob_url != DEFAULT_BLOB_URL {
@@ -159,9 +184,7 @@ impl Server {
         let jwks = args.jwks_url.clone().map(|url| Jwks::follow(url, tasks, stop.clone())).transpose()?;
         let authenticator = Arc::new(Authenticator::new(identity_options(args, jwks), meta.server_key));
         let access = Access::start(&store, tasks, stop);
-        let (writers, writer_tasks) = (args.writers.into(), &stops.writer_tasks);
-        let options = CommitOptions { writers, snapshot_every: args.snapshot_every };
-        let committer = Committer::start(&store, &bus, &metrics, options, writer_tasks, &stops.writers);
+        let (committer, unattended) = start_committer(args, &store, &bus, &metrics, &stops);
         let blobs = open_blobs(args)?;
         let canvases = Canvases::new(Loader::new(&store, &blobs, &metrics), tasks.clone(), stop.clone());
         let presence = PresenceRooms::start(&bus, tasks, stop);
@@ -179,19 +202,19 @@ impl Server {
         let sockets = Connections::new(per_user, per_second, args.drain_window, metrics.clone());
         let sockets = Arc::new(sockets);
         tasks.spawn(sockets.clone().look_after(stop.clone()));
-        let write_limits = Arc::new(WriteLimits::new(
-            args.write_requests_per_second,
-            args.write_ops_per_second,
-            metrics.clone(),
-        ));
+        let write_limits = Arc::new(WriteLimits::new(write_rates(args), metrics.clone()));
         let (hints, hinted) = snapshot::hints();
         tasks.spawn(follow_control(bus.clone(), access.clone(), rooms.clone(), hints, stop.clone()));
         tasks.spawn(keep_house(write_limits.clone(), stop.clone()));
+        let (open, is_open) = mpsc::channel(limits::FOLD_QUEUE);
+        let ids = ServerOps::new(meta.server_key);
+        let folder = Folder::new(&store, committer.clone(), ids, &metrics, args.undo_budget);
+        tasks.spawn(folder.run(FolderQueues { open: is_open, unattended }, stop.clone()));
         if args.roles.contains(&NodeRole::Worker) {
             tasks.spawn(purge(store.clone(), stop.clone()));
             let background = Background::start().context("starting a thread for snapshots")?;
             let builder = Builder::new(&store, &blobs, &metrics, args.snapshot_every, background);
-            tasks.spawn(Worker::new(&store, builder).run(hinted, stop.clone()));
+            tasks.spawn(Worker::new(&store, builder, open).run(hinted, stop.clone()));
         }
         let api = Api::new(api::Parts {
             store: store.clone(),

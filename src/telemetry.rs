@@ -86,7 +86,7 @@ metrics! {
     counter ops = "revcast_ops_total", Count, "Ops committed.";
     counter duplicates = "revcast_duplicates_total", Count, "Ops that were in the log already.";
     counter overloads = "revcast_overloads_total", Count, "Requests refused because the commit queue was full.";
-    counter rate_limited = "revcast_rate_limited_total", Count, "Requests refused because their user writes too fast.";
+    counter rate_limited = "revcast_rate_limited_total", Count, "Requests refused because their user writes too fast, or all users of a drawing together do.";
     histogram batch_requests = "revcast_batch_requests", Count, "Requests in one batch.";
     histogram batch_ops = "revcast_batch_ops", Count, "Ops in one batch.";
     gauge queue_depth = "revcast_commit_queue_depth", Count, "Requests waiting to be written.";
@@ -94,6 +94,7 @@ metrics! {
     counter snapshots_built = "revcast_snapshots_built_total", Count, "Snapshots built.";
     counter snapshots_damaged = "revcast_snapshots_damaged_total", Count, "Snapshots given up because they could not be used.";
     histogram snapshot_seconds = "revcast_snapshot_seconds", Seconds, "From the claim of a snapshot to its row.";
+    counter folds = "revcast_folds_total", Count, "Folds committed: what is older cannot be undone any more.";
     counter publish_failures = "revcast_publish_failures_total", Count, "Bus messages that were lost on the way out.";
     counter repairs = "revcast_repairs_total", Count, "Reads of the store that gave a room ops the bus had not.";
     counter room_reads = "revcast_room_reads_total", Count, "Reads of the store by rooms: for their position, to close a hole, to fill up who joins.";

@@ -88,7 +88,12 @@ pub fn sampled(stroke: &[[i64; 2]], count: u8) -> Stroke {
 
 /// The ops of one stroke: begin, appends, end, one undo unit.
 pub fn ops(stroke: &[[i64; 2]]) -> Vec<Value> {
-    let (unit, object) = (Uuid::now_v7().to_string(), Uuid::now_v7().to_string());
+    ops_with_ids(stroke, Uuid::now_v7)
+}
+
+/// The same with ids of another making.
+pub fn ops_with_ids(stroke: &[[i64; 2]], mut id: impl FnMut() -> Uuid) -> Vec<Value> {
+    let (unit, object) = (id().to_string(), id().to_string());
     let mut chunks = stroke.chunks(POINTS_AN_APPEND);
     let first = chunks.next().unwrap_or_default();
     let mut ops = vec![json!({
@@ -96,11 +101,11 @@ pub fn ops(stroke: &[[i64; 2]]) -> Vec<Value> {
     })];
     for (points, index) in chunks.zip(1..) {
         ops.push(json!({
-            "op_id": Uuid::now_v7(), "unit": unit, "type": "stroke.append", "object_id": object, "index": index, "points": points,
+            "op_id": id(), "unit": unit, "type": "stroke.append", "object_id": object, "index": index, "points": points,
         }));
     }
     let count = ops.len() - 1;
-    ops.push(json!({"op_id": Uuid::now_v7(), "unit": unit, "type": "stroke.end", "object_id": object, "count": count}));
+    ops.push(json!({"op_id": id(), "unit": unit, "type": "stroke.end", "object_id": object, "count": count}));
     ops
 }
 

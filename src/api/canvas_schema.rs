@@ -41,6 +41,10 @@ pub(super) struct RenderedObject {
 /// writes, ascending by revision.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RegistersView {
+    /// How the registers are to be read: 2. A reader that meets another format must not compute a view.
+    format: u64,
+    /// The floor of the latest fold: units that began at or below it are closed.
+    floor: u64,
     /// By property of the canvas.
     canvas: HashMap<String, Vec<RegisterWrite>>,
     /// Each `canvas.clear`; writes without a value.
@@ -88,6 +92,8 @@ pub(super) struct UnitState {
     actor: String,
     /// Whether it has an op that is not `custom.*`.
     draws: bool,
+    /// When an op, an undo or a redo last named it, in milliseconds since 1970.
+    touched: i64,
     /// The latest undo or redo that changed it: the revision, and whether it was an undo.
     #[serde(skip_serializing_if = "Option::is_none")]
     undone: Option<(u64, bool)>,

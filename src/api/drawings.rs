@@ -70,6 +70,14 @@ struct DrawingView {
     updated_at: i64,
     #[schema(value_type = Uuid)]
     epoch: Epoch,
+    /// The epoch before, if this one goes on with it: positions of it are good up to `base`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Uuid, required = false)]
+    previous_epoch: Option<Epoch>,
+    /// The revision up to which the logs of both epochs are equal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    base: Option<Revision>,
     /// The head of its log.
     #[schema(value_type = u64)]
     latest_revision: Revision,
@@ -88,7 +96,9 @@ impl From<Drawing> for DrawingView {
             created_by: drawing.created_by,
             created_at: drawing.created_at,
             updated_at: drawing.updated_at,
-            epoch: drawing.epoch,
+            epoch: drawing.branch.epoch,
+            previous_epoch: drawing.branch.previous_epoch(),
+            base: drawing.branch.base(),
             latest_revision: drawing.head,
             snapshot_revision: drawing.snapshot_revision,
             role: drawing.role,
@@ -257,7 +267,8 @@ async fn delete_drawing(
     PathId(id): PathId<DrawingId>,
 ) -> Result<StatusCode, Error> {
     api.limits.take_request(&identity.user_id)?;
-    api.access.require_manager(id, &identity.user_id).await?;
+    let managed = api.access.require_manager(id, &identity.user_id).await;
+    api.gone_for_good(id, managed).await?;
     let changing = api.clone();
     let change = async move {
         if !changing.store.delete_drawing(id, now_ms()).await? {

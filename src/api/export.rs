@@ -64,7 +64,8 @@ struct ExportParams {
     /// The drawing as it was at this time, in milliseconds since 1970.
     #[serde(default)]
     at_time: Option<i64>,
-    /// The epoch of `at`; `410 epoch_changed` when it is not that of the log.
+    /// The epoch of `at`, which has to be that of the log, or the one before up to `base`: `410 epoch_changed`.
+    /// Without `at`, it has to be that of the log.
     #[serde(default)]
     #[param(value_type = Option<uuid::Uuid>)]
     epoch: Option<Epoch>,
@@ -179,7 +180,7 @@ impl Log {
         let read = tokio::time::timeout(limits::STORE_CALL_TIMEOUT, self.api.store.read(&range)).await;
         let page = read.map_err(io::Error::other)?.map_err(io::Error::other)?;
         let page = page
-            .filter(|page| page.epoch == self.epoch)
+            .filter(|page| page.branch.goes_on_from(self.epoch, self.until))
             .ok_or_else(|| io::Error::other("the log is gone"))?;
         let last = page.ops.last().ok_or_else(|| io::Error::other("the log ends early"))?;
         self.after = last.revision;

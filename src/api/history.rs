@@ -18,7 +18,8 @@ use crate::{
     identity::Identity,
     limits,
     model::{Change, DrawingId, Epoch, History, LoggedOp, OpId, Revision, Role, UserId},
-    store::{AppendRequest, NewOp, OpOutcome, Refusal},
+    snapshot::PastSteps,
+    store::{AppendRequest, NewOp, Refusal, Stand},
 };
 
 pub(super) fn router() -> OpenApiRouter<Api> {
@@ -90,15 +91,28 @@ struct UndoResponse {
 struct HistoryResponse {
     can_undo: bool,
     can_redo: bool,
-    /// The unit that an undo would pick now: of those whose undoing can be seen, the one that began last.
+    /// The unit that an undo would pick now: of those whose undoing can be seen, or could be if all others of the scope were
+    /// undone, the one that began last.
     #[schema(value_type = Option<Uuid>)]
     undo_unit: Option<OpId>,
-    /// The unit that a redo would pick now: of those whose redoing can be seen, the one undone last. A unit is not
-    /// redone once its actor has drawn something new.
+    /// The unit that a redo would pick now: of those whose redoing can be seen in the same way, the one undone last. A unit is
+    /// not redone once its actor has drawn something new.
     #[schema(value_type = Option<Uuid>)]
     redo_unit: Option<OpId>,
+    /// Units that began at or below this revision are closed: nobody undoes or redoes them any more. 0 before the first
+    /// fold.
+    #[schema(value_type = u64)]
+    undo_floor: Revision,
     #[schema(value_type = Uuid)]
     epoch: Epoch,
+    /// The epoch before, if this one goes on with it: positions of it are good up to `base`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Uuid, required = false)]
+    previous_epoch: Option<Epoch>,
+    /// The revision up to which the logs of both epochs are equal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = u64, required = false)]
+    base: Option<Revision>,
     /// The revision at which this was so.
     #[schema(value_type = u64)]
     revision: Revision,
@@ -165,17 +179,27 @@ async fn get_history(
     if role == Role::Viewer && params.scope == ScopeParam::All {
         return Err(forbidden_scope());
     }
-    let (epoch, revision, history) = if role == Role::Viewer {
+    let steps = if role == Role::Viewer {
         // What a viewer drew when they were an editor is not theirs to undo.
         let heads = api.store.heads(&[drawing_id]).await?;
-        let head = heads.revisions.get(&drawing_id).ok_or_else(|| Error::not_found("the drawing"))?;
-        (heads.epoch, *head, History::default())
+        let stand = heads.stands.get(&drawing_id).ok_or_else(|| Error::not_found("the drawing"))?;
+        let Stand { branch, head: revision, floor } = *stand;
+        PastSteps { branch, revision, floor, history: History::default() }
     } else {
         api.canvases.history(drawing_id, params.scope.actor(&identity)).await?
     };
-    let History { undo_unit, redo_unit } = history;
-    let (can_undo, can_redo) = (undo_unit.is_some(), redo_unit.is_some());
-    Ok(Json(HistoryResponse { can_undo, can_redo, undo_unit, redo_unit, epoch, revision }))
+    let History { undo_unit, redo_unit } = steps.history;
+    Ok(Json(HistoryResponse {
+        can_undo: undo_unit.is_some(),
+        can_redo: redo_unit.is_some(),
+        undo_unit,
+        redo_unit,
+        undo_floor: steps.floor,
+        epoch: steps.branch.epoch,
+        previous_epoch: steps.branch.previous_epoch(),
+        base: steps.branch.base(),
+        revision: steps.revision,
+    }))
 }
 
 /// Undo the last unit.
@@ -251,25 +275,27 @@ async fn resolve(
     // On this node one after the other; those of other nodes show as a refusal.
     let _turn = api.canvases.turn(drawing_id).await;
     let op_id = request.op_id.unwrap_or_else(|| OpId(Uuid::now_v7()));
+    let commit_as = |op: NewOp| AppendRequest::new(drawing_id, user.clone(), role, vec![op]);
+    // Whichever unit it will be, the op is as long.
+    api.limits.take_drawing(drawing_id, &[undo_op(op_id, op_id, direction)])?;
     for _ in 0..limits::UNDO_ATTEMPTS {
         let look = api.canvases.history(drawing_id, request.scope.actor(identity)).await;
         // Asked after the look, which may have met what the same request did on another node; and also when there was
         // none, for the answer stands in the log.
-        if request.op_id.is_some()
-            && let Some(response) = done_before(api, identity, drawing_id, op_id, direction).await?
-        {
-            return Ok(response);
-        }
-        let (_, looked_at, history) = look?;
-        let unit = direction.pick(&history).ok_or_else(|| direction.nothing())?;
-        let op = undo_op(op_id, unit, direction);
-        let append = AppendRequest {
-            drawing_id,
-            actor: user.clone(),
-            role,
-            if_revision: None,
-            untoggled_since: Some(looked_at),
-            ops: vec![op],
+        let done = match request.op_id {
+            Some(op_id) => done_before(api, identity, drawing_id, op_id, direction).await?,
+            None => None,
+        };
+        let (unit, append) = match done {
+            // Sent again as it stands, so that the answer is as durable as the first one.
+            Some((unit, op)) => (unit, commit_as(op)),
+            None => {
+                let looked = look?;
+                let unit = direction.pick(&looked.history).ok_or_else(|| direction.nothing())?;
+                let (epoch, since) = (Some(looked.branch.epoch), Some(looked.revision));
+                let append = commit_as(undo_op(op_id, unit, direction));
+                (unit, AppendRequest { epoch, untoggled_since: since, ..append })
+            }
         };
         let committed = match api.committer.commit(append).await {
             Ok(committed) => committed,
@@ -288,35 +314,42 @@ async fn resolve(
 }
 
 /// Whether the log went on since the look: somebody has undone or redone the same unit, or drawn so much that it is
-/// closed, or the same request has come through elsewhere.
+/// closed, or the same request has come through elsewhere; or the look was on a branch that a failover has cut off.
 fn is_overtaken(refusal: &Refusal) -> bool {
-    matches!(refusal, Refusal::UnitToggled { .. } | Refusal::UnitClosed { .. } | Refusal::OpIdConflict { .. })
+    matches!(
+        refusal,
+        Refusal::UnitToggled { .. }
+            | Refusal::UnitClosed { .. }
+            | Refusal::UnknownUnit { .. }
+            | Refusal::OpIdConflict { .. }
+    )
 }
 
-/// The answer to a request that is sent again.
+/// The op in the log of a request that is sent again, and its unit.
 async fn done_before(
     api: &Api,
     identity: &Identity,
     drawing_id: DrawingId,
     op_id: OpId,
     direction: Direction,
-) -> Result<Option<UndoResponse>, Error> {
+) -> Result<Option<(OpId, NewOp)>, Error> {
     let Some(stored) = api.store.find_op(drawing_id, op_id).await? else { return Ok(None) };
-    let op = LoggedOp::read(stored.revision, &stored.actor, &stored.body);
+    let op = LoggedOp::read(stored.revision, &stored.actor, stored.ts, &stored.body);
     let is_same = op.change.as_ref().is_some_and(|change| direction.is_type_of(change));
-    if !is_same || stored.actor != identity.user_id.as_str() {
+    let Some(unit) = op.unit.filter(|_| is_same && stored.actor == identity.user_id.as_str()) else {
         let detail = format!("the op_id stands at revision {} as another op", stored.revision);
         return Err(Error::new(ErrorCode::OpIdConflict, detail));
-    }
-    let heads = api.store.heads(&[drawing_id]).await?;
-    let head = heads.revisions.get(&drawing_id).copied().unwrap_or(stored.revision);
-    let result = OpResult::new(op_id, OpOutcome::Duplicate(stored.revision));
-    Ok(Some(UndoResponse { epoch: heads.epoch, latest_revision: head, results: vec![result], unit: op.unit }))
+    };
+    Ok(Some((unit, toggle(op_id, unit, stored.body.into()))))
 }
 
 fn undo_op(op_id: OpId, unit: OpId, direction: Direction) -> NewOp {
     let body = format!(r#"{{"op_id":"{op_id}","type":"{}","unit":"{unit}"}}"#, direction.op_type());
-    NewOp { op_id, unit, is_undo_redo: true, creates_fog: false, touches: Vec::new(), body: body.into() }
+    toggle(op_id, unit, body.into())
+}
+
+fn toggle(op_id: OpId, unit: OpId, body: Box<str>) -> NewOp {
+    NewOp { op_id, unit: Some(unit), is_undo_redo: true, creates_fog: false, touches: Vec::new(), body }
 }
 
 fn may_undo(role: Role, scope: ScopeParam) -> Result<(), Error> {

@@ -89,6 +89,9 @@ async fn create_dev_token(
             .parse()
             .map_err(|error| Error::field("/sub", format!("{error}")))?,
     };
+    if sub.is_reserved() {
+        return Err(Error::field("/sub", "is a name of the server".to_owned()));
+    }
     if body.name.as_ref().is_some_and(|name| name.chars().count() > limits::MAX_USER_NAME_CHARS) {
         return Err(Error::field(
             "/name",

@@ -80,6 +80,7 @@ async fn list_members(
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "`last_owner`"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "`invalid_field`: the user id is a name of the server"),
     )
 )]
 async fn put_member(
@@ -90,6 +91,9 @@ async fn put_member(
 ) -> Result<Json<MemberView>, Error> {
     api.limits.take_request(&identity.user_id)?;
     api.access.require_manager(drawing_id, &identity.user_id).await?;
+    if user_id.is_reserved() {
+        return Err(Error::new(ErrorCode::InvalidField, "the user id is a name of the server"));
+    }
     set_member(&api, drawing_id, &user_id, Some(body.role)).await?;
     Ok(Json(MemberView { user_id, role: body.role }))
 }
@@ -112,11 +116,12 @@ async fn delete_member(
     PathIds(drawing_id, user_id): PathIds<DrawingId, UserId>,
 ) -> Result<StatusCode, Error> {
     api.limits.take_request(&identity.user_id)?;
-    if identity.user_id == user_id {
-        api.access.require_member(drawing_id, &user_id).await?;
+    let allowed = if identity.user_id == user_id {
+        api.access.require_member(drawing_id, &user_id).await.map(drop)
     } else {
-        api.access.require_manager(drawing_id, &identity.user_id).await?;
-    }
+        api.access.require_manager(drawing_id, &identity.user_id).await.map(drop)
+    };
+    api.gone_for_good(drawing_id, allowed).await?;
     set_member(&api, drawing_id, &user_id, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }

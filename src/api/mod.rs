@@ -40,13 +40,14 @@ use crate::{
     commit::Committer,
     error::{Error, ErrorCode},
     identity::Authenticator,
+    model::DrawingId,
     room::{Rooms, presence::PresenceRooms},
     snapshot::{BlobHealth, Canvases},
     store::Store,
 };
 
 pub use layers::{CorsOrigins, UnreadBody, with_layers};
-pub use rate::WriteLimits;
+pub use rate::{WriteLimits, WriteRates};
 
 /// What handlers work with. Cloned several times a request, so it is one pointer.
 #[derive(Clone)]
@@ -107,6 +108,14 @@ impl Api {
     ) -> Result<T, Error> {
         let failed = |_| Error::new(ErrorCode::Internal, "the change failed");
         self.tasks.spawn(change).await.map_err(failed)?
+    }
+
+    /// The outcome of a wish to remove something. What is gone already has to be gone for good before a retry is told so.
+    async fn gone_for_good<T>(&self, drawing: DrawingId, outcome: Result<T, Error>) -> Result<T, Error> {
+        if outcome.as_ref().is_err_and(|error| error.code == ErrorCode::NotFound) {
+            self.store.confirm(drawing).await?;
+        }
+        outcome
     }
 
     /// Makes a change of roles known: here at once, even while the bus is cut, elsewhere through it.

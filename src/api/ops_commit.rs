@@ -17,7 +17,7 @@ use crate::{
     error::{Error, ErrorCode},
     identity::Identity,
     limits,
-    model::{DrawingId, Epoch, Fault, Op, OpId, Revision, Role, compact},
+    model::{DrawingId, Epoch, Fault, Op, OpId, Revision, Role, compact, names_server_type},
     store::{AppendRequest, NewOp, OpOutcome, Refusal, StoreError},
 };
 
@@ -32,8 +32,11 @@ pub(super) struct CommitRequest {
     /// 1 to 500 ops, in order.
     #[schema(min_items = 1, max_items = 500)]
     ops: Vec<OpInput>,
-    /// Commit only if the head is this revision; `409 revision_conflict` otherwise.
+    /// Commit only if the head is this revision, but for folds of the server after it; `409 revision_conflict` otherwise.
     if_revision: Option<u64>,
+    /// The epoch of `if_revision`, which is then a position. Alone it has to be the epoch of the log: `410 epoch_changed`.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    epoch: Option<Epoch>,
 }
 
 #[derive(Deserialize)]
@@ -43,6 +46,8 @@ struct CommitBody<'a> {
     ops: Vec<&'a RawValue>,
     #[serde(default)]
     if_revision: Option<u64>,
+    #[serde(default)]
+    epoch: Option<Epoch>,
 }
 
 /// The ops are durable, with these revisions.
@@ -82,9 +87,10 @@ pub(super) struct OpResult {
         (status = 200, body = CommitResponse),
         (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "`forbidden`, `unit_forbidden`"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "`forbidden`, `unit_forbidden`, `server_only`"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "`op_id_conflict`, `revision_conflict`, `unit_closed`"),
+        (status = 410, body = Problem, content_type = "application/problem+json", description = "`epoch_changed`"),
         (status = 413, body = Problem, content_type = "application/problem+json", description = "`too_large`"),
         (status = 415, body = Problem, content_type = "application/problem+json", description = "`unsupported_media_type`"),
         (status = 422, body = Problem, content_type = "application/problem+json", description = "`invalid_op`, `unknown_unit`"),
@@ -101,6 +107,7 @@ async fn commit_ops(
     api.limits.take_request(&identity.user_id)?;
     let request = parse(&api, &identity, drawing_id, &body).await?;
     api.limits.take_ops(&identity.user_id, request.ops.len())?;
+    api.limits.take_drawing(drawing_id, &request.ops)?;
     let op_ids: Vec<OpId> = request.ops.iter().map(|op| op.op_id).collect();
     let committed = api.committer.commit(request).await?;
     Ok(Json(CommitResponse::new(&op_ids, &committed)))
@@ -131,9 +138,9 @@ async fn parse(
     let permits = |role: Role| permits_all(role, &ops);
     let role = api.access.require(drawing_id, &identity.user_id, permits).await?;
     let ops = ops.iter().zip(&compacted).map(|(op, body)| new_op(op, body)).collect();
-    let if_revision = body.if_revision.map(Revision);
-    let actor = identity.user_id.clone();
-    Ok(AppendRequest { drawing_id, actor, role, if_revision, untoggled_since: None, ops })
+    let (if_revision, epoch) = (body.if_revision.map(Revision), body.epoch);
+    let request = AppendRequest::new(drawing_id, identity.user_id.clone(), role, ops);
+    Ok(AppendRequest { if_revision, epoch, ..request })
 }
 
 fn may_write(role: Role) -> Result<(), Error> {
@@ -165,11 +172,18 @@ fn parse_all(compacted: &[Box<str>]) -> Result<Vec<Op<'_>>, Error> {
     let mut ops = Vec::with_capacity(compacted.len());
     for (index, json) in compacted.iter().enumerate() {
         match Op::parse(json) {
+            Ok(op) if op.is_server_only() => return Err(server_only(index)),
+            Err(_) if names_server_type(json) => return Err(server_only(index)),
             Ok(op) => ops.push(op),
             Err(fault) => faults.push(fault.below(&format!("/ops/{index}"))),
         }
     }
     refuse(faults).map(|()| ops)
+}
+
+fn server_only(index: usize) -> Error {
+    let rule = "only the server writes ops of this type";
+    Error::new(ErrorCode::ServerOnly, rule).with_fault(Fault::new(format!("/ops/{index}/type"), rule))
 }
 
 /// Nothing is committed when one op is at fault; all of them are named, up to a limit.
@@ -268,10 +282,15 @@ fn refused(epoch: Epoch, refusal: Refusal) -> Error {
             at(ErrorCode::UnitForbidden, "the unit belongs to another actor".to_owned(), index, "/unit")
         }
         Refusal::UnitClosed { indexes } => {
-            let detail = "the unit is below the undo horizon";
+            let detail = "the unit has been folded and is closed";
             let faults = indexes.iter().map(|index| Fault::new(format!("/ops/{index}/unit"), detail));
             faults.fold(Error::new(ErrorCode::UnitClosed, detail), Error::with_fault)
         }
+        Refusal::EpochChanged { head } => {
+            Error::new(ErrorCode::EpochChanged, "the epoch of the log is another one").with_head(epoch, head)
+        }
+        // The server's own, which nobody waits for.
+        Refusal::FoldDropped => Error::new(ErrorCode::Internal, "the fold was dropped"),
         Refusal::UnitToggled { index } => {
             let detail = "the unit was undone or redone meanwhile".to_owned();
             at(ErrorCode::RevisionConflict, detail, index, "/unit")

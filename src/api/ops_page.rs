@@ -11,22 +11,25 @@ use utoipa::ToSchema;
 use super::{extract::knows_etag, op_schema::OpOutput};
 use crate::{
     error::{Error, ErrorCode},
-    model::{CommittedOp, Epoch, Revision},
+    model::{Branch, CommittedOp, Epoch, Revision},
     store::StoredOp,
 };
 
 const EPOCH: HeaderName = HeaderName::from_static("revcast-epoch");
 const FROM: HeaderName = HeaderName::from_static("revcast-from");
+const PREVIOUS_EPOCH: HeaderName = HeaderName::from_static("revcast-previous-epoch");
+const BASE: HeaderName = HeaderName::from_static("revcast-base");
 const TO: HeaderName = HeaderName::from_static("revcast-to");
 const LATEST: HeaderName = HeaderName::from_static("revcast-latest-revision");
 const COMPLETE: HeaderName = HeaderName::from_static("revcast-complete");
 /// Headers that tell what NDJSON has no place for.
-pub(super) const POSITION_HEADERS: [HeaderName; 5] = [EPOCH, FROM, TO, LATEST, COMPLETE];
+pub(super) const POSITION_HEADERS: [HeaderName; 7] =
+    [EPOCH, PREVIOUS_EPOCH, BASE, FROM, TO, LATEST, COMPLETE];
 
 /// Ops in order, and where the log stood when they were read.
 #[derive(Debug)]
 pub(super) struct Page {
-    pub epoch: Epoch,
+    pub branch: Branch,
     /// Exclusive start, as asked for.
     pub after: Revision,
     /// Revision of the last op; `after` when there are none.
@@ -34,6 +37,8 @@ pub(super) struct Page {
     pub head: Revision,
     /// Inclusive end, as asked for.
     pub until: Option<Revision>,
+    /// Whether its address names this epoch: another page may stand there in another one.
+    pub names_epoch: bool,
     pub ops: Vec<StoredOp>,
 }
 
@@ -43,6 +48,11 @@ pub(super) struct Page {
 pub(super) struct OpsPage {
     #[schema(value_type = uuid::Uuid)]
     epoch: Epoch,
+    /// The epoch before, if this one goes on with it: positions of it are good up to `base`.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    previous_epoch: Option<Epoch>,
+    /// The revision up to which the logs of both epochs are equal.
+    base: Option<u64>,
     /// First revision of the page: `after` + 1.
     from: u64,
     /// Last revision of the page, and the `after` of the next one; `from` - 1 when the page is empty.
@@ -105,7 +115,7 @@ impl Page {
         self.to >= self.until.map_or(self.head, |until| until.min(self.head))
     }
 
-    /// A closed page ends where it was asked to, and will never read otherwise in this epoch.
+    /// A closed page ends where it was asked to, and never reads otherwise in this epoch.
     fn is_closed(&self) -> bool {
         self.until.is_some_and(|until| until <= self.head && self.to == until)
     }
@@ -117,14 +127,19 @@ impl Page {
             Form::MessagePack => "msgpack",
         };
         // Weak: the bytes differ by content encoding.
-        format!("W/\"{}/{}-{}.{form}\"", self.epoch, self.after, self.to)
+        format!("W/\"{}/{}-{}.{form}\"", self.branch.epoch, self.after, self.to)
     }
 
     /// The response, or `304` when the client has this closed page already.
     pub(super) fn into_response(self, form: Form, request: &HeaderMap) -> Result<Response, Error> {
         let mut headers = HeaderMap::new();
         let is_closed = self.is_closed();
-        let cache = if is_closed { "private, max-age=31536000, immutable" } else { "no-store" };
+        let cache = match (is_closed, self.names_epoch) {
+            (true, true) => "private, max-age=31536000, immutable",
+            // In another epoch another page may stand at this address.
+            (true, false) => "private, no-cache",
+            (false, _) => "no-store",
+        };
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
         headers.insert(header::VARY, HeaderValue::from_static("accept, authorization"));
         for (name, value) in self.position() {
@@ -146,24 +161,31 @@ impl Page {
         Ok((headers, body).into_response())
     }
 
-    fn position(&self) -> [(HeaderName, HeaderValue); 5] {
-        [
-            (EPOCH, header_value(&self.epoch.to_string())),
+    fn position(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let trunk = self.branch.trunk.map(|trunk| {
+            [
+                (PREVIOUS_EPOCH, header_value(&trunk.epoch.to_string())),
+                (BASE, HeaderValue::from(trunk.base.0)),
+            ]
+        });
+        let position = [
+            (EPOCH, header_value(&self.branch.epoch.to_string())),
             (FROM, HeaderValue::from(self.after.next().0)),
             (TO, HeaderValue::from(self.to.0)),
             (LATEST, HeaderValue::from(self.head.0)),
             (COMPLETE, HeaderValue::from_static(if self.is_complete() { "true" } else { "false" })),
-        ]
+        ];
+        position.into_iter().chain(trunk.into_iter().flatten())
     }
 
     /// The ops are spliced in as the bytes that came.
     fn json(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.ops.iter().map(|op| op.body.len() + 96).sum::<usize>() + 256);
-        let (epoch, from, to, head) = (self.epoch, self.after.next(), self.to, self.head);
+        let (epoch, from, to, head) = (self.branch.json_fields(), self.after.next(), self.to, self.head);
         let complete = self.is_complete();
         out.extend_from_slice(
             format!(
-                "{{\"epoch\":\"{epoch}\",\"from\":{from},\"to\":{to},\"latest_revision\":{head},\"complete\":{complete},\"ops\":["
+                "{{{epoch},\"from\":{from},\"to\":{to},\"latest_revision\":{head},\"complete\":{complete},\"ops\":["
             )
             .as_bytes(),
         );
@@ -218,17 +240,21 @@ fn header_value(text: &str) -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits;
+    use crate::{limits, model::Trunk};
 
     #[test]
     fn what_a_page_says_besides_its_ops_has_its_bound() {
         let end = Revision(u64::MAX - 1);
         let page = Page {
-            epoch: Epoch(uuid::Uuid::nil()),
+            branch: Branch {
+                epoch: Epoch(uuid::Uuid::nil()),
+                trunk: Some(Trunk { epoch: Epoch(uuid::Uuid::nil()), base: end }),
+            },
             after: end,
             to: end,
             head: Revision(u64::MAX),
             until: None,
+            names_epoch: true,
             ops: Vec::new(),
         };
         assert!(!page.is_complete(), "the longer word");

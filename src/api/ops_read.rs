@@ -16,7 +16,7 @@ use super::{
 use crate::{
     error::{Error, ErrorCode},
     limits,
-    model::{DrawingId, Epoch, Revision, UserId},
+    model::{DrawingId, Epoch, Misplaced, Revision, UserId},
     room::{Event, JoinError, Joined, News, Position},
     store::ReadRange,
 };
@@ -30,10 +30,11 @@ pub(super) fn router() -> OpenApiRouter<Api> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct ReadParams {
-    /// Exclusive start: the last revision the client has; 0 for the whole log.
+    /// Exclusive start: the last revision the client has; 0, by default, for the whole log.
     #[serde(default)]
-    after: u64,
-    /// Inclusive end. A page that ends here is closed: it has an `ETag` and may be cached for ever.
+    after: Option<u64>,
+    /// Inclusive end. A page that ends here is closed: it has an `ETag`, and may be cached for ever if `epoch` is that of the
+    /// log.
     #[serde(default)]
     until: Option<u64>,
     /// Most ops in the page; 1,000 at most and by default.
@@ -42,7 +43,8 @@ struct ReadParams {
     /// Seconds to wait for an op when there is none yet; 30 at most.
     #[serde(default)]
     wait: u64,
-    /// The epoch of `after`; `410 epoch_changed` when it is not that of the log.
+    /// The epoch of `after` and `until`, which has to be that of the log, or the one before up to `base`: `410
+    /// epoch_changed`. Without `after`, it has to be that of the log.
     #[serde(default)]
     #[param(value_type = Option<uuid::Uuid>)]
     epoch: Option<Epoch>,
@@ -53,7 +55,7 @@ struct ReadParams {
 /// The page ends after `limit` ops, or before its JSON would pass 1 MiB; it holds one op at least. `Accept:
 /// application/x-ndjson` gives one op a line, `application/msgpack` the page in MessagePack; of several forms it is the
 /// one with the highest `q`, and JSON among equals. The headers `Revcast-Epoch`, `-From`, `-To`, `-Latest-Revision` and
-/// `-Complete` stand in every form.
+/// `-Complete` stand in every form, and `-Previous-Epoch` with `-Base` where the epoch goes on with the one before.
 #[utoipa::path(
     get, path = "/v1/drawings/{drawing_id}/ops", tag = "ops",
     params(("drawing_id" = uuid::Uuid, Path), ReadParams),
@@ -99,7 +101,7 @@ impl ReadParams {
         if self.limit == Some(0) {
             return invalid("limit must be at least 1");
         }
-        if self.until.is_some_and(|until| until < self.after) {
+        if self.until.is_some_and(|until| until < self.after.unwrap_or_default()) {
             return invalid("until must not be less than after");
         }
         Ok(())
@@ -107,7 +109,7 @@ impl ReadParams {
 }
 
 async fn read(api: &Api, drawing_id: DrawingId, params: &ReadParams) -> Result<Page, Error> {
-    let after = Revision(params.after);
+    let after = Revision(params.after.unwrap_or_default());
     let until = params.until.map(Revision);
     let range = ReadRange {
         drawing_id,
@@ -119,16 +121,23 @@ async fn read(api: &Api, drawing_id: DrawingId, params: &ReadParams) -> Result<P
     let read = tokio::time::timeout(limits::REQUEST_TIMEOUT, api.store.read(&range));
     let timed_out = |_| Error::new(ErrorCode::Timeout, "the store did not answer in time");
     let log = read.await.map_err(timed_out)??.ok_or_else(|| Error::not_found("the drawing"))?;
-    if params.epoch.is_some_and(|epoch| epoch != log.epoch) {
-        let detail = "the position is of another epoch; start anew from the snapshot, or from revision 0";
-        return Err(Error::new(ErrorCode::EpochChanged, detail).with_head(log.epoch, log.head));
-    }
-    if after > log.head {
-        let detail = "the position is ahead of the log; start anew from the snapshot, or from revision 0";
-        return Err(Error::new(ErrorCode::RevisionAhead, detail).with_head(log.epoch, log.head));
-    }
+    let position = params.after.map(Revision);
+    let checked = log.branch.check(params.epoch, position, log.head).and_then(|()| {
+        // Of the epoch before, what was asked for may end beyond what both have in common.
+        let is_on_line = |epoch| until.is_none_or(|until| log.branch.goes_on_from(epoch, until));
+        if params.epoch.is_none_or(is_on_line) { Ok(()) } else { Err(Misplaced::EpochChanged) }
+    });
+    checked.map_err(|misplaced| {
+        let (code, what) = match misplaced {
+            Misplaced::EpochChanged => (ErrorCode::EpochChanged, "of another epoch"),
+            Misplaced::RevisionAhead => (ErrorCode::RevisionAhead, "ahead of the log"),
+        };
+        let detail = format!("the position is {what}; start anew from the snapshot, or from revision 0");
+        Error::new(code, detail).with_head(log.branch.epoch, log.head)
+    })?;
     let to = log.ops.last().map_or(after, |op| op.revision);
-    Ok(Page { epoch: log.epoch, after, to, head: log.head, until, ops: log.ops })
+    let names_epoch = params.epoch == Some(log.branch.epoch);
+    Ok(Page { branch: log.branch, after, to, head: log.head, until, names_epoch, ops: log.ops })
 }
 
 /// Returns when there may be something to read, or when `patience` is over.
@@ -139,7 +148,8 @@ async fn wait_for_ops(
     params: &ReadParams,
     patience: Duration,
 ) -> Result<(), Error> {
-    let position = Position { after: Some(Revision(params.after)), epoch: params.epoch };
+    let after = Revision(params.after.unwrap_or_default());
+    let position = Position { after: Some(after), epoch: params.epoch };
     let news = async {
         let mut follower = match api.rooms.follow(drawing_id, user, position).await {
             Ok(Joined::Live { reader, .. }) => reader,

@@ -1,34 +1,72 @@
-//! How fast one user may write, and post presence.
+//! How fast one user may write, and post presence, and how much one drawing takes of all its users.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{hash::Hash, num::NonZeroU32, sync::Arc, time::Duration};
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 
 use crate::{
     error::{Error, ErrorCode},
     limits,
-    model::UserId,
+    model::{DrawingId, UserId},
+    store::NewOp,
     telemetry::Metrics,
 };
 
-/// Limits the writes of each user; 0 lifts a limit.
+/// The rates of [`WriteLimits`], each a second; 0 for any.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteRates {
+    /// Requests of one user.
+    pub requests: u32,
+    /// Ops of one user.
+    pub ops: u32,
+    /// Bytes of ops in one drawing.
+    pub drawing_bytes: u32,
+    /// Undo units that begin in one drawing.
+    pub drawing_units: u32,
+}
+
+/// Limits the writes of each user and to each drawing; 0 lifts a limit.
 pub struct WriteLimits {
     requests: Option<DefaultKeyedRateLimiter<UserId>>,
     ops: Option<DefaultKeyedRateLimiter<UserId>>,
     /// Not an operator's choice: clients are told the rate of presence as part of the protocol.
     presence: Option<DefaultKeyedRateLimiter<UserId>>,
+    /// What keeps the open history of a drawing bounded: it is folded no earlier than people may still want to undo.
+    drawing_bytes: Option<DefaultKeyedRateLimiter<DrawingId>>,
+    drawing_units: Option<DefaultKeyedRateLimiter<DrawingId>>,
     metrics: Arc<Metrics>,
 }
 
+/// A limit for each key, of which `burst` may come at once.
+fn limiter<K: Hash + Eq + Clone>(rate: u32, burst: u32) -> Option<DefaultKeyedRateLimiter<K>> {
+    let burst = NonZeroU32::new(burst)?;
+    let quota = Quota::per_second(NonZeroU32::new(rate)?).allow_burst(burst);
+    Some(RateLimiter::keyed(quota))
+}
+
 impl WriteLimits {
-    /// Limits of requests and ops a second; a second's worth may come at once.
+    /// Limits writes to `rates`.
     #[must_use]
-    pub fn new(requests_per_second: u32, ops_per_second: u32, metrics: Arc<Metrics>) -> Self {
-        let limiter = |rate| NonZeroU32::new(rate).map(|rate| RateLimiter::keyed(Quota::per_second(rate)));
+    pub fn new(rates: WriteRates, metrics: Arc<Metrics>) -> Self {
+        let of_user = |rate| limiter(rate, rate);
+        // Whatever the rate, the largest request passes where nothing came before it.
+        let of_drawing = |rate: u32, seconds: u32, largest: usize| {
+            limiter(rate, rate.saturating_mul(seconds).max(u32::try_from(largest).unwrap_or(u32::MAX)))
+        };
         Self {
-            requests: limiter(requests_per_second),
-            ops: limiter(ops_per_second),
-            presence: limiter(limits::PRESENCE_POSTS_PER_SECOND),
+            requests: of_user(rates.requests),
+            ops: of_user(rates.ops),
+            presence: of_user(limits::PRESENCE_POSTS_PER_SECOND),
+            drawing_bytes: of_drawing(
+                rates.drawing_bytes,
+                limits::DRAWING_BYTES_BURST,
+                limits::MAX_BODY_BYTES,
+            ),
+            drawing_units: of_drawing(
+                rates.drawing_units,
+                limits::DRAWING_UNITS_BURST,
+                limits::MAX_OPS_PER_REQUEST,
+            ),
             metrics,
         }
     }
@@ -38,7 +76,7 @@ impl WriteLimits {
     /// # Errors
     /// `rate_limited`.
     pub fn take_request(&self, user: &UserId) -> Result<(), Error> {
-        self.take(self.requests.as_ref(), user, 1, "requests")
+        self.take(self.requests.as_ref(), user, 1, "this user sends too many requests a second")
     }
 
     /// Takes ops from the user's allowance.
@@ -46,7 +84,23 @@ impl WriteLimits {
     /// # Errors
     /// `rate_limited`.
     pub fn take_ops(&self, user: &UserId, count: usize) -> Result<(), Error> {
-        self.take(self.ops.as_ref(), user, u32::try_from(count).unwrap_or(u32::MAX), "ops")
+        self.take(self.ops.as_ref(), user, count, "this user sends too many ops a second")
+    }
+
+    /// Takes ops from what the drawing takes of all its users.
+    ///
+    /// # Errors
+    /// `rate_limited`.
+    pub fn take_drawing(&self, drawing: DrawingId, ops: &[NewOp]) -> Result<(), Error> {
+        let bytes = ops.iter().map(|op| op.body.len()).sum();
+        let units = ops.iter().filter(|op| op.begins_unit()).count();
+        let (too_large, too_many) = (
+            "all users together send more bytes a second than this drawing takes",
+            "all users together begin more undo units a second than this drawing takes",
+        );
+        // Units first: what is taken is not given back, and they are the lesser loss.
+        self.take(self.drawing_units.as_ref(), &drawing, units, too_many)?;
+        self.take(self.drawing_bytes.as_ref(), &drawing, bytes, too_large)
     }
 
     /// Takes one state of presence from the user's allowance.
@@ -54,37 +108,40 @@ impl WriteLimits {
     /// # Errors
     /// `rate_limited`.
     pub fn take_presence(&self, user: &UserId) -> Result<(), Error> {
-        self.take(self.presence.as_ref(), user, 1, "presence states")
+        self.take(self.presence.as_ref(), user, 1, "this user sends too many presence states a second")
     }
 
-    fn take(
+    fn take<K: Hash + Eq + Clone>(
         &self,
-        limiter: Option<&DefaultKeyedRateLimiter<UserId>>,
-        user: &UserId,
-        count: u32,
-        what: &str,
+        limiter: Option<&DefaultKeyedRateLimiter<K>>,
+        key: &K,
+        count: usize,
+        detail: &'static str,
     ) -> Result<(), Error> {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
         let (Some(limiter), Some(count)) = (limiter, NonZeroU32::new(count)) else { return Ok(()) };
-        let pause = match limiter.check_key_n(user, count) {
+        let pause = match limiter.check_key_n(key, count) {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(not_until)) => not_until.wait_time_from(limiter.clock().now()),
             // More at once than a second allows: it can never pass, but smaller requests can.
             Err(_) => Duration::from_secs(1),
         };
         self.metrics.rate_limited.increment(1);
-        let detail = format!("this user sends too many {what} a second");
         // Rounded up to whole seconds, the unit of Retry-After.
         let pause = Duration::from_secs(pause.as_secs() + u64::from(pause.subsec_nanos() > 0));
         Err(Error::new(ErrorCode::RateLimited, detail).with_retry_after(pause))
     }
 
-    /// Forgets users who have not written for a while.
+    /// Forgets users who have not written for a while, and drawings to which nobody has.
     pub fn tidy(&self) {
-        for limiter in [&self.requests, &self.ops, &self.presence].into_iter().flatten() {
-            limiter.retain_recent();
-            limiter.shrink_to_fit();
-        }
+        [&self.requests, &self.ops, &self.presence].into_iter().flatten().for_each(forget_idle);
+        [&self.drawing_bytes, &self.drawing_units].into_iter().flatten().for_each(forget_idle);
     }
+}
+
+fn forget_idle<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>) {
+    limiter.retain_recent();
+    limiter.shrink_to_fit();
 }
 
 impl std::fmt::Debug for WriteLimits {

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorCode},
-    model::{DrawingId, Epoch, Revision},
+    model::{DrawingId, Epoch, Misplaced, Revision},
     snapshot::{Extent, LoadError, Picture},
 };
 
@@ -47,7 +47,8 @@ struct SnapshotParams {
     /// The canvas as it was at this time, in milliseconds since 1970.
     #[serde(default)]
     at_time: Option<i64>,
-    /// The epoch of `at`; `410 epoch_changed` when it is not that of the log.
+    /// The epoch of `at`, which has to be that of the log, or the one before up to `base`: `410 epoch_changed`.
+    /// Without `at`, it has to be that of the log.
     #[serde(default)]
     #[param(value_type = Option<uuid::Uuid>)]
     epoch: Option<Epoch>,
@@ -69,6 +70,11 @@ enum ViewParam {
 struct SnapshotBody {
     #[schema(value_type = uuid::Uuid)]
     epoch: Epoch,
+    /// The epoch before, if this one goes on with it: positions of it are good up to `base`.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    previous_epoch: Option<Epoch>,
+    /// The revision up to which the logs of both epochs are equal.
+    base: Option<u64>,
     /// The revision of the canvas: go on with the ops after it.
     revision: u64,
     /// The SHA-256 of the canonical JSON (RFC 8785) of `view`, as hexadecimal digits.
@@ -134,21 +140,25 @@ impl When {
         }
         let heads = api.store.heads(&[drawing_id]).await?;
         let gone = || Error::not_found("the drawing");
-        let (epoch, head) = (heads.epoch, *heads.revisions.get(&drawing_id).ok_or_else(gone)?);
-        if self.epoch.is_some_and(|wanted| wanted != epoch) {
-            let detail = "the revision is of another epoch; ask for the canvas at the head";
-            return Err(Error::new(ErrorCode::EpochChanged, detail).with_head(epoch, head));
-        }
+        let stand = heads.stands.get(&drawing_id).ok_or_else(gone)?;
+        let (epoch, head) = (stand.branch.epoch, stand.head);
+        stand.branch.check(self.epoch, self.at.map(Revision), head).map_err(|misplaced| {
+            let (code, detail) = match misplaced {
+                Misplaced::EpochChanged => (
+                    ErrorCode::EpochChanged,
+                    "the revision is of another epoch; ask for the canvas at the head",
+                ),
+                Misplaced::RevisionAhead => (ErrorCode::RevisionAhead, "the revision is ahead of the log"),
+            };
+            Error::new(code, detail).with_head(epoch, head)
+        })?;
         let past = match (self.at, self.at_time) {
-            (Some(at), _) if at > head.0 => {
-                let detail = "the revision is ahead of the log";
-                return Err(Error::new(ErrorCode::RevisionAhead, detail).with_head(epoch, head));
-            }
             (Some(at), _) => Some(Revision(at)),
             (None, Some(time)) => Some(api.store.revision_at(drawing_id, time).await?.ok_or_else(gone)?),
             (None, None) => None,
         };
-        let is_fixed = self.at.is_some() && self.epoch.is_some();
+        // Under the epoch before, the answer bears the one of now.
+        let is_fixed = self.at.is_some() && self.epoch == Some(epoch);
         Ok(Moment { epoch, revision: past.unwrap_or(head), head, is_past: past.is_some(), is_fixed })
     }
 }
@@ -158,7 +168,7 @@ impl Moment {
     pub(super) async fn picture(&self, api: &Api, drawing_id: DrawingId) -> Result<Arc<Picture>, Error> {
         if !self.is_past || self.revision == self.head {
             let picture = api.canvases.picture(drawing_id).await?;
-            if !self.is_past || (picture.epoch, picture.revision) == (self.epoch, self.revision) {
+            if !self.is_past || (picture.branch.epoch, picture.revision) == (self.epoch, self.revision) {
                 return Ok(picture);
             }
         }
@@ -167,7 +177,7 @@ impl Moment {
 }
 
 async fn respond(picture: Arc<Picture>, extent: Extent, is_fixed: bool, request: &HeaderMap) -> Response {
-    let mut headers = position_headers(picture.epoch, picture.revision, extent, is_fixed);
+    let mut headers = position_headers(picture.branch.epoch, picture.revision, extent, is_fixed);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if accepts_gzip(request)
         && let Some(bytes) = picture.gzip(extent).await

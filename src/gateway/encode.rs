@@ -58,13 +58,11 @@ pub(super) fn item(item: &Item, encoding: Encoding) -> Bytes {
                 event("ops", Some((frame.epoch, frame.last)), &frame.json)
             }
             (News::Ops(frame), _) => frame_of(&frame.json, encoding),
-            (News::Head { epoch, revision }, _) => {
-                let (drawing_id, epoch, revision) = (item.drawing_id, *epoch, *revision);
-                message(&ServerMessage::Head { drawing_id, epoch, revision }, encoding)
+            (News::Head { branch, revision }, _) => {
+                message(&ServerMessage::head(item.drawing_id, *branch, *revision), encoding)
             }
-            (News::Restarted { reason, epoch, revision }, _) => {
-                let (drawing_id, reason, epoch, revision) = (item.drawing_id, *reason, *epoch, *revision);
-                message(&ServerMessage::Reset { drawing_id, reason, epoch, revision }, encoding)
+            (News::Restarted { reason, branch, revision }, _) => {
+                message(&ServerMessage::reset(item.drawing_id, *reason, *branch, *revision), encoding)
             }
         })
         .clone()

@@ -5,16 +5,20 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{advertised::Limits, protocol::ServerMessage};
+use super::{
+    advertised::Limits,
+    protocol::{PROTOCOL, ServerMessage},
+};
 use crate::{
     error::ErrorCode,
-    model::{ConnectionId, DrawingId, Epoch, Revision, Role},
+    model::{Branch, ConnectionId, DrawingId, Epoch, Revision, Role, Trunk},
     room::ResetReason,
 };
 
 const DRAWING: DrawingId = DrawingId(Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0001));
 const CONNECTION: ConnectionId = ConnectionId(Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0002));
 const EPOCH: Epoch = Epoch(Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_0003));
+const EPOCH_BEFORE: Epoch = Epoch(Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0002));
 const REVISION: Revision = Revision(42);
 
 /// What a client says.
@@ -31,18 +35,28 @@ pub(super) fn client() -> Vec<Value> {
 /// What the server says to one reader.
 pub(super) fn server() -> Vec<Value> {
     let (drawing_id, epoch, revision) = (DRAWING, EPOCH, REVISION);
+    let trunk = Trunk { epoch: EPOCH_BEFORE, base: Revision(revision.0 - 2) };
+    let branch = Branch { epoch, trunk: Some(trunk) };
     let detail = "the socket does not follow this drawing";
     let messages = [
         ServerMessage::Hello {
-            protocol: 1,
+            protocol: PROTOCOL,
             connection_id: CONNECTION,
             epoch,
             heartbeat_ms: 2_000,
             limits: &Limits::ADVERTISED,
         },
-        ServerMessage::Subscribed { drawing_id, epoch, revision, role: Role::Editor, presence: None },
-        ServerMessage::Head { drawing_id, epoch, revision },
-        ServerMessage::Reset { drawing_id, reason: ResetReason::TooFarBehind, epoch, revision },
+        ServerMessage::Subscribed {
+            drawing_id,
+            epoch,
+            previous_epoch: branch.previous_epoch(),
+            base: branch.base(),
+            revision,
+            role: Role::Editor,
+            presence: None,
+        },
+        ServerMessage::head(drawing_id, branch, revision),
+        ServerMessage::reset(drawing_id, ResetReason::TooFarBehind, branch, revision),
         ServerMessage::Role { drawing_id, role: None },
         ServerMessage::error(ErrorCode::NotSubscribed, detail, Some(drawing_id)),
         ServerMessage::Pong { t: &json!(1) },

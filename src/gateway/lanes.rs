@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     limits,
-    model::{DrawingId, Epoch, Revision, Role},
+    model::{Branch, DrawingId, Revision, Role},
     room::{Batch, News, Next, Outlet, ResetReason, presence::Since},
     telemetry,
 };
@@ -147,10 +147,10 @@ impl Connection {
                 }
                 Some(encode::item(&item, self.encoding))
             }
-            Next::Lagged { reason, epoch, revision } => {
+            Next::Lagged { reason, branch, revision } => {
                 let drawing_id = self.remove(state, nth);
                 state.lagged_at.get_or_insert_with(Instant::now);
-                Some(self.reset(drawing_id, reason, epoch, revision))
+                Some(self.reset(drawing_id, reason, branch, revision))
             }
         }
     }
@@ -163,9 +163,9 @@ impl Connection {
             Since::Diff(diff) => Some(encode::presence(&diff, self.encoding)),
             // More has happened than anybody remembers: it begins anew, as if it lagged.
             Since::TooOld => {
-                let (epoch, revision) = subscription.reader.as_ref()?.position();
+                let (branch, revision) = subscription.reader.as_ref()?.position();
                 let drawing_id = self.remove(state, nth);
-                Some(self.reset(drawing_id, ResetReason::Lagged, epoch, revision))
+                Some(self.reset(drawing_id, ResetReason::Lagged, branch, revision))
             }
         }
     }
@@ -174,11 +174,11 @@ impl Connection {
         &self,
         drawing_id: DrawingId,
         reason: ResetReason,
-        epoch: Epoch,
+        branch: Branch,
         revision: Revision,
     ) -> Bytes {
         telemetry::count_reset(reason.as_str());
-        encode::message(&ServerMessage::Reset { drawing_id, reason, epoch, revision }, self.encoding)
+        encode::message(&ServerMessage::reset(drawing_id, reason, branch, revision), self.encoding)
     }
 }
 

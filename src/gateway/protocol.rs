@@ -16,9 +16,13 @@ use super::advertised::Limits;
 use crate::{
     api::{op_schema::OpOutput, presence::PresenceView},
     error::ErrorCode,
-    model::{ConnectionId, DrawingId, Epoch, Revision, Role},
+    model::{Branch, ConnectionId, DrawingId, Epoch, Revision, Role},
     room::ResetReason,
 };
+
+/// The version of the protocol: what a reader has to know to compute what it is told. In the second one folding is an op
+/// of the log, and a new epoch may go on with the one before. The names of the subprotocols are those of their encodings.
+pub(super) const PROTOCOL: u32 = 2;
 
 /// The subprotocol with JSON in text frames; also what is spoken without one.
 pub(super) const JSON_SUBPROTOCOL: &str = "revcast.v1.json";
@@ -156,6 +160,14 @@ pub(super) enum ServerMessage<'a> {
         /// The epoch of `revision`.
         #[schema(value_type = Uuid)]
         epoch: Epoch,
+        /// The epoch before, if this one goes on with it: positions of it are good up to `base`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Uuid, required = false)]
+        previous_epoch: Option<Epoch>,
+        /// The revision up to which the logs of both epochs are equal.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = u64, required = false)]
+        base: Option<Revision>,
         /// The position from which the client gets ops.
         #[schema(value_type = u64)]
         revision: Revision,
@@ -175,6 +187,14 @@ pub(super) enum ServerMessage<'a> {
         /// The epoch of `revision`.
         #[schema(value_type = Uuid)]
         epoch: Epoch,
+        /// The epoch before, if this one goes on with it: positions of it are good up to `base`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Uuid, required = false)]
+        previous_epoch: Option<Epoch>,
+        /// The revision up to which the logs of both epochs are equal.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = u64, required = false)]
+        base: Option<Revision>,
         /// The latest revision; the client has all ops up to here.
         #[schema(value_type = u64)]
         revision: Revision,
@@ -189,6 +209,14 @@ pub(super) enum ServerMessage<'a> {
         /// The epoch of `revision`.
         #[schema(value_type = Uuid)]
         epoch: Epoch,
+        /// The epoch before, if this one goes on with it: positions of it are good up to `base`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Uuid, required = false)]
+        previous_epoch: Option<Epoch>,
+        /// The revision up to which the logs of both epochs are equal.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = u64, required = false)]
+        base: Option<Revision>,
         /// Where the log stands, or where the reader fell behind.
         #[schema(value_type = u64)]
         revision: Revision,
@@ -284,6 +312,23 @@ impl<'a> ServerMessage<'a> {
             Self::Pong { .. } => "pong",
             Self::Goaway { .. } => "goaway",
         }
+    }
+
+    /// `head` of a log.
+    pub(super) fn head(drawing_id: DrawingId, branch: Branch, revision: Revision) -> Self {
+        let (previous_epoch, base) = (branch.previous_epoch(), branch.base());
+        Self::Head { drawing_id, epoch: branch.epoch, previous_epoch, base, revision }
+    }
+
+    /// `reset` of a reader of a log.
+    pub(super) fn reset(
+        drawing_id: DrawingId,
+        reason: ResetReason,
+        branch: Branch,
+        revision: Revision,
+    ) -> Self {
+        let (previous_epoch, base) = (branch.previous_epoch(), branch.base());
+        Self::Reset { drawing_id, reason, epoch: branch.epoch, previous_epoch, base, revision }
     }
 
     /// Where a reader stands that has this message and all before it.

@@ -15,7 +15,7 @@ use super::{
     connection::Connection,
     connections::Listed,
     encode,
-    protocol::{ClientMessage, CloseCode, ServerMessage},
+    protocol::{ClientMessage, CloseCode, PROTOCOL, ServerMessage},
     reader::{FrameReader, Incoming, ReadError},
 };
 use crate::{error::ErrorCode, limits, model::DrawingId, room::Position};
@@ -77,7 +77,7 @@ impl Session {
 
     fn say_hello(&self) {
         let hello = ServerMessage::Hello {
-            protocol: 1,
+            protocol: PROTOCOL,
             connection_id: self.connection.id,
             epoch: self.gateway.rooms.epoch(),
             heartbeat_ms: u64::try_from(self.gateway.heartbeat.as_millis()).unwrap_or(u64::MAX),

@@ -40,7 +40,7 @@ use crate::{
     error::{Error, ErrorCode},
     identity::{Identity, now_seconds},
     limits,
-    model::{ConnectionId, DrawingId, Epoch, Revision, Role},
+    model::{Branch, ConnectionId, DrawingId, Epoch, Revision, Role},
     room::{Event, Follower, Joined, News, Position, ResetReason, presence::Since},
     telemetry,
 };
@@ -191,12 +191,18 @@ impl Events {
     ) -> Bytes {
         let mut bytes = format!("retry: {}\n", limits::EVENTS_RETRY.as_millis()).into_bytes();
         let message = match *joined {
-            Joined::Live { epoch, revision, .. } => {
-                ServerMessage::Subscribed { drawing_id, epoch, revision, role, presence }
-            }
-            Joined::Reset { reason, epoch, revision } => {
+            Joined::Live { branch, revision, .. } => ServerMessage::Subscribed {
+                drawing_id,
+                epoch: branch.epoch,
+                previous_epoch: branch.previous_epoch(),
+                base: branch.base(),
+                revision,
+                role,
+                presence,
+            },
+            Joined::Reset { reason, branch, revision } => {
                 telemetry::count_reset(reason.as_str());
-                ServerMessage::Reset { drawing_id, reason, epoch, revision }
+                ServerMessage::reset(drawing_id, reason, branch, revision)
             }
         };
         bytes.extend_from_slice(&encode::message(&message, Encoding::EventStream));
@@ -242,11 +248,11 @@ impl Events {
                 Since::Nothing => None,
                 Since::Diff(diff) => Some(encode::presence(&diff, Encoding::EventStream)),
                 Since::TooOld => {
-                    let (epoch, revision) = self.follower.as_ref()?.position();
-                    Some(self.reset(ResetReason::Lagged, epoch, revision))
+                    let (branch, revision) = self.follower.as_ref()?.position();
+                    Some(self.reset(ResetReason::Lagged, branch, revision))
                 }
             },
-            Event::Lagged { reason, epoch, revision } => Some(self.reset(reason, epoch, revision)),
+            Event::Lagged { reason, branch, revision } => Some(self.reset(reason, branch, revision)),
             Event::Role(role) => {
                 if role.is_none() {
                     self.follower = None;
@@ -256,10 +262,10 @@ impl Events {
         }
     }
 
-    fn reset(&mut self, reason: ResetReason, epoch: Epoch, revision: Revision) -> Bytes {
+    fn reset(&mut self, reason: ResetReason, branch: Branch, revision: Revision) -> Bytes {
         telemetry::count_reset(reason.as_str());
         self.follower = None;
-        let reset = ServerMessage::Reset { drawing_id: self.drawing_id, reason, epoch, revision };
+        let reset = ServerMessage::reset(self.drawing_id, reason, branch, revision);
         encode::message(&reset, Encoding::EventStream)
     }
 

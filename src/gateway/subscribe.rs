@@ -104,23 +104,33 @@ impl Connection {
             (outcome, _) => outcome,
         };
         match outcome {
-            Ok((Joined::Live { epoch, revision, reader }, role)) => {
+            Ok((Joined::Live { branch, revision, reader }, role)) => {
                 reader.note_role(role);
                 (subscription.reader, subscription.role) = (Some(reader), Some(role));
                 let told = wants_presence.then(|| Told::begin(rooms.presence(drawing_id)));
                 let (told, roster) = told.unzip();
                 subscription.told = told.map(Box::new);
                 let presence = roster.as_deref();
-                self.send(state, &ServerMessage::Subscribed { drawing_id, epoch, revision, role, presence });
+                let (epoch, previous_epoch, base) = (branch.epoch, branch.previous_epoch(), branch.base());
+                let subscribed = ServerMessage::Subscribed {
+                    drawing_id,
+                    epoch,
+                    previous_epoch,
+                    base,
+                    revision,
+                    role,
+                    presence,
+                };
+                self.send(state, &subscribed);
                 self.show(rooms, state, nth);
                 // What the room has told since the place was found, and what it told before.
                 if !state.is_behind() {
                     self.follow(state);
                 }
             }
-            Ok((Joined::Reset { reason, epoch, revision }, _)) => {
+            Ok((Joined::Reset { reason, branch, revision }, _)) => {
                 self.remove(state, nth);
-                self.send_bytes(state, self.reset(drawing_id, reason, epoch, revision));
+                self.send_bytes(state, self.reset(drawing_id, reason, branch, revision));
             }
             Err(Refusal(code, detail)) => {
                 self.remove(state, nth);

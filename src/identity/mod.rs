@@ -307,8 +307,11 @@ fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Er
 }
 
 fn into_identity(claims: Claims) -> Result<Identity, Error> {
-    let user_id =
+    let user_id: UserId =
         claims.sub.parse().map_err(|_| unauthenticated("the token's sub must be 1 to 128 characters"))?;
+    if user_id.is_reserved() {
+        return Err(unauthenticated("the token's sub is a name of the server"));
+    }
     let name =
         claims.name.map(|name| name.chars().take(limits::MAX_USER_NAME_CHARS).collect::<String>().into());
     let identity = Identity { user_id, name, expires_at: claims.exp };

@@ -6,6 +6,7 @@
 
 mod chain;
 mod chains;
+mod folding;
 mod history;
 mod object;
 mod registers;
@@ -18,20 +19,22 @@ use super::{
     Change, LoggedOp, ObjectId, RawObject, Revision,
     canonical::{Key, canonical, points_text},
 };
-use crate::limits;
 use chain::{Chain, Write};
 use chains::Chains;
 use object::{Existence, Json, Object};
 use units::Units;
 
+pub use folding::OpenUnit;
 pub use history::{History, Scope};
-pub use registers::InvalidRegisters;
+pub use registers::{InvalidRegisters, REGISTERS_FORMAT};
 pub use render::state_hash;
 
 /// The canvas of one drawing at one revision.
 #[derive(Clone, Debug, Default)]
 pub struct Canvas {
     revision: Revision,
+    /// The floor of the latest valid fold: units that began at or below it are closed. 0 before the first fold.
+    floor: u64,
     units: Units,
     /// Every object of which something is known, seen or not.
     objects: HashMap<ObjectId, Object>,
@@ -79,6 +82,12 @@ impl Canvas {
         self.revision
     }
 
+    /// Up to where units are closed: those that began at or below it are neither undone, redone nor joined any more.
+    #[must_use]
+    pub fn floor(&self) -> Revision {
+        Revision(self.floor)
+    }
+
     /// Takes in the next op of the log. An op that it cannot read only advances its revision.
     pub fn apply(&mut self, op: &LoggedOp<'_>) -> Applied {
         if op.revision <= self.revision {
@@ -89,19 +98,21 @@ impl Canvas {
         }
         self.revision = op.revision;
         let revision = op.revision.0;
-        match &op.change {
-            Some(Change::Undo) => self.units.toggle(op.unit, revision, true),
-            Some(Change::Redo) => self.units.toggle(op.unit, revision, false),
-            change => {
+        match (&op.change, op.unit) {
+            (Some(Change::Fold { floor }), _) if self.floor < floor.0 && floor.0 < revision => {
+                self.fold(floor.0)
+            }
+            // It closes nothing, and what has no unit is nothing else that this version knows.
+            (Some(Change::Fold { .. }), _) | (_, None) => (),
+            (Some(Change::Undo), Some(unit)) => self.units.toggle(unit, revision, op.ts, true),
+            (Some(Change::Redo), Some(unit)) => self.units.toggle(unit, revision, op.ts, false),
+            (change, Some(unit)) => {
                 let draws = change.as_ref().is_some_and(Change::draws);
-                let unit = self.units.join(op.unit, revision, op.actor, draws);
+                let unit = self.units.join(unit, revision, op.actor, op.ts, draws);
                 if let Some(change) = change {
                     self.write(change, Stamp { revision, unit });
                 }
             }
-        }
-        if revision.is_multiple_of(limits::UNDO_HORIZON_STEP) {
-            self.fold(op.revision.floor().0);
         }
         Applied::Next
     }
@@ -119,7 +130,7 @@ impl Canvas {
             + places
             + objects.sum::<usize>()
             + object::props_weight(&self.props)
-            + self.units.iter().count() * UNIT
+            + self.units.len() * UNIT
     }
 
     fn write(&mut self, change: &Change<'_>, at: Stamp) {
@@ -173,7 +184,7 @@ impl Canvas {
             }
             Change::CanvasSet { set } => write_props(&mut self.props, *set, at),
             Change::CanvasClear => self.clear.write(at.write(())),
-            Change::Undo | Change::Redo | Change::Custom { .. } => (),
+            Change::Undo | Change::Redo | Change::Fold { .. } | Change::Custom { .. } => (),
         }
     }
 
@@ -185,44 +196,6 @@ impl Canvas {
             self.listed.push(id.clone());
         }
         object
-    }
-
-    /// Folds what belongs to units that began at or below `floor`, and forgets what is gone for good.
-    fn fold(&mut self, floor: u64) {
-        let clear_before = self.clear.base().map(|clear| clear.revision);
-        let liveness = self.units.liveness();
-        self.props.change(|chain| chain.fold(floor, liveness));
-        self.clear.fold(floor, liveness);
-        for id in &self.listed {
-            if let Some(object) = self.objects.get_mut(id) {
-                object.fold(floor, liveness);
-            }
-        }
-        let clear = self.clear.base().map(|clear| clear.revision);
-        let cleared = clear.unwrap_or_default();
-        if clear == clear_before {
-            let objects = &mut self.objects;
-            self.listed.retain(|id| {
-                let Some(object) = objects.get_mut(id) else { return false };
-                object.settle(liveness, cleared);
-                if object.is_empty() {
-                    objects.remove(id);
-                    return false;
-                }
-                object.is_listed
-            });
-        } else {
-            // It may take objects away to which nobody has written for long.
-            for object in self.objects.values_mut() {
-                object.settle(liveness, cleared);
-            }
-            self.objects.retain(|_, object| !object.is_empty());
-            self.listed.retain(|id| self.objects.get(id).is_some_and(|object| object.is_listed));
-        }
-        // What was once a crowd keeps no places.
-        self.objects.shrink_to(2 * self.objects.len());
-        self.listed.shrink_to(2 * self.listed.len());
-        self.units.close(floor);
     }
 }
 

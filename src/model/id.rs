@@ -103,14 +103,6 @@ impl Revision {
     pub fn next(self) -> Self {
         Self(self.0 + 1)
     }
-
-    /// The undo horizon of a log whose head is this revision: units that began at or below it are
-    /// closed. `1024 × max(0, ⌊R / 1024⌋ − 1)`.
-    #[must_use]
-    pub fn floor(self) -> Self {
-        let step = limits::UNDO_HORIZON_STEP;
-        Self(step * (self.0 / step).saturating_sub(1))
-    }
 }
 
 impl fmt::Display for Revision {
@@ -128,6 +120,23 @@ impl UserId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// What the ids of the server's own actors begin with: no token may name one.
+const RESERVED_ACTORS: &str = "revcast:";
+
+impl UserId {
+    /// The server itself, as the one that folds.
+    #[must_use]
+    pub fn folder() -> Self {
+        Self("revcast:fold".into())
+    }
+
+    /// Whether it names the server rather than a user.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.0.starts_with(RESERVED_ACTORS)
     }
 }
 
@@ -216,13 +225,6 @@ impl<'de> Deserialize<'de> for ObjectId {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_horizon_moves_in_steps_and_leaves_1024_to_2047_revisions_open() {
-        for (head, floor) in [(0, 0), (1023, 0), (2047, 0), (2048, 1024), (3071, 1024), (3072, 2048)] {
-            assert_eq!(Revision(head).floor(), Revision(floor), "head {head}");
-        }
-    }
 
     #[test]
     fn a_uuid_has_one_form() {

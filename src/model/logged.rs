@@ -1,9 +1,11 @@
 //! An op as it stands in a log, read back.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Change, Op, OpId, Revision};
+use super::{Change, Op, OpId, Revision, op::is_without_unit};
 
 /// One op of a log, as the reducer takes it.
 #[derive(Debug)]
@@ -12,8 +14,10 @@ pub struct LoggedOp<'a> {
     pub revision: Revision,
     /// Who sent it.
     pub actor: &'a str,
-    /// The undo unit it belongs to, or acts on.
-    pub unit: OpId,
+    /// When it was committed, in milliseconds since 1970.
+    pub ts: i64,
+    /// The undo unit it belongs to, or acts on; `None` for a type that has none.
+    pub unit: Option<OpId>,
     /// What it changes; `None` for an op that this version does not understand.
     pub change: Option<Change<'a>>,
 }
@@ -21,12 +25,14 @@ pub struct LoggedOp<'a> {
 impl<'a> LoggedOp<'a> {
     /// Reads an op from the client's JSON, as the store keeps it.
     #[must_use]
-    pub fn read(revision: Revision, actor: &'a str, body: &'a str) -> Self {
+    pub fn read(revision: Revision, actor: &'a str, ts: i64, body: &'a str) -> Self {
         match Op::parse(body) {
-            Ok(op) => Self { revision, actor, unit: op.unit, change: Some(op.change) },
+            Ok(op) => Self { revision, actor, ts, unit: op.unit, change: Some(op.change) },
             Err(_) => {
-                let Frame { op_id, unit } = serde_json::from_str(body).unwrap_or_default();
-                Self { revision, actor, unit: unit.or(op_id).unwrap_or(OpId(Uuid::nil())), change: None }
+                let Frame { op_id, unit, type_name } = serde_json::from_str(body).unwrap_or_default();
+                let unit =
+                    (!is_without_unit(&type_name)).then(|| unit.or(op_id).unwrap_or(OpId(Uuid::nil())));
+                Self { revision, actor, ts, unit, change: None }
             }
         }
     }
@@ -34,7 +40,9 @@ impl<'a> LoggedOp<'a> {
 
 /// What every op has, whatever its type.
 #[derive(Default, Deserialize)]
-struct Frame {
+struct Frame<'a> {
+    #[serde(borrow, default, rename = "type")]
+    type_name: Cow<'a, str>,
     #[serde(default)]
     op_id: Option<OpId>,
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! The vocabulary: identifiers, ops, presence, roles, and views with their pictures. Pure: no I/O, no
 //! async, no clock.
 
+mod branch;
 mod canonical;
 mod canvas;
 mod committed;
@@ -11,19 +12,22 @@ mod logged;
 mod op;
 mod presence;
 mod role;
+mod server_op;
 mod spelling;
 mod svg;
 mod view;
 
-pub use canvas::{Applied, Canvas, History, InvalidRegisters, Scope, state_hash};
+pub use branch::{Branch, Misplaced, Trunk};
+pub use canvas::{Applied, Canvas, History, InvalidRegisters, OpenUnit, REGISTERS_FORMAT, Scope, state_hash};
 pub use committed::CommittedOp;
 pub use fault::Fault;
 pub use id::{ConnectionId, DrawingId, Epoch, InvalidId, ObjectId, OpId, Revision, Title, UserId};
 pub use json::{compact, json_equal};
 pub use logged::LoggedOp;
-pub use op::{Change, Op, Point, RawObject};
+pub use op::{Change, Op, Point, RawObject, names_server_type};
 pub use presence::{InvalidPresence, Place, PresenceState, Viewport};
 pub use role::Role;
+pub use server_op::ServerOps;
 pub use spelling::same_op;
 pub use svg::svg;
 pub use view::{View, ViewObject};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
 use super::{
-    Fault, ObjectId, OpId,
+    Fault, ObjectId, OpId, Revision,
     json::Sound,
     spelling::{SpelledId, respell},
 };
@@ -21,8 +21,8 @@ pub struct Op<'a> {
     /// The idempotency key.
     pub op_id: OpId,
     /// The undo unit: the first op of the gesture, this op itself by default; for `undo` and
-    /// `redo` the unit they act on.
-    pub unit: OpId,
+    /// `redo` the unit they act on. `None` for a type that has no unit.
+    pub unit: Option<OpId>,
     /// What changes.
     pub change: Change<'a>,
     /// Whether its JSON has these ids as a log has them.
@@ -70,6 +70,9 @@ pub enum Change<'a> {
     CanvasClear,
     Undo,
     Redo,
+    Fold {
+        floor: Revision,
+    },
     Custom {
         name: Cow<'a, str>,
         data: &'a RawValue,
@@ -114,7 +117,7 @@ impl<'a> Op<'a> {
     /// that already.
     #[must_use]
     pub fn respelled(&self, json: &str) -> Option<Box<str>> {
-        (!self.is_canonical).then(|| respell(json, self.op_id, self.unit))
+        (!self.is_canonical).then(|| respell(json, self.op_id, self.unit.unwrap_or(self.op_id)))
     }
 
     /// Whether the op creates an object of kind `fog`, which only owners may touch.
@@ -127,6 +130,12 @@ impl<'a> Op<'a> {
     #[must_use]
     pub fn is_undo_redo(&self) -> bool {
         matches!(self.change, Change::Undo | Change::Redo)
+    }
+
+    /// Whether only the server writes ops of this type.
+    #[must_use]
+    pub fn is_server_only(&self) -> bool {
+        matches!(self.change, Change::Fold { .. })
     }
 
     /// The objects that the op names.
@@ -180,6 +189,8 @@ struct Fields<'a> {
     index: Option<u64>,
     #[serde(default, deserialize_with = "present")]
     count: Option<u64>,
+    #[serde(default, deserialize_with = "present")]
+    floor: Option<u64>,
     #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'a RawValue>,
 }
@@ -194,9 +205,11 @@ impl<'a> Fields<'a> {
         let (change, unit) = match &*type_name {
             "undo" | "redo" => {
                 let unit = named_unit.ok_or_else(|| missing("unit"))?;
-                (if type_name == "undo" { Change::Undo } else { Change::Redo }, unit)
+                (if type_name == "undo" { Change::Undo } else { Change::Redo }, Some(unit))
             }
-            _ => (self.take_change(&type_name)?, named_unit.unwrap_or(op_id)),
+            "fold" if named_unit.is_some() => return Err(not_of("unit", "fold")),
+            "fold" => (self.take_fold()?, None),
+            _ => (self.take_change(&type_name)?, Some(named_unit.unwrap_or(op_id))),
         };
         self.refuse_rest(&type_name)?;
         Ok(Op { op_id, unit, change, is_canonical })
@@ -259,6 +272,14 @@ impl<'a> Fields<'a> {
         Ok(Change::ObjectDelete { object_ids })
     }
 
+    fn take_fold(&mut self) -> Result<Change<'a>, Fault> {
+        match take(&mut self.floor, "floor")? {
+            0 => Err(Fault::new("/floor", "is a revision, from 1")),
+            floor if floor > limits::MAX_INTEGER => Err(Fault::new("/floor", "is at most 2^53")),
+            floor => Ok(Change::Fold { floor: Revision(floor) }),
+        }
+    }
+
     fn take_z(&mut self) -> Result<Option<Cow<'a, str>>, Fault> {
         match self.z.take() {
             Some(z) if z.0.chars().count() > limits::MAX_Z_CHARS => {
@@ -302,12 +323,11 @@ impl<'a> Fields<'a> {
             ("points", self.points.is_some()),
             ("index", self.index.is_some()),
             ("count", self.count.is_some()),
+            ("floor", self.floor.is_some()),
             ("data", self.data.is_some()),
         ];
         match left.iter().find(|(_, is_left)| *is_left) {
-            Some((field, _)) => {
-                Err(Fault::new(format!("/{field}"), format!("is not a field of {type_name}")))
-            }
+            Some((field, _)) => Err(not_of(field, type_name)),
             None => Ok(()),
         }
     }
@@ -315,6 +335,10 @@ impl<'a> Fields<'a> {
 
 fn take<T>(field: &mut Option<T>, name: &str) -> Result<T, Fault> {
     field.take().ok_or_else(|| missing(name))
+}
+
+fn not_of(field: &str, type_name: &str) -> Fault {
+    Fault::new(format!("/{field}"), format!("is not a field of {type_name}"))
 }
 
 fn missing(field: &str) -> Fault {
@@ -382,10 +406,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 }
 
 impl Change<'_> {
-    /// Whether it may change the canvas. What is of one's own making, and undo and redo, are no drawing.
+    /// Whether it may change the canvas. What is of one's own making, undo, redo and the server's folds are no drawing.
     #[must_use]
     pub fn draws(&self) -> bool {
-        !matches!(self, Self::Custom { .. } | Self::Undo | Self::Redo)
+        !matches!(self, Self::Custom { .. } | Self::Undo | Self::Redo | Self::Fold { .. })
     }
 }
 
@@ -489,6 +513,28 @@ impl<'de> Deserialize<'de> for Point {
     }
 }
 
+/// Types of ops that have no unit and begin none, whether or not this version can read them.
+const TYPES_WITHOUT_UNIT: [&str; 5] = ["fold", "lesson.start", "score.update", "step.change", "step.submit"];
+
+/// Whether ops of a type have no unit.
+pub(super) fn is_without_unit(type_name: &str) -> bool {
+    TYPES_WITHOUT_UNIT.contains(&type_name)
+}
+
+/// Types of ops that only the server writes, whether or not this version can read them.
+const SERVER_TYPES: [&str; 3] = ["fold", "lesson.start", "score.update"];
+
+/// Whether the JSON of an op, valid or not, names a type that only the server writes.
+#[must_use]
+pub fn names_server_type(json: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Frame<'a> {
+        #[serde(borrow, rename = "type")]
+        type_name: Cow<'a, str>,
+    }
+    serde_json::from_str::<Frame<'_>>(json).is_ok_and(|frame| SERVER_TYPES.contains(&&*frame.type_name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -503,8 +549,26 @@ mod tests {
     fn a_unit_is_the_op_itself_by_default() {
         let json = format!(r#"{{"type":"canvas.clear","op_id":"{ID}"}}"#);
         let op = Op::parse(&json).unwrap();
-        assert_eq!(op.unit, op.op_id);
+        assert_eq!(op.unit, Some(op.op_id));
         assert!(fault(r#""type":"undo""#).is_some_and(|f| f.pointer == "/unit"));
+    }
+
+    #[test]
+    fn a_fold_has_a_floor_and_no_unit() {
+        let json = format!(r#"{{"type":"fold","op_id":"{ID}","floor":7}}"#);
+        let op = Op::parse(&json).unwrap();
+        assert!(matches!(op.change, Change::Fold { floor: Revision(7) }));
+        assert!(op.unit.is_none() && op.is_server_only() && !op.change.draws());
+        for (fields, pointer) in [
+            (r#""type":"fold""#.to_owned(), "/floor"),
+            (r#""type":"fold","floor":0"#.to_owned(), "/floor"),
+            (r#""type":"fold","floor":9007199254740993"#.to_owned(), "/floor"),
+            (r#""type":"fold","floor":-1"#.to_owned(), ""),
+            (format!(r#""type":"fold","floor":1,"unit":"{ID}""#), "/unit"),
+            (r#""type":"canvas.clear","floor":1"#.to_owned(), "/floor"),
+        ] {
+            assert_eq!(fault(&fields).expect(&fields).pointer, pointer, "{fields}");
+        }
     }
 
     #[test]

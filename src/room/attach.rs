@@ -13,16 +13,25 @@ use super::{
 };
 use crate::{
     limits,
-    model::{Epoch, Revision},
+    model::{Branch, Misplaced, Revision},
 };
 
 /// Where a new reader stands.
 #[derive(Debug)]
 pub(super) enum Attached {
     /// It has everything up to `revision`, and reads what comes after.
-    Live { epoch: Epoch, revision: Revision, reader: Reader },
+    Live { branch: Branch, revision: Revision, reader: Reader },
     /// It must go to REST first.
-    Reset { reason: ResetReason, epoch: Epoch, revision: Revision },
+    Reset { reason: ResetReason, branch: Branch, revision: Revision },
+}
+
+impl From<Misplaced> for ResetReason {
+    fn from(misplaced: Misplaced) -> Self {
+        match misplaced {
+            Misplaced::EpochChanged => Self::EpochChanged,
+            Misplaced::RevisionAhead => Self::RevisionAhead,
+        }
+    }
 }
 
 /// What a read of the store is for.
@@ -67,23 +76,18 @@ impl Waiting {
     }
 
     /// Decides where the reader begins in a log that stands at `head`; `Err` tells what it needs first.
-    fn place(&self, ring: &Arc<Ring>, epoch: Epoch, head: Revision) -> Result<Attached, Need> {
+    fn place(&self, ring: &Arc<Ring>, branch: Branch, head: Revision) -> Result<Attached, Need> {
         let revision = self.position.after.unwrap_or(head);
-        let reset = |reason| Ok(Attached::Reset { reason, epoch, revision: head });
+        let reset = |reason| Ok(Attached::Reset { reason, branch, revision: head });
         // Both may be news that the room has not heard yet.
-        let reason = match self.position.epoch {
-            Some(known) if known != epoch => Some(ResetReason::EpochChanged),
-            _ if revision > head => Some(ResetReason::RevisionAhead),
-            _ => None,
-        };
-        if let Some(reason) = reason {
-            return if self.is_settled { reset(reason) } else { Err(Need::Head) };
+        if let Err(misplaced) = branch.check(self.position.epoch, self.position.after, head) {
+            return if self.is_settled { reset(misplaced.into()) } else { Err(Need::Head) };
         }
         if head.0 - revision.0 > limits::RESUME_LIMIT {
             return reset(ResetReason::TooFarBehind);
         }
-        match ring.join(epoch, revision, head) {
-            Some(reader) => Ok(Attached::Live { epoch, revision, reader }),
+        match ring.join(branch, revision, head) {
+            Some(reader) => Ok(Attached::Live { branch, revision, reader }),
             None if self.fills < FILL_ATTEMPTS => Err(Need::Ops),
             // More than a room keeps for anybody.
             None => reset(ResetReason::TooFarBehind),
@@ -106,7 +110,7 @@ impl Waitlist {
 
     /// Answers everybody who can be answered by a room at `head`, which the store confirmed a moment ago
     /// if it `is_fresh`.
-    pub(super) fn attach(&mut self, ring: &Arc<Ring>, epoch: Epoch, head: Revision, is_fresh: bool) {
+    pub(super) fn attach(&mut self, ring: &Arc<Ring>, branch: Branch, head: Revision, is_fresh: bool) {
         for mut waiting in std::mem::take(&mut self.0) {
             if !is_fresh && !waiting.is_settled {
                 if !waiting.is_asked {
@@ -115,7 +119,7 @@ impl Waitlist {
                 self.0.push(waiting);
                 continue;
             }
-            match waiting.place(ring, epoch, head) {
+            match waiting.place(ring, branch, head) {
                 // Whoever hung up leaves the room again with the reader that is dropped here.
                 Ok(attached) => drop(waiting.reply.send(Ok(attached))),
                 Err(need) => {

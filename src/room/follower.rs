@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::{
     Batch, Item, JoinError, Joined, Next, Outlet, Position, Reader, ResetReason, Rooms, presence::Presence,
 };
-use crate::model::{DrawingId, Epoch, Revision, Role, UserId};
+use crate::model::{Branch, DrawingId, Revision, Role, UserId};
 
 /// Follows one drawing at its own pace.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ pub enum Event {
     Lagged {
         /// Why.
         reason: ResetReason,
-        /// The epoch now.
-        epoch: Epoch,
+        /// The epoch now, and how the log goes on from the one before.
+        branch: Branch,
         /// The head now.
         revision: Revision,
     },
@@ -102,7 +102,7 @@ impl Follower {
 
     /// Where the follower stands.
     #[must_use]
-    pub fn position(&self) -> (Epoch, Revision) {
+    pub fn position(&self) -> (Branch, Revision) {
         self.reader.position()
     }
 
@@ -117,7 +117,9 @@ impl Follower {
             }
             match self.reader.read() {
                 Next::Item(item) => return Event::Item(item),
-                Next::Lagged { reason, epoch, revision } => return Event::Lagged { reason, epoch, revision },
+                Next::Lagged { reason, branch, revision } => {
+                    return Event::Lagged { reason, branch, revision };
+                }
                 Next::Empty => (),
             }
             if let Some((presence, told)) = &mut self.presence {

@@ -5,7 +5,7 @@ use std::{fmt, sync::OnceLock, time::Instant};
 use bytes::Bytes;
 
 use super::Frame;
-use crate::model::{DrawingId, Epoch, Revision};
+use crate::model::{Branch, DrawingId, Revision};
 
 /// Encodings that one item may have.
 pub const ENCODING_SLOTS: usize = 5;
@@ -32,8 +32,8 @@ pub enum News {
     Ops(Frame),
     /// The log stands here; told every heartbeat.
     Head {
-        /// The epoch.
-        epoch: Epoch,
+        /// The epoch, and how the log goes on from the one before.
+        branch: Branch,
         /// The head.
         revision: Revision,
     },
@@ -41,8 +41,8 @@ pub enum News {
     Restarted {
         /// Why.
         reason: ResetReason,
-        /// The epoch now.
-        epoch: Epoch,
+        /// The epoch now, and how the log goes on from the one before.
+        branch: Branch,
         /// The head now.
         revision: Revision,
     },

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     bus::{Bus, ControlMessage},
     limits,
-    model::{DrawingId, Epoch, Revision, UserId},
+    model::{Branch, DrawingId, Epoch, Revision, UserId},
     store::{Store, StoreError},
     telemetry::Metrics,
 };
@@ -92,8 +92,8 @@ pub struct Position {
 pub enum Joined<R = Reader> {
     /// The reader follows the drawing.
     Live {
-        /// The epoch of the log.
-        epoch: Epoch,
+        /// The epoch of the log, and how it goes on from the one before.
+        branch: Branch,
         /// The reader has everything up to here.
         revision: Revision,
         /// Its place in the room.
@@ -103,8 +103,8 @@ pub enum Joined<R = Reader> {
     Reset {
         /// Why.
         reason: ResetReason,
-        /// The epoch of the log.
-        epoch: Epoch,
+        /// The epoch of the log, and how it goes on from the one before.
+        branch: Branch,
         /// The head of the log.
         revision: Revision,
     },
@@ -127,8 +127,10 @@ pub enum JoinError {
 impl<R> Joined<R> {
     pub(super) fn map<S>(self, into: impl FnOnce(R) -> S) -> Joined<S> {
         match self {
-            Self::Live { epoch, revision, reader } => Joined::Live { epoch, revision, reader: into(reader) },
-            Self::Reset { reason, epoch, revision } => Joined::Reset { reason, epoch, revision },
+            Self::Live { branch, revision, reader } => {
+                Joined::Live { branch, revision, reader: into(reader) }
+            }
+            Self::Reset { reason, branch, revision } => Joined::Reset { reason, branch, revision },
         }
     }
 }
@@ -179,13 +181,13 @@ impl Rooms {
                 continue;
             }
             match answer.await {
-                Ok(Ok(Attached::Live { epoch, revision, mut reader })) => {
+                Ok(Ok(Attached::Live { branch, revision, mut reader })) => {
                     reader.take_seat(entry.audience.join(user, member.clone()));
                     entry.broadcast.join(member);
-                    return Ok(Joined::Live { epoch, revision, reader });
+                    return Ok(Joined::Live { branch, revision, reader });
                 }
-                Ok(Ok(Attached::Reset { reason, epoch, revision })) => {
-                    return Ok(Joined::Reset { reason, epoch, revision });
+                Ok(Ok(Attached::Reset { reason, branch, revision })) => {
+                    return Ok(Joined::Reset { reason, branch, revision });
                 }
                 Ok(Err(error)) => return Err(error),
                 Err(_) => (),
@@ -276,7 +278,7 @@ async fn beat(inner: Arc<Inner>) {
                 inner.epoch.send_if_modified(|epoch| std::mem::replace(epoch, heads.epoch) != heads.epoch);
                 for (id, room) in &rooms {
                     inner.presence.note_readers(*id, room.ring.reader_count());
-                    let head = heads.revisions.get(id).copied();
+                    let head = heads.head(*id);
                     // A room with a full queue is busy and gets the next beat.
                     let _ = room.commands.try_send(Command::Heartbeat { epoch: heads.epoch, head });
                 }

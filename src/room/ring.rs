@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     limits,
-    model::{CommittedOp, DrawingId, Epoch, Revision},
+    model::{Branch, CommittedOp, DrawingId, Revision},
 };
 
 pub use reader::{Batch, Next, Reader};
@@ -48,8 +48,11 @@ struct State {
     /// broadcasters are busy shares a frame.
     unsealed: Vec<CommittedOp>,
     unsealed_bytes: usize,
-    /// Epoch and head as of the last push, for those who fell out of the ring.
-    position: Option<(Epoch, Revision)>,
+    /// Number of the item that told the present epoch, for as long as the ring has it; `None` as well where no reader has to
+    /// be told.
+    told_epoch_at: Option<u64>,
+    /// Where the log stood at the last push, for those who fell out of the ring.
+    position: Option<(Branch, Revision)>,
     /// Small frames that were joined for those who catch up, the latest last: number of the first item,
     /// how many, and what they are together.
     gathered: VecDeque<(u64, u64, Arc<Item>)>,
@@ -65,6 +68,7 @@ impl Ring {
             bytes: 0,
             unsealed: Vec::new(),
             unsealed_bytes: 0,
+            told_epoch_at: None,
             position: None,
             gathered: VecDeque::new(),
             replaced: (0, ResetReason::EpochChanged),
@@ -73,9 +77,9 @@ impl Ring {
     }
 
     /// Appends ops, which reach up to `head`, for whoever looks next.
-    pub(super) fn append(&self, ops: Vec<CommittedOp>, epoch: Epoch, head: Revision) {
+    pub(super) fn append(&self, ops: Vec<CommittedOp>, branch: Branch, head: Revision) {
         let mut state = self.lock();
-        state.position = Some((epoch, head));
+        state.position = Some((branch, head));
         state.unsealed_bytes += ops.iter().map(|op| op.json.len()).sum::<usize>();
         state.unsealed.extend(ops);
         if state.unsealed_bytes >= limits::MAX_FRAME_BYTES {
@@ -84,10 +88,13 @@ impl Ring {
     }
 
     /// Appends other news.
-    pub(super) fn push(&self, news: News, epoch: Epoch, head: Revision) {
+    pub(super) fn push(&self, news: News, branch: Branch, head: Revision) {
         let mut state = self.lock();
         state.seal(self.drawing_id);
-        state.position = Some((epoch, head));
+        let before = state.position.replace((branch, head));
+        if before.is_some_and(|(before, _)| before.epoch != branch.epoch) {
+            state.told_epoch_at = Some(state.end());
+        }
         if let News::Restarted { reason, .. } = news {
             // Nobody can go on in a log that is gone.
             while state.drop_first() {}
@@ -130,7 +137,7 @@ impl Ring {
 
     /// A reader of what comes after revision `after`; `None` when the ring does not hold all of that
     /// up to `head`, the last revision that was told.
-    pub(super) fn join(self: &Arc<Self>, epoch: Epoch, after: Revision, head: Revision) -> Option<Reader> {
+    pub(super) fn join(self: &Arc<Self>, branch: Branch, after: Revision, head: Revision) -> Option<Reader> {
         let mut state = self.lock();
         // A reader begins at the end of a frame.
         state.seal(self.drawing_id);
@@ -151,7 +158,7 @@ impl Ring {
         };
         drop(state);
         self.readers.fetch_add(1, Ordering::Relaxed);
-        Some(Reader::new(self.clone(), epoch, log, after, cursor))
+        Some(Reader::new(self.clone(), branch, log, after, cursor))
     }
 
     pub(super) fn reader_count(&self) -> usize {
@@ -182,7 +189,8 @@ impl Ring {
         state.seal(self.drawing_id);
         let first = from.max(state.start);
         let skip = usize::try_from(first - state.start).unwrap_or(usize::MAX);
-        Batch::new(state.items.iter().skip(skip).cloned().collect(), first, state.replaced.0)
+        let items = state.items.iter().skip(skip).cloned().collect();
+        Batch::new(items, first, state.replaced.0, state.position.map(|(branch, _)| branch.epoch))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -205,24 +213,26 @@ impl State {
 
     /// Puts the ops at hand into frames.
     fn seal(&mut self, drawing: DrawingId) {
-        let (Some((epoch, _)), false) = (self.position, self.unsealed.is_empty()) else { return };
+        let (Some((branch, _)), false) = (self.position, self.unsealed.is_empty()) else { return };
         self.unsealed_bytes = 0;
-        for frame in seal_all(drawing, epoch, &std::mem::take(&mut self.unsealed)) {
+        for frame in seal_all(drawing, branch.epoch, &std::mem::take(&mut self.unsealed)) {
             self.push(Item::new(drawing, News::Ops(frame)));
         }
     }
 
     /// The item at `offset`, and how many it takes the place of: small frames that follow each other are
-    /// one for those who have some to catch up on, and so are the heads between them.
+    /// one for those who have some to catch up on, and so are the heads between them, but for one that tells another epoch.
     fn gather(&mut self, drawing: DrawingId, offset: usize, item: Arc<Item>) -> (Arc<Item>, u64) {
-        let (mut ops, mut bytes, mut count, mut frames) = (Vec::new(), 0, 1, 0);
+        let (mut ops, mut bytes, mut count, mut frames) = (Vec::<Frame>::new(), 0, 1, 0);
         for (item, nth) in self.items.iter().skip(offset).zip(1..) {
+            let is_same = |epoch| ops.first().is_none_or(|first| first.epoch == epoch);
             match &item.news {
+                News::Ops(frame) if !is_same(frame.epoch) => break,
                 News::Ops(frame) if bytes + frame.json.len() <= limits::GATHERED_BYTES || frames == 0 => {
                     (bytes, count, frames) = (bytes + frame.json.len(), nth, frames + 1);
                     ops.push(frame.clone());
                 }
-                News::Head { .. } if frames > 0 => (),
+                News::Head { branch, .. } if frames > 0 && is_same(branch.epoch) => (),
                 _ => break,
             }
         }
@@ -245,6 +255,7 @@ impl State {
     fn drop_first(&mut self) -> bool {
         let Some(item) = self.items.pop_front() else { return false };
         self.bytes -= item.size();
+        self.told_epoch_at = self.told_epoch_at.filter(|at| *at != self.start);
         self.start += 1;
         true
     }

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     bus::{ControlMessage, Delivery, OpsMessage, Subscription},
     limits,
-    model::{Epoch, Revision},
+    model::{Branch, Epoch, Revision},
     store::{LogPage, StoreError},
 };
 
@@ -44,7 +44,7 @@ pub(super) struct Room {
     inner: Arc<Inner>,
     entry: Entry,
     /// Where the room stands; unknown until the first read.
-    log: Option<(Epoch, Order)>,
+    log: Option<(Branch, Order)>,
     /// The read under way, if any, and what it is for.
     read: Option<(Purpose, Read)>,
     /// What had been delivered when it began: the bus goes on delivering meanwhile.
@@ -173,7 +173,7 @@ impl Room {
         let has_gone_back = head < self.beat_from;
         self.beat_from = self.delivered();
         match &mut self.log {
-            Some((known, order)) if *known == epoch && !has_gone_back => {
+            Some((known, order)) if known.epoch == epoch && !has_gone_back => {
                 // What the bus is just bringing needs no read; what it has lost does.
                 self.wants_read |= head > order.delivered() && !self.inner.bus.is_connected();
                 order.learn_head(head);
@@ -205,7 +205,7 @@ impl Room {
             return;
         };
         match &mut self.log {
-            Some((epoch, order)) if *epoch == message.epoch => {
+            Some((branch, order)) if branch.epoch == message.epoch => {
                 self.announced = self.announced.max(message.last);
                 order.learn_head(message.last);
                 // Sent as revisions alone, the ops can only come from the store.
@@ -224,19 +224,19 @@ impl Room {
 
     /// Takes what is next out of the order, and tells it.
     fn deliver(&mut self) {
-        let Some((epoch, order)) = &mut self.log else { return };
+        let Some((branch, order)) = &mut self.log else { return };
         let ready = order.take_ready();
         self.hole_since = if order.has_hole() { self.hole_since.or(Some(Instant::now())) } else { None };
         if !ready.is_empty() {
-            self.entry.ring.append(ready, *epoch, order.delivered());
+            self.entry.ring.append(ready, *branch, order.delivered());
             self.entry.broadcast.wake();
         }
     }
 
     /// Tells the head when a heartbeat asked for it and the room has everything up to it.
     fn note_caught_up(&mut self) {
-        let Some((epoch, order)) = &self.log else { return };
-        let (epoch, revision) = (*epoch, order.delivered());
+        let Some((branch, order)) = &self.log else { return };
+        let (branch, revision) = (*branch, order.delivered());
         if self.beat_head.is_some_and(|head| head > revision) || order.has_hole() {
             return;
         }
@@ -244,23 +244,32 @@ impl Room {
             self.verified_at = Some(Instant::now());
         }
         if std::mem::take(&mut self.owes_head) {
-            self.push(News::Head { epoch, revision });
+            self.push(News::Head { branch, revision });
         }
     }
 
     fn push(&self, news: News) {
-        if let Some((epoch, order)) = &self.log {
-            self.ring().push(news, *epoch, order.delivered());
+        if let Some((branch, order)) = &self.log {
+            self.ring().push(news, *branch, order.delivered());
             self.entry.broadcast.wake();
         }
     }
 
     /// Sends every reader to REST and goes on from the head.
-    fn restart(&mut self, reason: ResetReason, epoch: Epoch, head: Revision) {
-        self.log = Some((epoch, Order::starting_after(head)));
+    fn restart(&mut self, reason: ResetReason, branch: Branch, head: Revision) {
+        self.log = Some((branch, Order::starting_after(head)));
         (self.read_from, self.beat_from, self.announced) = (head, head, Revision(0));
         (self.hole_since, self.beat_head, self.untold) = (None, None, None);
-        self.push(News::Restarted { reason, epoch, revision: head });
+        self.push(News::Restarted { reason, branch, revision: head });
+    }
+
+    /// Goes on in a new epoch from what was delivered, which both have in common. What waits behind a hole may not be.
+    /// Every reader is told before it gets an op of the new epoch.
+    fn go_on_in(&mut self, branch: Branch) {
+        let revision = self.delivered();
+        self.log = Some((branch, Order::starting_after(revision)));
+        (self.hole_since, self.beat_head, self.untold) = (None, None, None);
+        self.push(News::Head { branch, revision });
     }
 
     fn end(&mut self) {
@@ -301,8 +310,8 @@ impl Room {
             return;
         }
         let is_fresh = self.is_fresh();
-        if let Some((epoch, order)) = &self.log {
-            self.waitlist.attach(&self.entry.ring, *epoch, order.delivered(), is_fresh);
+        if let Some((branch, order)) = &self.log {
+            self.waitlist.attach(&self.entry.ring, *branch, order.delivered(), is_fresh);
         }
     }
 

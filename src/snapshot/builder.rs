@@ -16,14 +16,14 @@ use super::{
     background::Background,
     blobs::{BlobError, Blobs},
     format,
-    loader::{LoadError, Loader, call},
+    loader::{Base, LoadError, Loader},
     retention::superseded,
 };
 use crate::{
     clock::now_ms,
     limits,
-    model::{Canvas, DrawingId, Revision},
-    store::{Claim, Snapshot, Store, StoreError},
+    model::{Canvas, DrawingId, Epoch, OpenUnit, Revision},
+    store::{Claim, Snapshot, Store, StoreError, call},
     telemetry::Metrics,
 };
 
@@ -43,11 +43,26 @@ pub struct Builder {
     waste_tried: Arc<Mutex<Uuid>>,
 }
 
+/// What can still be undone in a drawing, at a revision of which there is a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenHistory {
+    /// The drawing.
+    pub drawing_id: DrawingId,
+    /// The epoch of the revision.
+    pub epoch: Epoch,
+    /// The revision.
+    pub revision: Revision,
+    /// The floor of the latest fold.
+    pub floor: Revision,
+    /// The open units, ascending by their first revisions.
+    pub units: Vec<OpenUnit>,
+}
+
 /// What came of a wish to build.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Built {
-    /// There is a new snapshot at this revision, and no other one was due.
-    Snapshot(Revision),
+    /// There is a new snapshot, and no other one was due.
+    Snapshot(OpenHistory),
     /// There is a new snapshot at this revision, on a long way to the head: the next one is due.
     Stretch(Revision),
     /// There was nothing to do, or somebody else is at it.
@@ -182,30 +197,38 @@ impl Builder {
 
     async fn build_claimed(&self, drawing: DrawingId, id: Uuid, head: Revision) -> Result<Built, BuildError> {
         let mut renewed = Instant::now();
-        let mut canvas = self.loader.base(drawing, head).await?;
+        let Base { mut canvas, mut log_bytes } = self.loader.base(drawing, head).await?;
+        let mut epoch = None;
         // No revision of the past shall be farther from a snapshot.
         let target = Revision(canvas.revision().0 + limits::SNAPSHOT_STRETCH).min(head);
         // A few ops at a time, so that the claim is kept up.
         while canvas.revision() < target {
             let portion = Revision(canvas.revision().0 + limits::SNAPSHOT_BUILD_OPS).min(target);
-            self.loader.advance(drawing, &mut canvas, Some(portion)).await?;
+            let (stand, bytes) = self.loader.advance(drawing, &mut canvas, Some(portion)).await?;
+            log_bytes += bytes;
+            if *epoch.get_or_insert(stand.branch.epoch) != stand.branch.epoch {
+                return Err(LoadError::EpochChanged.into());
+            }
             if !self.keep_claim(drawing, id, &mut renewed).await? {
                 return Ok(Built::Overtaken);
             }
         }
-        let (bytes, checksum, revision) = self.encode(drawing, canvas).await?;
-        let size = bytes.len() as u64;
+        // There is nothing to do where the head is that of the newest snapshot.
+        let Some(epoch) = epoch else { return Ok(Built::Nothing) };
+        let Encoded { bytes, checksum, open } = self.encode(drawing, epoch, canvas).await?;
+        let (size, revision) = (bytes.len() as u64, open.revision);
         if !self.keep_claim(drawing, id, &mut renewed).await? {
             return Ok(Built::Overtaken);
         }
         self.blobs.put(drawing, id, bytes).await?;
-        let row = Snapshot { revision, snapshot_id: id, checksum, bytes: size, created_at: now_ms() };
-        if call(self.store.add_snapshot(drawing, &row)).await? {
-            let is_due = head.0 - revision.0 >= self.every;
-            return Ok(if is_due { Built::Stretch(revision) } else { Built::Snapshot(revision) });
+        let row =
+            Snapshot { revision, snapshot_id: id, checksum, bytes: size, log_bytes, created_at: now_ms() };
+        if call(self.store.add_snapshot(drawing, epoch, &row)).await? {
+            return Ok(if revision < head { Built::Stretch(revision) } else { Built::Snapshot(open) });
         }
         // Whoever took the claim over may have looked for the blob before it was there.
         self.blobs.delete(drawing, id).await?;
+        self.give_up(drawing, id).await;
         Ok(Built::Overtaken)
     }
 
@@ -223,12 +246,15 @@ impl Builder {
         call(self.store.renew_claim(drawing, id, now_ms() + millis(self.lease))).await
     }
 
-    async fn encode(&self, drawing: DrawingId, canvas: Canvas) -> std::io::Result<(Bytes, String, Revision)> {
-        let revision = canvas.revision();
-        let encoded = self.background.run(move || format::encode(drawing, &canvas)).await;
-        let (bytes, checksum) =
-            encoded.unwrap_or_else(|_| Err(std::io::Error::other("the canvas could not be written")))?;
-        Ok((bytes, checksum, revision))
+    async fn encode(&self, drawing_id: DrawingId, epoch: Epoch, canvas: Canvas) -> std::io::Result<Encoded> {
+        let work = move || {
+            let (bytes, checksum) = format::encode(drawing_id, &canvas)?;
+            let (revision, floor, units) = (canvas.revision(), canvas.floor(), canvas.open_units());
+            let open = OpenHistory { drawing_id, epoch, revision, floor, units };
+            Ok(Encoded { bytes, checksum, open })
+        };
+        let encoded = self.background.run(work).await;
+        encoded.unwrap_or_else(|_| Err(std::io::Error::other("the canvas could not be written")))
     }
 
     /// Gives up the snapshots that others have made superfluous; not the one that was just built, from which the next
@@ -243,6 +269,13 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+/// A canvas as it is stored, and what can still be undone there.
+struct Encoded {
+    bytes: Bytes,
+    checksum: String,
+    open: OpenHistory,
 }
 
 /// Whether whoever has a blob of that id has had time to remove it.

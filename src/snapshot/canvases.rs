@@ -16,12 +16,12 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    loader::{LoadError, Loader, Stand},
+    loader::{LoadError, Loader, Reached},
     picture::Picture,
 };
 use crate::{
     limits,
-    model::{Canvas, DrawingId, Epoch, History, Revision, Scope, UserId},
+    model::{Branch, Canvas, DrawingId, Epoch, History, Revision, Scope, UserId},
 };
 
 /// Canvases by drawing. Cheap to clone.
@@ -58,13 +58,26 @@ struct Slot {
 struct Held {
     canvas: Canvas,
     /// That of the log from which the canvas comes; `None` before anything was read.
-    epoch: Option<Epoch>,
+    branch: Option<Branch>,
     /// The revision at which the canvas was last weighed.
     weighed: Revision,
     /// When the last read began that brought it up to the head: whoever came before is served with that.
     read_at: Option<Instant>,
     /// What can be undone at this revision, by whom, as far as somebody has asked; `None` stands for all.
     histories: HashMap<Option<UserId>, History>,
+}
+
+/// What can be undone and redone, and where that was so.
+#[derive(Clone, Copy, Debug)]
+pub struct PastSteps {
+    /// The epoch of the revision, and how the log goes on from the one before.
+    pub branch: Branch,
+    /// The revision at which it was so.
+    pub revision: Revision,
+    /// The floor of the latest fold: what began at or below it is neither undone nor redone.
+    pub floor: Revision,
+    /// What can be undone and redone.
+    pub history: History,
 }
 
 #[derive(Clone)]
@@ -111,18 +124,15 @@ impl Canvases {
     ///
     /// # Errors
     /// See [`LoadError`].
-    pub async fn history(
-        &self,
-        drawing: DrawingId,
-        actor: Option<UserId>,
-    ) -> Result<(Epoch, Revision, History), LoadError> {
+    pub async fn history(&self, drawing: DrawingId, actor: Option<UserId>) -> Result<PastSteps, LoadError> {
         let this = self.clone();
         let asked_at = Instant::now();
         self.aside(async move {
             let mut held = this.up_to_date(drawing, asked_at).await?;
-            let (epoch, revision) = (held.epoch.ok_or(LoadError::NoDrawing)?, held.canvas.revision());
+            let branch = held.branch.ok_or(LoadError::NoDrawing)?;
+            let (revision, floor) = (held.canvas.revision(), held.canvas.floor());
             if let Some(history) = held.histories.get(&actor) {
-                return Ok((epoch, revision, *history));
+                return Ok(PastSteps { branch, revision, floor, history: *history });
             }
             let look = move || {
                 let scope = actor.as_ref().map_or(Scope::All, |actor| Scope::Mine(actor.as_str()));
@@ -133,7 +143,8 @@ impl Canvases {
                 held.histories.insert(actor, history);
                 history
             };
-            Ok((epoch, revision, done(tokio::task::spawn_blocking(look)).await))
+            let history = done(tokio::task::spawn_blocking(look)).await;
+            Ok(PastSteps { branch, revision, floor, history })
         })
         .await
     }
@@ -147,12 +158,12 @@ impl Canvases {
         let asked_at = Instant::now();
         self.aside(async move {
             let held = this.up_to_date(drawing, asked_at).await?;
-            let epoch = held.epoch.ok_or(LoadError::NoDrawing)?;
-            let key = (drawing, epoch, held.canvas.revision());
+            let branch = held.branch.ok_or(LoadError::NoDrawing)?;
+            let key = (drawing, branch.epoch, held.canvas.revision());
             if let Some(picture) = this.0.pictures.get(&key) {
                 return Ok(picture);
             }
-            let draw = move || (Arc::new(Picture::new(epoch, &held.canvas)), held);
+            let draw = move || (Arc::new(Picture::new(branch, &held.canvas)), held);
             // The canvas stays locked until the picture is at hand: those who wait want the same one.
             let (picture, _held) = done(tokio::task::spawn_blocking(draw)).await;
             this.0.pictures.insert(key, picture.clone());
@@ -179,10 +190,10 @@ impl Canvases {
             self.aside(async move {
                 let _place = place;
                 let (canvas, stand) = this.0.loader.load(drawing, revision).await?;
-                if stand.epoch != epoch || canvas.revision() != revision {
+                if !stand.branch.goes_on_from(epoch, revision) || canvas.revision() != revision {
                     return Err(LoadError::EpochChanged);
                 }
-                let render = move || Arc::new(Picture::new(epoch, &canvas));
+                let render = move || Arc::new(Picture::new(stand.branch, &canvas));
                 let picture = done(tokio::task::spawn_blocking(render)).await;
                 this.0.pictures.insert((drawing, epoch, revision), picture.clone());
                 Ok(picture)
@@ -247,11 +258,14 @@ impl Canvases {
         }
         match outcome {
             // A log that has become shorter is another one, too, even if nobody has given it a new epoch.
-            Ok(stand) if held.epoch == Some(stand.epoch) && stand.head >= held.canvas.revision() => {
+            Ok(stand) if stand.head >= held.canvas.revision() => {
                 held.read_at = Some(read_at);
                 Ok(())
             }
-            Err(error @ (LoadError::Store(_) | LoadError::Blobs(_))) => Err(error),
+            Err(error @ (LoadError::Store(_) | LoadError::Blobs(_))) => {
+                held.read_at = None;
+                Err(error)
+            }
             // What is there belongs to another time.
             outcome => {
                 *held = Held::default();
@@ -261,23 +275,35 @@ impl Canvases {
     }
 
     /// Reads the ops up to the head; before them the newest snapshot, if nothing is known yet or much has happened since.
-    async fn read_up(&self, drawing: DrawingId, held: &mut Held) -> Result<Stand, LoadError> {
+    /// What is read in several steps is of one epoch, or nothing of it is good.
+    async fn read_up(&self, drawing: DrawingId, held: &mut Held) -> Result<Reached, LoadError> {
         let loader = &self.0.loader;
-        if held.epoch.is_some() {
+        if let Some(branch) = held.branch {
             let near = Revision(held.canvas.revision().0 + limits::SNAPSHOT_STRETCH);
-            let stand = loader.advance(drawing, &mut held.canvas, Some(near)).await?;
-            if stand.head <= near || held.epoch != Some(stand.epoch) {
+            let before = held.canvas.revision();
+            let (stand, _) = loader.advance(drawing, &mut held.canvas, Some(near)).await?;
+            // What was there before has to belong to the log from which the rest was read.
+            if !stand.branch.goes_on_from(branch.epoch, before) {
+                return Err(LoadError::EpochChanged);
+            }
+            held.branch = Some(stand.branch);
+            if stand.head <= near {
                 return Ok(stand);
             }
         }
         let _place = self.0.loads.acquire().await;
         let stand = loader.stand(drawing).await?;
-        let base = loader.base(drawing, stand.head).await?;
-        if held.epoch.is_none() || base.revision() > held.canvas.revision() {
+        let is_same = |reached: Reached| reached.branch.epoch == stand.branch.epoch;
+        if held.branch.is_some_and(|branch| branch.epoch != stand.branch.epoch) {
+            return Err(LoadError::EpochChanged);
+        }
+        let base = loader.base(drawing, stand.head).await?.canvas;
+        if held.branch.is_none() || base.revision() > held.canvas.revision() {
             held.canvas = base;
         }
-        held.epoch.get_or_insert(stand.epoch);
-        loader.advance(drawing, &mut held.canvas, None).await
+        held.branch.get_or_insert(stand.branch);
+        let (reached, _) = loader.advance(drawing, &mut held.canvas, None).await?;
+        if is_same(reached) { Ok(reached) } else { Err(LoadError::EpochChanged) }
     }
 
     /// Runs a load to its end, whether or not whoever asked still waits: the next one will ask for the same.

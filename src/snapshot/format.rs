@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Version of what is inside; a snapshot of another one is not read.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Why bytes are no snapshot of what they should be.
 #[derive(Debug, thiserror::Error)]
@@ -107,7 +107,7 @@ mod tests {
             r#"{{"op_id":"{}","type":"object.create","object_id":"a","kind":"rect","props":{{"x":1.50}}}}"#,
             Uuid::from_u128(2)
         );
-        canvas.apply(&LoggedOp::read(Revision(1), "alice", &body));
+        canvas.apply(&LoggedOp::read(Revision(1), "alice", 5, &body));
         canvas
     }
 

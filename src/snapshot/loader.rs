@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     limits,
-    model::{Applied, Canvas, DrawingId, Epoch, LoggedOp, Revision},
-    store::{LogPage, ReadRange, Snapshot, Store, StoreError},
+    model::{Applied, Branch, Canvas, DrawingId, InvalidRegisters, LoggedOp, Revision},
+    store::{LogPage, ReadRange, Snapshot, Store, StoreError, call},
     telemetry::Metrics,
 };
 
@@ -60,11 +60,20 @@ pub enum LoadError {
 
 /// Where the log stood when a canvas was brought up to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stand {
-    /// The epoch.
-    pub epoch: Epoch,
+pub struct Reached {
+    /// The epoch, and how the log goes on from the one before.
+    pub branch: Branch,
     /// The head.
     pub head: Revision,
+}
+
+/// A canvas to go on from.
+#[derive(Debug, Default)]
+pub struct Base {
+    /// The canvas.
+    pub canvas: Canvas,
+    /// The bytes of all ops up to its revision, as they came.
+    pub log_bytes: u64,
 }
 
 impl Loader {
@@ -85,9 +94,9 @@ impl Loader {
     ///
     /// # Errors
     /// See [`LoadError`].
-    pub async fn load(&self, drawing: DrawingId, revision: Revision) -> Result<(Canvas, Stand), LoadError> {
-        let mut canvas = self.base(drawing, revision).await?;
-        let stand = self.advance(drawing, &mut canvas, Some(revision)).await?;
+    pub async fn load(&self, drawing: DrawingId, revision: Revision) -> Result<(Canvas, Reached), LoadError> {
+        let Base { mut canvas, .. } = self.base(drawing, revision).await?;
+        let (stand, _) = self.advance(drawing, &mut canvas, Some(revision)).await?;
         Ok((canvas, stand))
     }
 
@@ -95,10 +104,10 @@ impl Loader {
     ///
     /// # Errors
     /// When there is no such drawing, or the store fails.
-    pub async fn stand(&self, drawing: DrawingId) -> Result<Stand, LoadError> {
+    pub async fn stand(&self, drawing: DrawingId) -> Result<Reached, LoadError> {
         let heads = call(self.store.heads(&[drawing])).await?;
-        let head = heads.revisions.get(&drawing).copied().ok_or(LoadError::NoDrawing)?;
-        Ok(Stand { epoch: heads.epoch, head })
+        let stand = heads.stands.get(&drawing).ok_or(LoadError::NoDrawing)?;
+        Ok(Reached { branch: stand.branch, head: stand.head })
     }
 
     /// The newest canvas at or below `revision` that a snapshot gives; the empty one where there is none. Damaged
@@ -106,7 +115,7 @@ impl Loader {
     ///
     /// # Errors
     /// See [`LoadError`].
-    pub async fn base(&self, drawing: DrawingId, revision: Revision) -> Result<Canvas, LoadError> {
+    pub async fn base(&self, drawing: DrawingId, revision: Revision) -> Result<Base, LoadError> {
         let mut below = revision;
         let mut unreadable = None;
         loop {
@@ -117,14 +126,14 @@ impl Loader {
                     Some(error) if revision.0 > limits::REPLAY_WITHOUT_SNAPSHOT_OPS => {
                         Err(LoadError::Blobs(error))
                     }
-                    _ => Ok(Canvas::new()),
+                    _ => Ok(Base::default()),
                 };
             };
             let what = match self.blob(drawing, &snapshot).await {
                 Ok(bytes) => match self.decode(bytes, drawing, snapshot.clone()).await {
-                    Ok(canvas) => return Ok(canvas),
+                    Ok(canvas) => return Ok(Base { canvas, log_bytes: snapshot.log_bytes }),
                     // That of a newer version, which reads it.
-                    Err(Damage::Format(_)) => None,
+                    Err(Damage::Format(_) | Damage::Registers(InvalidRegisters::Format(_))) => None,
                     Err(damage) => Some(damage.to_string()),
                 },
                 // It may lie where another node put it.
@@ -138,8 +147,8 @@ impl Loader {
                 }
                 Err(error) => {
                     let may_replay = revision.0 <= limits::REPLAY_WITHOUT_SNAPSHOT_OPS;
-                    let canvas = (matches!(self.mode, Mode::Request(_)) && may_replay).then(Canvas::new);
-                    return canvas.ok_or(LoadError::Blobs(error));
+                    let base = (matches!(self.mode, Mode::Request(_)) && may_replay).then(Base::default);
+                    return base.ok_or(LoadError::Blobs(error));
                 }
             };
             // Who gives it up first tells of it; the worker builds another one.
@@ -154,8 +163,8 @@ impl Loader {
         }
     }
 
-    /// Applies the ops up to `until`, or else up to where the head was at first. What has been applied stays
-    /// applied when it fails.
+    /// Applies the ops up to `until`, or else up to where the head was at first, and tells how many bytes they had. What has
+    /// been applied stays applied when it fails.
     ///
     /// # Errors
     /// See [`LoadError`].
@@ -164,18 +173,19 @@ impl Loader {
         drawing: DrawingId,
         canvas: &mut Canvas,
         until: Option<Revision>,
-    ) -> Result<Stand, LoadError> {
+    ) -> Result<(Reached, u64), LoadError> {
         let first = self.page(drawing, canvas.revision(), until).await?;
-        let stand = Stand { epoch: first.epoch, head: first.head };
+        let stand = Reached { branch: first.branch, head: first.head };
         let until = until.map_or(first.head, |until| until.min(first.head));
-        let mut page = first;
+        let (mut page, mut bytes) = (first, 0);
         loop {
+            bytes += page.ops.iter().map(|op| op.body.len() as u64).sum::<u64>();
             self.apply(canvas, page).await?;
             if canvas.revision() >= until {
-                return Ok(stand);
+                return Ok((stand, bytes));
             }
             page = self.page(drawing, canvas.revision(), Some(until)).await?;
-            if page.epoch != stand.epoch {
+            if page.branch.epoch != stand.branch.epoch {
                 return Err(LoadError::EpochChanged);
             }
             if page.ops.is_empty() {
@@ -236,14 +246,9 @@ impl Loader {
     }
 }
 
-/// A call of the store that ends.
-pub(super) async fn call<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    tokio::time::timeout(limits::STORE_CALL_TIMEOUT, answer).await.unwrap_or(Err(StoreError::timed_out()))
-}
-
 fn apply(canvas: &mut Canvas, page: &LogPage) -> Result<(), LoadError> {
     for op in &page.ops {
-        if canvas.apply(&LoggedOp::read(op.revision, &op.actor, &op.body)) == Applied::Gap {
+        if canvas.apply(&LoggedOp::read(op.revision, &op.actor, op.ts, &op.body)) == Applied::Gap {
             return Err(StoreError::Corrupt("log: there is a hole in it").into());
         }
     }

@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     limits,
-    model::{Canvas, Epoch, Revision, state_hash},
+    model::{Branch, Canvas, Revision, state_hash},
 };
 
 /// How much of a canvas is told.
@@ -23,8 +23,8 @@ pub enum Extent {
 /// A canvas at one revision, as it is told. What it is made of is shared by all who ask for it.
 #[derive(Debug)]
 pub struct Picture {
-    /// The epoch of the revision.
-    pub epoch: Epoch,
+    /// The epoch of the revision, and how the log goes on from the one before.
+    pub branch: Branch,
     /// The revision.
     pub revision: Revision,
     /// The rendered view in canonical JSON.
@@ -39,10 +39,10 @@ pub struct Picture {
 impl Picture {
     /// Renders a canvas.
     #[must_use]
-    pub fn new(epoch: Epoch, canvas: &Canvas) -> Self {
+    pub fn new(branch: Branch, canvas: &Canvas) -> Self {
         let view = canvas.view();
         Self {
-            epoch,
+            branch,
             revision: canvas.revision(),
             state_hash: state_hash(&view),
             view: view.into(),
@@ -59,12 +59,12 @@ impl Picture {
         (size_of::<Self>() + json + json / 2) as u64
     }
 
-    /// The JSON `{epoch, revision, state_hash, view, registers}` in the parts it is made of.
+    /// The JSON `{epoch, revision, state_hash, view, registers}`, with `previous_epoch` and `base` where there are any, in the parts it is made of.
     #[must_use]
     pub fn json(&self, extent: Extent) -> Vec<Bytes> {
-        let Self { epoch, revision, state_hash, .. } = self;
-        let head =
-            format!(r#"{{"epoch":"{epoch}","revision":{revision},"state_hash":"{state_hash}","view":"#);
+        let Self { branch, revision, state_hash, .. } = self;
+        let epoch = branch.json_fields();
+        let head = format!(r#"{{{epoch},"revision":{revision},"state_hash":"{state_hash}","view":"#);
         let mut parts = vec![head.into(), self.view.clone()];
         if extent == Extent::Whole {
             parts.extend([Bytes::from_static(br#","registers":"#), self.registers.clone()]);

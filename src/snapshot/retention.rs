@@ -37,6 +37,7 @@ mod tests {
             snapshot_id: Uuid::from_u128(revision.into()),
             checksum: String::new(),
             bytes: 0,
+            log_bytes: 0,
             created_at: 0,
         };
         revisions.iter().map(snapshot).collect()

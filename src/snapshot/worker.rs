@@ -13,11 +13,12 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{
-    builder::{Builder, Built},
-    loader::call,
+use super::builder::{Builder, Built, OpenHistory};
+use crate::{
+    limits,
+    model::DrawingId,
+    store::{Store, call},
 };
-use crate::{limits, model::DrawingId, store::Store};
 
 /// Where hints are given. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -46,15 +47,17 @@ pub struct Worker {
     /// Says which drawings are due.
     store: Arc<dyn Store>,
     builder: Builder,
+    /// Where it tells what can still be undone in the drawings that it has built a snapshot of.
+    open: mpsc::Sender<OpenHistory>,
     /// What is being built, and the claim to it. Held for a look only.
     building: Mutex<Option<(DrawingId, Uuid)>>,
 }
 
 impl Worker {
-    /// Has `builder` build what is due by its own measure.
+    /// Has `builder` build what is due by its own measure, and tells `open` what it has found.
     #[must_use]
-    pub fn new(store: &Arc<dyn Store>, builder: Builder) -> Self {
-        Self { store: store.clone(), builder, building: Mutex::default() }
+    pub fn new(store: &Arc<dyn Store>, builder: Builder, open: mpsc::Sender<OpenHistory>) -> Self {
+        Self { store: store.clone(), builder, open, building: Mutex::default() }
     }
 
     /// Works until `stop`, which cuts a build off; its claim is given up.
@@ -133,7 +136,11 @@ impl Worker {
         let built = self.builder.build_as(drawing, id).await;
         *self.building() = None;
         match built {
-            Ok(Built::Snapshot(revision)) => tracing::debug!(%drawing, %revision, "built a snapshot"),
+            Ok(Built::Snapshot(open)) => {
+                tracing::debug!(%drawing, revision = %open.revision, "built a snapshot");
+                // One too many is found again at the next snapshot.
+                let _ = self.open.try_send(open);
+            }
             Ok(Built::Stretch(revision)) => {
                 tracing::debug!(%drawing, %revision, "built a snapshot on the way to the head");
                 rounds.on_the_way.insert(drawing);

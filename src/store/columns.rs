@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use uuid::Uuid;
 
-use super::{AppendOutcome, AppendRequest, OpOutcome};
+use super::{AppendOutcome, AppendRequest, OpOutcome, unit_to_sql};
 use crate::model::{OpId, Revision};
 
 /// The arguments of `append_ops`, built together so that their lengths agree.
@@ -12,6 +12,7 @@ use crate::model::{OpId, Revision};
 pub(super) struct Columns<'a> {
     pub drawings: Vec<Uuid>,
     pub counts: Vec<i64>,
+    pub sizes: Vec<i64>,
     pub guarded: Vec<bool>,
     pub op_drawing: Vec<i32>,
     pub op_nth: Vec<i64>,
@@ -23,6 +24,8 @@ pub(super) struct Columns<'a> {
     pub named_units: Vec<Uuid>,
     /// `None` where anyone's unit will do.
     pub named_actors: Vec<Option<&'a str>>,
+    /// Those that requests insist on, each once.
+    pub epochs: Vec<Uuid>,
 }
 
 impl<'a> Columns<'a> {
@@ -35,6 +38,7 @@ impl<'a> Columns<'a> {
         let mut columns = Self {
             drawings: places.keys().copied().collect(),
             counts: vec![0; places.len()],
+            sizes: vec![0; places.len()],
             guarded: vec![false; places.len()],
             ..Self::default()
         };
@@ -45,25 +49,33 @@ impl<'a> Columns<'a> {
     }
 
     fn add(&mut self, request: &'a AppendRequest, place: usize) {
+        if let Some(epoch) = request.epoch.filter(|epoch| !self.epochs.contains(&epoch.0)) {
+            self.epochs.push(epoch.0);
+        }
         // Arrays count from 1 in SQL; a batch holds far fewer drawings than an i32 counts.
         let sql_place = i32::try_from(place + 1).unwrap_or(i32::MAX);
         let mut begun: HashSet<OpId> = HashSet::new();
         let mut named: HashSet<(OpId, bool)> = HashSet::new();
         for op in &request.ops {
             self.counts[place] += 1;
+            self.sizes[place] += i64::try_from(op.body.len()).unwrap_or(i64::MAX);
             self.guarded[place] |= !request.role.may_touch_fog() && !op.touches.is_empty();
             self.op_drawing.push(sql_place);
             self.op_nth.push(self.counts[place]);
             self.op_ids.push(op.op_id.0);
-            self.op_units.push(op.unit.0);
+            self.op_units.push(unit_to_sql(op.unit));
             self.op_actors.push(request.actor.as_str());
             self.op_bodies.push(&op.body);
-            if !op.is_undo_redo && op.unit == op.op_id {
+            if op.begins_unit() {
                 begun.insert(op.op_id);
-            } else if !begun.contains(&op.unit) && named.insert((op.unit, op.is_undo_redo)) {
+            }
+            if let Some(unit) = op.named_unit()
+                && !begun.contains(&unit)
+                && named.insert((unit, op.is_undo_redo))
+            {
                 let is_anyones = op.is_undo_redo && request.role.may_undo_others();
                 self.named_drawing.push(sql_place);
-                self.named_units.push(op.unit.0);
+                self.named_units.push(unit.0);
                 self.named_actors.push((!is_anyones).then(|| request.actor.as_str()));
             }
         }

@@ -7,7 +7,7 @@
 /// four methods of its own: `begin_write`, `append_batch`, `read_heads`, `read_roles`, and those of
 /// `impl_log`.
 macro_rules! impl_store {
-    ($backend:ty) => {
+    ($backend:ty, $database:ty) => {
         #[async_trait]
         impl Store for $backend {
         async fn append(&self, batch: &[AppendRequest], now_ms: i64) -> Result<Appended, StoreError> {
@@ -49,7 +49,7 @@ macro_rules! impl_store {
 
         async fn new_epoch(&self) -> Result<Epoch, StoreError> {
             let epoch = Uuid::new_v4();
-            sqlx::query("UPDATE meta SET epoch = $1").bind(epoch).execute(&self.write).await?;
+            sqlx::query(Self::NEW_EPOCH).bind(epoch).execute(&self.write).await?;
             Ok(Epoch(epoch))
         }
 
@@ -79,8 +79,13 @@ macro_rules! impl_store {
                 .bind(id.0)
                 .fetch_one(&mut *tx)
                 .await?;
-                let is_same = created_by == owner.as_str() && is_whole;
-                return Ok(if is_same { CreateOutcome::Exists } else { CreateOutcome::Taken });
+                if created_by != owner.as_str() || !is_whole {
+                    return Ok(CreateOutcome::Taken);
+                }
+                // Written and committed again, so that it is durable before the retry is told so.
+                Self::touch(&mut tx, id).await?;
+                tx.commit().await?;
+                return Ok(CreateOutcome::Exists);
             }
             sqlx::query("INSERT INTO heads (drawing_id) VALUES ($1)").bind(id.0).execute(&mut *tx).await?;
             sqlx::query("INSERT INTO members (drawing_id, user_id, role) VALUES ($1, $2, 'owner')")
@@ -94,7 +99,8 @@ macro_rules! impl_store {
 
         async fn drawing(&self, id: DrawingId, user: &UserId) -> Result<Option<Drawing>, StoreError> {
             let row = sqlx::query_as::<_, DrawingRow>(
-                "SELECT d.drawing_id, d.title, d.created_by, d.created_at, d.updated_at, x.epoch, h.revision,
+                "SELECT d.drawing_id, d.title, d.created_by, d.created_at, d.updated_at, x.epoch, x.previous_epoch,
+                        CASE WHEN h.epoch = x.epoch THEN h.base ELSE h.revision END, h.revision,
                         (SELECT max(s.revision) FROM snapshots s WHERE s.drawing_id = d.drawing_id), m.role
                    FROM members m
                    JOIN drawings d ON d.drawing_id = m.drawing_id
@@ -117,7 +123,8 @@ macro_rules! impl_store {
         ) -> Result<Vec<Drawing>, StoreError> {
             let after = cursor.unwrap_or(DrawingCursor { created_at: i64::MAX, drawing_id: DrawingId(Uuid::max()) });
             let rows = sqlx::query_as::<_, DrawingRow>(
-                "SELECT d.drawing_id, d.title, d.created_by, d.created_at, d.updated_at, x.epoch, h.revision,
+                "SELECT d.drawing_id, d.title, d.created_by, d.created_at, d.updated_at, x.epoch, x.previous_epoch,
+                        CASE WHEN h.epoch = x.epoch THEN h.base ELSE h.revision END, h.revision,
                         (SELECT max(s.revision) FROM snapshots s WHERE s.drawing_id = d.drawing_id), m.role
                    FROM members m
                    JOIN drawings d ON d.drawing_id = m.drawing_id
@@ -147,6 +154,13 @@ macro_rules! impl_store {
             .execute(&self.write)
             .await?;
             Ok(done.rows_affected() > 0)
+        }
+
+        async fn confirm(&self, id: DrawingId) -> Result<(), StoreError> {
+            let mut tx = self.begin_write().await?;
+            Self::touch(&mut tx, id).await?;
+            tx.commit().await?;
+            Ok(())
         }
 
         async fn delete_drawing(&self, id: DrawingId, now_ms: i64) -> Result<bool, StoreError> {
@@ -265,6 +279,8 @@ macro_rules! impl_store {
             .execute(&mut *tx)
             .await?;
             if done.rows_affected() == 0 {
+                // Who is gone already has to be gone for good before a retry is told so.
+                tx.commit().await?;
                 return Ok(MemberOutcome::NotFound);
             }
             let owners = sqlx::query_scalar::<_, i64>(
@@ -314,11 +330,16 @@ macro_rules! impl_store {
         }
 
         async fn delete_link(&self, id: DrawingId, link_id: Uuid) -> Result<bool, StoreError> {
+            let mut tx = self.begin_write().await?;
+            // Written whether or not the link is there still: one that is gone has to be gone for good before a retry is
+            // told so.
+            Self::touch(&mut tx, id).await?;
             let done = sqlx::query("DELETE FROM links WHERE drawing_id = $1 AND link_id = $2")
                 .bind(id.0)
                 .bind(link_id)
-                .execute(&self.write)
+                .execute(&mut *tx)
                 .await?;
+            tx.commit().await?;
             Ok(done.rows_affected() > 0)
         }
 
@@ -379,30 +400,54 @@ macro_rules! impl_store {
             self.write.close().await;
         }
         }
+
+        impl $backend {
+            /// Writes the row of a drawing as it is, so that the transaction has something to commit.
+            async fn touch(tx: &mut Transaction<'static, $database>, id: DrawingId) -> Result<(), StoreError> {
+                sqlx::query("UPDATE drawings SET updated_at = updated_at WHERE drawing_id = $1")
+                    .bind(id.0)
+                    .execute(&mut **tx)
+                    .await?;
+                Ok(())
+            }
+        }
     };
 }
 pub(super) use impl_store;
 
 use uuid::Uuid;
 
-use super::{Drawing, StoreError, revision_from_sql};
-use crate::model::{DrawingId, Epoch, Role, UserId};
+use super::{Drawing, StoreError, revision_from_sql, types::branch_from_sql};
+use crate::model::{DrawingId, Role, UserId};
 
 /// A drawing as both databases return it.
-pub(super) type DrawingRow = (Uuid, String, String, i64, i64, Uuid, i64, Option<i64>, String);
+pub(super) type DrawingRow =
+    (Uuid, String, String, i64, i64, Uuid, Option<Uuid>, i64, i64, Option<i64>, String);
 
 impl TryFrom<DrawingRow> for Drawing {
     type Error = StoreError;
 
     fn try_from(row: DrawingRow) -> Result<Self, StoreError> {
-        let (drawing_id, title, created_by, created_at, updated_at, epoch, head, snapshot, role) = row;
+        let (
+            drawing_id,
+            title,
+            created_by,
+            created_at,
+            updated_at,
+            epoch,
+            previous,
+            base,
+            head,
+            snapshot,
+            role,
+        ) = row;
         Ok(Self {
             drawing_id: DrawingId(drawing_id),
             title,
             created_by: user_from_sql(&created_by)?,
             created_at,
             updated_at,
-            epoch: Epoch(epoch),
+            branch: branch_from_sql(epoch, previous, base)?,
             head: revision_from_sql(head)?,
             snapshot_revision: snapshot.map(revision_from_sql).transpose()?,
             role: role_from_sql(&role)?,

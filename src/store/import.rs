@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 
-use super::{CreateOutcome, StoreError, resolve::LogRow, revision_to_sql};
+use super::{CreateOutcome, StoreError, resolve::LogRow, revision_to_sql, unit_to_sql};
 use crate::model::{DrawingId, ObjectId, OpId, Revision, UserId};
 
 /// The part of the store that takes in whole logs. Times are milliseconds since 1970.
@@ -37,8 +37,13 @@ pub trait ImportStore: Send + Sync {
     async fn import_ops(&self, id: DrawingId, ops: &[ImportedOp]) -> Result<bool, StoreError>;
 
     /// Makes the drawing visible, with `owner` as its owner; false, and nothing changes, when there is
-    /// no such import or its last op is not `head`.
-    async fn finish_import(&self, id: DrawingId, owner: &UserId, head: Revision) -> Result<bool, StoreError>;
+    /// no such import or its last op is not the head of `log`. The log has nothing in common with one of an epoch before.
+    async fn finish_import(
+        &self,
+        id: DrawingId,
+        owner: &UserId,
+        log: &ImportedLog,
+    ) -> Result<bool, StoreError>;
 
     /// Removes up to `limit` ops of an unfinished import, and the drawing when none are left. True
     /// when all is gone, or there is no such import.
@@ -48,6 +53,19 @@ pub trait ImportStore: Send + Sync {
     async fn stale_imports(&self, before_ms: i64) -> Result<Vec<DrawingId>, StoreError>;
 }
 
+/// What a whole log comes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportedLog {
+    /// Its last revision.
+    pub head: Revision,
+    /// The floor of its latest fold.
+    pub floor: Revision,
+    /// The time of its latest op, in milliseconds since 1970.
+    pub ts: i64,
+    /// The bytes of all its ops.
+    pub bytes: u64,
+}
+
 /// One op of a log that is imported.
 #[derive(Clone, Debug)]
 pub struct ImportedOp {
@@ -55,8 +73,8 @@ pub struct ImportedOp {
     pub revision: Revision,
     /// Its idempotency key.
     pub op_id: OpId,
-    /// Its undo unit; itself when it begins one.
-    pub unit: OpId,
+    /// Its undo unit; itself when it begins one. `None` for a type that has no unit.
+    pub unit: Option<OpId>,
     /// Who sent it.
     pub actor: UserId,
     /// When it was committed, in milliseconds since 1970.
@@ -76,7 +94,7 @@ impl ImportedOp {
             drawing_id: drawing.0,
             revision: revision_to_sql(self.revision),
             op_id: self.op_id.0,
-            unit: self.unit.0,
+            unit: unit_to_sql(self.unit),
             actor: self.actor.as_str(),
             ts: self.ts,
             body: &self.body,
@@ -168,7 +186,7 @@ macro_rules! impl_import {
             &self,
             id: DrawingId,
             owner: &UserId,
-            head: Revision,
+            log: &ImportedLog,
         ) -> Result<bool, StoreError> {
             let mut tx = self.begin_write().await?;
             let ended = sqlx::query(
@@ -177,15 +195,20 @@ macro_rules! impl_import {
             .bind(id.0)
             .execute(&mut *tx)
             .await?;
-            if ended.rows_affected() == 0 || Self::last_imported(&mut tx, id).await?.0 != head {
+            if ended.rows_affected() == 0 || Self::last_imported(&mut tx, id).await?.0 != log.head {
                 return Ok(false);
             }
+            let (epoch, _) = current_epoch(&mut tx).await?;
             sqlx::query(
-                "INSERT INTO heads (drawing_id, revision, has_fog)
-                 VALUES ($1, $2, EXISTS (SELECT 1 FROM fog WHERE drawing_id = $1))",
+                "INSERT INTO heads (drawing_id, revision, has_fog, floor, epoch, base, ts, bytes)
+                 VALUES ($1, $2, EXISTS (SELECT 1 FROM fog WHERE drawing_id = $1), $3, $4, 0, $5, $6)",
             )
             .bind(id.0)
-            .bind(revision_to_sql(head))
+            .bind(revision_to_sql(log.head))
+            .bind(revision_to_sql(log.floor))
+            .bind(epoch)
+            .bind(log.ts)
+            .bind(i64::try_from(log.bytes).unwrap_or(i64::MAX))
             .execute(&mut *tx)
             .await?;
             sqlx::query("INSERT INTO members (drawing_id, user_id, role) VALUES ($1, $2, 'owner')")

@@ -8,8 +8,9 @@ use uuid::Uuid;
 /// The step with which the search for a time begins: half the revisions a drawing could ever have.
 pub(super) const FIRST_STEP: i64 = 1 << 40;
 
-/// One row of `read_portion`: epoch, head, and an op's revision, actor, ts and body.
-pub(super) type OpRow = (Uuid, i64, Option<i64>, Option<String>, Option<i64>, Option<String>);
+/// One row of `read_portion`: the epoch and the one before, base and head, and an op's revision, actor, ts and body.
+pub(super) type OpRow =
+    (Uuid, Option<Uuid>, i64, i64, Option<i64>, Option<String>, Option<i64>, Option<String>);
 
 /// Expands to inherent methods, which `impl_store` and the back end call.
 macro_rules! impl_log {
@@ -24,20 +25,21 @@ macro_rules! impl_log {
                 let mut portion = rest.min(limits::PAGE_PROBE_OPS);
                 'portions: while portion > 0 {
                     let rows = self.read_portion(range.drawing_id, after, until, portion).await?;
-                    let Some((epoch, head, ..)) = rows.first() else { break };
-                    let (epoch, head) = (Epoch(*epoch), revision_from_sql(*head)?);
-                    let page = page.get_or_insert_with(|| LogPage { epoch, head, ops: Vec::new() });
+                    let Some((epoch, previous, base, head, ..)) = rows.first() else { break };
+                    let branch = branch_from_sql(*epoch, *previous, *base)?;
+                    let head = revision_from_sql(*head)?;
+                    let page = page.get_or_insert_with(|| LogPage { branch, head, ops: Vec::new() });
                     // What is read later ends where the head was first: the page shows one moment.
                     until = Some(until.map_or(page.head, |until| until.min(page.head)));
                     let before = page.ops.len();
                     for row in rows {
-                        let (_, _, Some(revision), Some(actor), Some(ts), Some(body)) = row else { break };
+                        let (.., Some(revision), Some(actor), Some(ts), Some(body)) = row else { break };
                         let revision = revision_from_sql(revision)?;
                         let op = StoredOp { revision, actor, ts, body };
                         let with_op = bytes + op.page_bytes();
                         let is_full = !page.ops.is_empty() && with_op > range.max_bytes;
                         // A drawing that is deleted meanwhile loses its ops from the beginning.
-                        if revision != after.next() || page.epoch != epoch || is_full {
+                        if revision != after.next() || page.branch.epoch != branch.epoch || is_full {
                             break 'portions;
                         }
                         (after, bytes) = (revision, with_op);
@@ -64,7 +66,8 @@ macro_rules! impl_log {
                 limit: u32,
             ) -> Result<Vec<OpRow>, StoreError> {
                 let rows = sqlx::query_as::<_, OpRow>(
-                    "SELECT m.epoch, h.revision, o.revision, o.actor, o.ts, o.body
+                    "SELECT m.epoch, m.previous_epoch, CASE WHEN h.epoch = m.epoch THEN h.base ELSE h.revision END,
+                            h.revision, o.revision, o.actor, o.ts, o.body
                        FROM heads h CROSS JOIN meta m
                        LEFT JOIN (SELECT revision, actor, ts, body FROM ops
                                    WHERE drawing_id = $1 AND revision > $2 AND revision <= $3
@@ -136,9 +139,10 @@ macro_rules! impl_log {
                 for request in batch {
                     let Some(since) = request.untoggled_since else { continue };
                     let Some(head) = known.heads.get(&request.drawing_id).copied() else { continue };
-                    // A unit that is open began above the horizon, and so did all that toggled it.
-                    let after = since.max(head.floor());
-                    for op in request.ops.iter().filter(|op| op.is_undo_redo) {
+                    // A unit that is open began above the floor, and so did all that toggled it.
+                    let after = since.max(head.floor);
+                    let toggled = request.ops.iter().filter(|op| op.is_undo_redo);
+                    for unit in toggled.filter_map(|op| op.unit) {
                         let rows = sqlx::query_as::<_, (i64, String)>(
                             "SELECT revision, body FROM ops
                               WHERE drawing_id = $1 AND revision > $2 AND revision <= $3
@@ -146,12 +150,57 @@ macro_rules! impl_log {
                         )
                         .bind(request.drawing_id.0)
                         .bind(revision_to_sql(after))
-                        .bind(revision_to_sql(head))
-                        .bind(op.unit.0)
+                        .bind(revision_to_sql(head.revision))
+                        .bind(unit.0)
                         .fetch_all(&mut **tx)
                         .await?;
                         for row in rows {
-                            known.add_of_unit(request.drawing_id, op.unit, row)?;
+                            known.add_of_unit(request.drawing_id, unit, row)?;
+                        }
+                    }
+                }
+                Ok(())
+            }
+
+            /// Looks up what conditional requests and folds insist on, under the lock of the heads: the latest op that is no
+            /// fold, and the lowest unit that was named since a fold was planned.
+            async fn look_up_conditions(
+                tx: &mut Transaction<'static, $database>,
+                batch: &[AppendRequest],
+                known: &mut Known,
+            ) -> Result<(), StoreError> {
+                for request in batch {
+                    let drawing = request.drawing_id;
+                    let Some(head) = known.heads.get(&drawing).copied() else { continue };
+                    if request.if_revision.is_some_and(|expected| expected < head.revision)
+                        && !known.unfolded.contains_key(&drawing)
+                    {
+                        let latest = sqlx::query_scalar::<_, i64>(
+                            "SELECT revision FROM ops WHERE drawing_id = $1 AND revision <= $2 AND actor <> $3
+                              ORDER BY revision DESC LIMIT 1",
+                        )
+                        .bind(drawing.0)
+                        .bind(revision_to_sql(head.revision))
+                        .bind(UserId::folder().as_str())
+                        .fetch_optional(&mut **tx)
+                        .await?;
+                        known.unfolded.insert(drawing, revision_from_sql(latest.unwrap_or_default())?);
+                    }
+                    if let Some(plan) = request.fold.filter(|plan| plan.yields) {
+                        let lowest = sqlx::query_scalar::<_, Option<i64>>(
+                            "SELECT min(first.revision) FROM ops o
+                               JOIN ops first ON first.drawing_id = o.drawing_id AND first.op_id = o.unit
+                              WHERE o.drawing_id = $1 AND o.revision > $2 AND o.revision <= $3 AND o.op_id <> o.unit",
+                        )
+                        .bind(drawing.0)
+                        .bind(revision_to_sql(plan.planned_at))
+                        .bind(revision_to_sql(head.revision))
+                        .fetch_one(&mut **tx)
+                        .await?;
+                        if let Some(lowest) = lowest {
+                            let lowest = revision_from_sql(lowest)?;
+                            let known = known.named.entry(drawing).or_insert(lowest);
+                            *known = lowest.min(*known);
                         }
                     }
                 }

@@ -18,16 +18,19 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use crate::model::{DrawingId, Epoch, OpId, Revision, Role, UserId};
+use crate::{
+    limits,
+    model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
+};
 
-pub use import::{ImportStore, ImportedOp};
+pub use import::{ImportStore, ImportedLog, ImportedOp};
 pub use postgres::PostgresStore;
 pub use snapshots::SnapshotStore;
 pub use sqlite::SqliteStore;
 pub use types::{
-    AppendOutcome, AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads,
-    Link, LogPage, Member, MemberOutcome, Meta, NewOp, OpOutcome, PoolOptions, ReadRange, Refusal, Snapshot,
-    StoredOp,
+    AppendOutcome, AppendRequest, Appended, AppendedTo, Claim, CreateOutcome, Drawing, DrawingCursor,
+    DuePage, FoldPlan, Heads, Link, LogPage, Member, MemberOutcome, Meta, NewOp, OpOutcome, PoolOptions,
+    ReadRange, Refusal, Snapshot, Stand, StoredOp,
 };
 
 /// Durable storage of drawings. Snapshots and imports stand in traits of their own, by topic; whoever
@@ -41,7 +44,10 @@ pub use types::{
 /// 4. An `op_id` stands once in the log of a drawing, for as long as the log lives.
 /// 5. What one call returns was true at one moment: epoch, head and ops fit together.
 /// 6. A deleted drawing takes no op, shows no op, and its id is never given again.
-/// 7. No call waits longer than `STORE_ACQUIRE_TIMEOUT` plus `STATEMENT_TIMEOUT` for each of its
+/// 7. What a call reports to be in the log or in the tables already is as durable as what it writes: a retry is
+///    acknowledged no sooner than the first attempt would have been.
+/// 8. The time of an op that is appended is never earlier than that of the op before it; an imported log keeps its times.
+/// 9. No call waits longer than `STORE_ACQUIRE_TIMEOUT` plus `STATEMENT_TIMEOUT` for each of its
 ///    few statements.
 #[async_trait]
 pub trait Store: SnapshotStore + ImportStore + 'static {
@@ -61,8 +67,8 @@ pub trait Store: SnapshotStore + ImportStore + 'static {
     async fn find_op(&self, drawing: DrawingId, op_id: OpId) -> Result<Option<StoredOp>, StoreError>;
 
     /// Finds the revision at a time, in milliseconds since 1970: the last op committed by then, 0
-    /// before the first one, `None` when there is no such drawing. The times of a log rise, but for
-    /// what the clocks of nodes differ by; within that difference the answer is one of several.
+    /// before the first one, `None` when there is no such drawing. In an imported log whose times fall the answer is one
+    /// of several.
     async fn revision_at(&self, drawing: DrawingId, at_ms: i64) -> Result<Option<Revision>, StoreError>;
 
     /// Reads the heads of many drawings in one query; those that do not exist are absent.
@@ -71,7 +77,7 @@ pub trait Store: SnapshotStore + ImportStore + 'static {
     /// Reads the epoch and the key with which the servers of this database sign.
     async fn meta(&self) -> Result<Meta, StoreError>;
 
-    /// Replaces the epoch.
+    /// Replaces the epoch by one that does not go on with the line: every older position is refused.
     async fn new_epoch(&self) -> Result<Epoch, StoreError>;
 
     /// Creates a drawing with `owner` as its first owner.
@@ -96,6 +102,10 @@ pub trait Store: SnapshotStore + ImportStore + 'static {
 
     /// Renames a drawing; false when there is no such drawing.
     async fn rename_drawing(&self, id: DrawingId, title: &str, now_ms: i64) -> Result<bool, StoreError>;
+
+    /// Writes nothing to the row of a drawing, deleted or not: when this returns, what was committed to it before is durable.
+    /// For answers that tell of something that is gone.
+    async fn confirm(&self, id: DrawingId) -> Result<(), StoreError>;
 
     /// Deletes a drawing for good, and makes its snapshots and its claim waste; false when there is no
     /// such drawing.
@@ -224,4 +234,17 @@ fn revision_from_sql(value: i64) -> Result<Revision, StoreError> {
 /// Positions from clients may exceed what a `bigint` holds; beyond it there is no op anyway.
 fn revision_to_sql(revision: Revision) -> i64 {
     i64::try_from(revision.0).unwrap_or(i64::MAX)
+}
+
+/// A call of the store that ends: a peer that is gone without a word is not waited for.
+///
+/// # Errors
+/// That of the call, or [`StoreError::Unavailable`] when it takes longer than `STORE_CALL_TIMEOUT`.
+pub async fn call<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(limits::STORE_CALL_TIMEOUT, answer).await.unwrap_or(Err(StoreError::timed_out()))
+}
+
+/// Ops without a unit have the nil UUID in its place, which begins none: it is the id of no op without a unit.
+fn unit_to_sql(unit: Option<OpId>) -> Uuid {
+    unit.map_or(Uuid::nil(), |unit| unit.0)
 }

@@ -18,16 +18,17 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{
-    AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads, ImportStore,
-    ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, PoolOptions, ReadRange, Snapshot, SnapshotStore,
-    Store, StoreError, StoredOp,
+    AppendRequest, Appended, AppendedTo, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads,
+    ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, PoolOptions, ReadRange,
+    Snapshot, SnapshotStore, Store, StoreError, StoredOp,
     columns::Columns,
     directory::{DrawingRow, impl_store, role_from_sql, user_from_sql},
     import::{impl_import, ops_after},
     log::{FIRST_STEP, OpRow, impl_log},
-    resolve::{Known, LogRow, Resolution, fog_candidates, resolve},
+    resolve::{Known, KnownHead, LogRow, Resolution, fog_candidates, resolve},
     revision_from_sql, revision_to_sql,
     snapshots::impl_snapshots,
+    types::{HeadRow, branch_from_sql},
 };
 use crate::{
     limits,
@@ -69,7 +70,21 @@ impl PostgresStore {
         let store = Self { read: pool.clone(), write: pool };
         store.wait_until_reachable(options).await?;
         store.migrate().await?;
+        store.warn_without_timeline().await?;
         Ok(store)
+    }
+
+    /// Says so if a promotion of a standby will not be noticed.
+    async fn warn_without_timeline(&self) -> Result<(), StoreError> {
+        let timeline =
+            sqlx::query_scalar::<_, Option<i32>>("SELECT current_timeline()").fetch_one(&self.write).await?;
+        if timeline.is_none() {
+            tracing::warn!(
+                "this database does not tell its timeline (pg_walfile_name, pg_current_wal_lsn): \
+                 after a failover, run revcast new-epoch"
+            );
+        }
+        Ok(())
     }
 
     async fn wait_until_reachable(&self, options: PoolOptions) -> Result<(), StoreError> {
@@ -112,11 +127,13 @@ impl PostgresStore {
         now_ms: i64,
     ) -> Result<Option<Appended>, StoreError> {
         let columns = Columns::new(batch);
-        let row = sqlx::query_as::<_, (Uuid, Vec<i64>)>(
-            "SELECT epoch, heads_before FROM append_ops($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)",
+        let row = sqlx::query_as::<_, (Uuid, Vec<i64>, Vec<i64>, Vec<i64>)>(
+            "SELECT log_epoch, heads_before, floors, times
+               FROM append_ops($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15)",
         )
         .bind(&columns.drawings)
         .bind(&columns.counts)
+        .bind(&columns.sizes)
         .bind(&columns.guarded)
         .bind(&columns.op_drawing)
         .bind(&columns.op_nth)
@@ -127,35 +144,48 @@ impl PostgresStore {
         .bind(&columns.named_drawing)
         .bind(&columns.named_units)
         .bind(&columns.named_actors)
+        .bind(&columns.epochs)
         .bind(now_ms)
         .fetch_one(&self.write)
         .await;
-        let (epoch, heads_before) = match row {
+        let (epoch, heads_before, floors, times) = match row {
             Ok(row) => row,
             Err(error) if needs_care(&error) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let heads_before = heads_before.into_iter().map(revision_from_sql).collect::<Result<Vec<_>, _>>()?;
-        Ok(Some(Appended { epoch: Epoch(epoch), outcomes: columns.number(batch, &heads_before) }))
+        let mut heads = HashMap::with_capacity(columns.drawings.len());
+        for (id, (floor, ts)) in columns.drawings.iter().zip(floors.into_iter().zip(times)) {
+            heads.insert(DrawingId(*id), AppendedTo { ts, floor: revision_from_sql(floor)? });
+        }
+        Ok(Some(Appended { epoch: Epoch(epoch), heads, outcomes: columns.number(batch, &heads_before) }))
     }
 
     /// The road that looks at each op.
     async fn append_with_care(&self, batch: &[AppendRequest], now_ms: i64) -> Result<Appended, StoreError> {
         let mut tx = self.begin_write().await?;
         let (epoch, known) = look_up(&mut tx, batch).await?;
-        let resolution = resolve(batch, known);
+        let resolution = resolve(batch, known, now_ms);
         if !resolution.inserts.is_empty() {
-            write(&mut tx, batch, &resolution, now_ms).await?;
+            write(&mut tx, batch, &resolution, epoch).await?;
+        }
+        // What was committed before may not have reached a synchronous standby yet: a commit of one's own waits for that.
+        let found = resolution.drawings_with_duplicates(batch);
+        if resolution.inserts.is_empty() && !found.is_empty() {
+            sqlx::query("UPDATE heads SET revision = revision WHERE drawing_id = ANY($1)")
+                .bind(&found)
+                .execute(&mut *tx)
+                .await?;
         }
         tx.commit().await?;
-        Ok(Appended { epoch, outcomes: resolution.outcomes })
+        Ok(Appended { epoch, heads: resolution.appended_to(), outcomes: resolution.outcomes })
     }
 
     async fn append_batch(&self, batch: &[AppendRequest], now_ms: i64) -> Result<Appended, StoreError> {
         // What is known to need care would only spoil the round trip for the others.
         let is_plain = |r: &AppendRequest| {
             let is_guarded = r.if_revision.is_some() || r.untoggled_since.is_some();
-            !is_guarded && !r.ops.iter().any(|op| op.creates_fog)
+            !is_guarded && r.fold.is_none() && !r.ops.iter().any(|op| op.creates_fog)
         };
         if batch.iter().all(is_plain)
             && let Some(appended) = self.append_plain(batch, now_ms).await?
@@ -184,8 +214,10 @@ impl PostgresStore {
 
     async fn read_heads(&self, drawings: &[DrawingId]) -> Result<Heads, StoreError> {
         let ids: Vec<Uuid> = drawings.iter().map(|id| id.0).collect();
-        let rows = sqlx::query_as::<_, (Uuid, Option<Uuid>, Option<i64>)>(
-            "SELECT m.epoch, h.drawing_id, h.revision FROM meta m LEFT JOIN heads h ON h.drawing_id = ANY($1)",
+        let rows = sqlx::query_as::<_, HeadRow>(
+            "SELECT m.epoch, m.previous_epoch, h.drawing_id, h.revision,
+                    CASE WHEN h.epoch = m.epoch THEN h.base ELSE h.revision END, h.floor
+               FROM meta m LEFT JOIN heads h ON h.drawing_id = ANY($1)",
         )
         .bind(ids)
         .fetch_all(&self.read)
@@ -194,7 +226,12 @@ impl PostgresStore {
     }
 }
 
-impl_store!(PostgresStore);
+impl PostgresStore {
+    /// Gives the database a new epoch that goes on with nothing.
+    const NEW_EPOCH: &'static str = "UPDATE meta SET epoch = $1, previous_epoch = NULL, timeline = coalesce(current_timeline(), timeline)";
+}
+
+impl_store!(PostgresStore, Postgres);
 impl_log!(PostgresStore, Postgres);
 impl_snapshots!(PostgresStore, Postgres);
 impl_import!(PostgresStore, Postgres);
@@ -211,16 +248,21 @@ async fn look_up(
     batch: &[AppendRequest],
 ) -> Result<(Epoch, Known), StoreError> {
     let drawings: Vec<Uuid> = batch.iter().map(|r| r.drawing_id.0).collect();
-    let locked = sqlx::query_as::<_, (Uuid, i64, bool)>(
-        "SELECT drawing_id, revision, has_fog FROM heads WHERE drawing_id = ANY($1) ORDER BY drawing_id FOR UPDATE",
+    let locked = sqlx::query_as::<_, (Uuid, i64, bool, i64, i64, Option<Uuid>, i64)>(
+        "SELECT drawing_id, revision, has_fog, floor, ts, epoch, base
+           FROM heads WHERE drawing_id = ANY($1) ORDER BY drawing_id FOR UPDATE",
     )
     .bind(&drawings)
     .fetch_all(&mut **tx)
     .await?;
+    let (epoch, previous) = current_epoch(tx).await?;
     let mut known = Known::default();
     let mut foggy = Vec::new();
-    for (id, revision, has_fog) in locked {
-        known.heads.insert(DrawingId(id), revision_from_sql(revision)?);
+    for (id, revision, has_fog, floor, ts, last_epoch, base) in locked {
+        let base = if last_epoch == Some(epoch) { base } else { revision };
+        let branch = branch_from_sql(epoch, previous, base)?;
+        let (revision, floor) = (revision_from_sql(revision)?, revision_from_sql(floor)?);
+        known.heads.insert(DrawingId(id), KnownHead { revision, floor, ts, branch });
         if has_fog {
             foggy.push(id);
         }
@@ -228,7 +270,7 @@ async fn look_up(
     let (mut wanted_drawings, mut wanted_ops) = (Vec::new(), Vec::new());
     for request in batch {
         for op in &request.ops {
-            for id in [op.op_id, op.unit] {
+            for id in [Some(op.op_id), op.named_unit()].into_iter().flatten() {
                 wanted_drawings.push(request.drawing_id.0);
                 wanted_ops.push(id.0);
             }
@@ -261,28 +303,42 @@ async fn look_up(
         }
     }
     PostgresStore::look_up_toggles(tx, batch, &mut known).await?;
-    let epoch = sqlx::query_scalar::<_, Uuid>("SELECT epoch FROM meta").fetch_one(&mut **tx).await?;
+    PostgresStore::look_up_conditions(tx, batch, &mut known).await?;
     Ok((Epoch(epoch), known))
+}
+
+/// The epoch in which this transaction numbers, and the one before: new ones, if Postgres was promoted since.
+async fn current_epoch(tx: &mut Transaction<'static, Postgres>) -> Result<(Uuid, Option<Uuid>), StoreError> {
+    let row =
+        sqlx::query_as("SELECT epoch, previous_epoch FROM current_epoch()").fetch_one(&mut **tx).await?;
+    Ok(row)
 }
 
 async fn write(
     tx: &mut Transaction<'static, Postgres>,
     batch: &[AppendRequest],
     resolution: &Resolution,
-    now_ms: i64,
+    epoch: Epoch,
 ) -> Result<(), StoreError> {
-    insert_ops(tx, &resolution.rows(batch, now_ms)).await?;
-    let (ids, heads): (Vec<Uuid>, Vec<i64>) =
-        resolution.heads.iter().map(|(id, head)| (id.0, revision_to_sql(*head))).unzip();
+    insert_ops(tx, &resolution.rows(batch)).await?;
+    let heads = || resolution.heads.values();
     let fog: Vec<(Uuid, &str)> = resolution.fog.iter().map(|(id, object)| (id.0, object.as_str())).collect();
     let (fog_drawings, fog_objects): (Vec<Uuid>, Vec<&str>) = fog.into_iter().unzip();
     sqlx::query(
-        "UPDATE heads h SET revision = n.revision, has_fog = has_fog OR h.drawing_id = ANY($3)
-           FROM unnest($1::uuid[], $2::bigint[]) AS n (drawing_id, revision) WHERE h.drawing_id = n.drawing_id",
+        "UPDATE heads h
+            SET revision = n.revision, floor = n.floor, ts = n.ts, bytes = h.bytes + n.bytes,
+                base = CASE WHEN h.epoch = $7 THEN h.base ELSE h.revision END, epoch = $7,
+                has_fog = has_fog OR h.drawing_id = ANY($6)
+           FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+                AS n (drawing_id, revision, floor, ts, bytes) WHERE h.drawing_id = n.drawing_id",
     )
-    .bind(&ids)
-    .bind(&heads)
+    .bind(resolution.heads.keys().map(|id| id.0).collect::<Vec<_>>())
+    .bind(heads().map(|head| revision_to_sql(head.revision)).collect::<Vec<_>>())
+    .bind(heads().map(|head| revision_to_sql(head.floor)).collect::<Vec<_>>())
+    .bind(heads().map(|head| head.ts).collect::<Vec<_>>())
+    .bind(heads().map(|head| head.bytes).collect::<Vec<_>>())
     .bind(&fog_drawings)
+    .bind(epoch.0)
     .execute(&mut **tx)
     .await?;
     if !fog_drawings.is_empty() {

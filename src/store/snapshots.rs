@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{Claim, DuePage, Snapshot, StoreError};
-use crate::model::{DrawingId, Revision};
+use crate::model::{DrawingId, Epoch, Revision};
 
 /// The part of the store that knows of snapshots. Times are milliseconds since 1970.
 ///
@@ -31,8 +31,9 @@ pub trait SnapshotStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Snapshot>, StoreError>;
 
-    /// Looks at the next `limit` drawings after `after`, in the order of their ids, for those whose
-    /// head is `every` revisions or more past their newest snapshot.
+    /// Looks at the next `limit` drawings after `after`, in the order of their ids, for those of which a snapshot is due:
+    /// the head is `every` revisions or more past the newest one, and what has come since has half its size or is
+    /// `SNAPSHOT_STRETCH` revisions long.
     async fn due_snapshots(
         &self,
         after: Option<DrawingId>,
@@ -61,8 +62,14 @@ pub trait SnapshotStore: Send + Sync {
     ) -> Result<bool, StoreError>;
 
     /// Makes the claimed id a snapshot and ends the claim; false, and nothing is written, when the
-    /// claim is not held any more.
-    async fn add_snapshot(&self, drawing: DrawingId, snapshot: &Snapshot) -> Result<bool, StoreError>;
+    /// claim is not held any more, or the revision lies on no log of now: `epoch`, in which it was built, is not the
+    /// present one, or the head is below it.
+    async fn add_snapshot(
+        &self,
+        drawing: DrawingId,
+        epoch: Epoch,
+        snapshot: &Snapshot,
+    ) -> Result<bool, StoreError>;
 
     /// Gives a claim up; its id becomes waste. Nothing happens when it is not held any more.
     async fn drop_claim(&self, drawing: DrawingId, snapshot_id: Uuid) -> Result<(), StoreError>;
@@ -93,8 +100,8 @@ macro_rules! impl_snapshots {
             at: Revision,
             limit: u32,
         ) -> Result<Vec<Snapshot>, StoreError> {
-            let rows = sqlx::query_as::<_, (i64, Uuid, String, i64, i64)>(
-                "SELECT revision, snapshot_id, checksum, bytes, created_at
+            let rows = sqlx::query_as::<_, (i64, Uuid, String, i64, i64, i64)>(
+                "SELECT revision, snapshot_id, checksum, bytes, log_bytes, created_at
                    FROM snapshots WHERE drawing_id = $1 AND revision <= $2
                   ORDER BY revision DESC LIMIT $3",
             )
@@ -104,10 +111,11 @@ macro_rules! impl_snapshots {
             .fetch_all(&self.read)
             .await?;
             rows.into_iter()
-                .map(|(revision, snapshot_id, checksum, bytes, created_at)| {
-                    let bytes = u64::try_from(bytes).map_err(|_| StoreError::Corrupt("size of a snapshot"))?;
+                .map(|(revision, snapshot_id, checksum, bytes, log_bytes, created_at)| {
+                    let size = |bytes| u64::try_from(bytes).map_err(|_| StoreError::Corrupt("size of a snapshot"));
+                    let (bytes, log_bytes) = (size(bytes)?, size(log_bytes)?);
                     let revision = revision_from_sql(revision)?;
-                    Ok(Snapshot { revision, snapshot_id, checksum, bytes, created_at })
+                    Ok(Snapshot { revision, snapshot_id, checksum, bytes, log_bytes, created_at })
                 })
                 .collect()
         }
@@ -124,14 +132,17 @@ macro_rules! impl_snapshots {
             // CASE, so that only drawings with enough ops are looked up among the snapshots.
             let rows = sqlx::query_as::<_, (Uuid, bool)>(
                 "SELECT h.drawing_id,
-                        CASE WHEN h.revision >= $2 THEN h.revision - coalesce(
-                                 (SELECT max(s.revision) FROM snapshots s WHERE s.drawing_id = h.drawing_id), 0) >= $2
+                        CASE WHEN h.revision >= $2 THEN NOT EXISTS (
+                                 SELECT 1 FROM snapshots s
+                                  WHERE s.drawing_id = h.drawing_id AND s.revision > h.revision - $4
+                                    AND (s.revision > h.revision - $2 OR 2 * (h.bytes - s.log_bytes) < s.bytes))
                              ELSE false END
                    FROM heads h WHERE h.drawing_id >= $1 ORDER BY h.drawing_id LIMIT $3",
             )
             .bind(first)
             .bind(revision_to_sql(Revision(every)))
             .bind(i64::from(limit))
+            .bind(revision_to_sql(Revision(limits::SNAPSHOT_STRETCH.max(every))))
             .fetch_all(&self.read)
             .await?;
             let next = rows.last().filter(|_| rows.len() == limit as usize).map(|(id, _)| DrawingId(*id));
@@ -151,16 +162,21 @@ macro_rules! impl_snapshots {
             if !Self::lock_drawing(&mut tx, drawing).await? {
                 return Ok(Claim::NoDrawing);
             }
-            let found = sqlx::query_as::<_, (i64, Option<i64>)>(
-                "SELECT h.revision, (SELECT max(s.revision) FROM snapshots s WHERE s.drawing_id = h.drawing_id)
+            let found = sqlx::query_as::<_, (i64, bool)>(
+                "SELECT h.revision, h.revision >= $2 AND NOT EXISTS (
+                            SELECT 1 FROM snapshots s
+                             WHERE s.drawing_id = h.drawing_id AND s.revision > h.revision - $3
+                               AND (s.revision > h.revision - $2 OR 2 * (h.bytes - s.log_bytes) < s.bytes))
                    FROM heads h WHERE h.drawing_id = $1",
             )
             .bind(drawing.0)
+            .bind(revision_to_sql(Revision(every.max(1))))
+            .bind(revision_to_sql(Revision(limits::SNAPSHOT_STRETCH.max(every))))
             .fetch_optional(&mut *tx)
             .await?;
-            let Some((head, newest)) = found else { return Ok(Claim::NoDrawing) };
-            let (head, newest) = (revision_from_sql(head)?, revision_from_sql(newest.unwrap_or_default())?);
-            if head.0.saturating_sub(newest.0) < every.max(1) {
+            let Some((head, is_due)) = found else { return Ok(Claim::NoDrawing) };
+            let head = revision_from_sql(head)?;
+            if !is_due {
                 return Ok(Claim::NotDue);
             }
             let expired = sqlx::query_scalar::<_, Uuid>(
@@ -206,9 +222,22 @@ macro_rules! impl_snapshots {
             Ok(renewed.rows_affected() > 0)
         }
 
-        async fn add_snapshot(&self, drawing: DrawingId, snapshot: &Snapshot) -> Result<bool, StoreError> {
+        async fn add_snapshot(
+            &self,
+            drawing: DrawingId,
+            epoch: Epoch,
+            snapshot: &Snapshot,
+        ) -> Result<bool, StoreError> {
             let mut tx = self.begin_write().await?;
             if !Self::lock_drawing(&mut tx, drawing).await? {
+                return Ok(false);
+            }
+            let (now, _) = current_epoch(&mut tx).await?;
+            let head = sqlx::query_scalar::<_, i64>("SELECT revision FROM heads WHERE drawing_id = $1")
+                .bind(drawing.0)
+                .fetch_optional(&mut *tx)
+                .await?;
+            if now != epoch.0 || head.is_none_or(|head| head < revision_to_sql(snapshot.revision)) {
                 return Ok(false);
             }
             let ended = sqlx::query("DELETE FROM snapshot_claims WHERE drawing_id = $1 AND snapshot_id = $2")
@@ -231,8 +260,8 @@ macro_rules! impl_snapshots {
                 Self::insert_waste(&mut tx, drawing, before).await?;
             }
             sqlx::query(
-                "INSERT INTO snapshots (drawing_id, revision, snapshot_id, checksum, bytes, created_at)
-                 VALUES ($1, $2, $3, $4, $5, $6)",
+                "INSERT INTO snapshots (drawing_id, revision, snapshot_id, checksum, bytes, created_at, log_bytes)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
             )
             .bind(drawing.0)
             .bind(revision_to_sql(snapshot.revision))
@@ -240,6 +269,7 @@ macro_rules! impl_snapshots {
             .bind(&snapshot.checksum)
             .bind(i64::try_from(snapshot.bytes).unwrap_or(i64::MAX))
             .bind(snapshot.created_at)
+            .bind(i64::try_from(snapshot.log_bytes).unwrap_or(i64::MAX))
             .execute(&mut *tx)
             .await?;
             tx.commit().await?;

@@ -18,14 +18,15 @@ use uuid::Uuid;
 
 use super::{
     AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads, ImportStore,
-    ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, PoolOptions, ReadRange, Snapshot, SnapshotStore,
-    Store, StoreError, StoredOp,
+    ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, PoolOptions, ReadRange, Snapshot,
+    SnapshotStore, Store, StoreError, StoredOp,
     directory::{DrawingRow, impl_store, role_from_sql, user_from_sql},
     import::{impl_import, ops_after},
     log::{FIRST_STEP, OpRow, impl_log},
-    resolve::{Known, LogRow, Resolution, fog_candidates, resolve},
+    resolve::{Known, KnownHead, LogRow, NewHead, Resolution, fog_candidates, resolve},
     revision_from_sql, revision_to_sql,
     snapshots::impl_snapshots,
+    types::{HeadRow, branch_from_sql},
 };
 use crate::{
     limits,
@@ -104,12 +105,12 @@ impl SqliteStore {
     async fn append_batch(&self, batch: &[AppendRequest], now_ms: i64) -> Result<Appended, StoreError> {
         let mut tx = self.begin_write().await?;
         let (epoch, known) = look_up(&mut tx, batch).await?;
-        let resolution = resolve(batch, known);
+        let resolution = resolve(batch, known, now_ms);
         if !resolution.inserts.is_empty() {
-            write(&mut tx, batch, &resolution, now_ms).await?;
+            write(&mut tx, batch, &resolution, epoch).await?;
         }
         tx.commit().await?;
-        Ok(Appended { epoch, outcomes: resolution.outcomes })
+        Ok(Appended { epoch, heads: resolution.appended_to(), outcomes: resolution.outcomes })
     }
 
     async fn read_roles(
@@ -130,8 +131,10 @@ impl SqliteStore {
 
     async fn read_heads(&self, drawings: &[DrawingId]) -> Result<Heads, StoreError> {
         let ids = json_ids(drawings.iter().map(|id| id.0));
-        let rows = sqlx::query_as::<_, (Uuid, Option<Uuid>, Option<i64>)>(
-            "SELECT m.epoch, h.drawing_id, h.revision FROM meta m
+        let rows = sqlx::query_as::<_, HeadRow>(
+            "SELECT m.epoch, m.previous_epoch, h.drawing_id, h.revision,
+                    CASE WHEN h.epoch = m.epoch THEN h.base ELSE h.revision END, h.floor
+               FROM meta m
                LEFT JOIN json_each($1) AS j LEFT JOIN heads h ON h.drawing_id = unhex(j.value)",
         )
         .bind(ids)
@@ -141,7 +144,22 @@ impl SqliteStore {
     }
 }
 
-impl_store!(SqliteStore);
+/// A row of `look_up`: the epoch and the one before; id, head, fog, floor, time and base of a drawing.
+type LockedRow =
+    (Uuid, Option<Uuid>, Option<Uuid>, Option<i64>, Option<bool>, Option<i64>, Option<i64>, Option<i64>);
+
+impl SqliteStore {
+    /// Gives the database a new epoch that goes on with nothing.
+    const NEW_EPOCH: &'static str = "UPDATE meta SET epoch = $1, previous_epoch = NULL";
+}
+
+/// The epoch in which a transaction numbers, and the one before.
+async fn current_epoch(tx: &mut Transaction<'static, Sqlite>) -> Result<(Uuid, Option<Uuid>), StoreError> {
+    let row = sqlx::query_as("SELECT epoch, previous_epoch FROM meta").fetch_one(&mut **tx).await?;
+    Ok(row)
+}
+
+impl_store!(SqliteStore, Sqlite);
 impl_log!(SqliteStore, Sqlite);
 impl_snapshots!(SqliteStore, Sqlite);
 impl_import!(SqliteStore, Sqlite);
@@ -169,8 +187,10 @@ async fn look_up(
     let mut ids: Vec<DrawingId> = batch.iter().map(|r| r.drawing_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let rows = sqlx::query_as::<_, (Uuid, Option<Uuid>, Option<i64>, Option<bool>)>(
-        "SELECT m.epoch, h.drawing_id, h.revision, h.has_fog FROM meta m
+    let rows = sqlx::query_as::<_, LockedRow>(
+        "SELECT m.epoch, m.previous_epoch, h.drawing_id, h.revision, h.has_fog, h.floor, h.ts,
+                CASE WHEN h.epoch = m.epoch THEN h.base ELSE h.revision END
+           FROM meta m
            LEFT JOIN json_each($1) AS j LEFT JOIN heads h ON h.drawing_id = unhex(j.value)",
     )
     .bind(json_ids(ids.iter().map(|id| id.0)))
@@ -180,18 +200,23 @@ async fn look_up(
     let mut known = Known::default();
     let mut foggy = Vec::new();
     for row in rows {
-        if let (_, Some(id), Some(revision), Some(has_fog)) = row {
-            known.heads.insert(DrawingId(id), revision_from_sql(revision)?);
-            if has_fog {
-                foggy.push(id);
-            }
+        let (epoch, previous, Some(id), Some(revision), Some(has_fog), Some(floor), Some(ts), Some(base)) =
+            row
+        else {
+            continue;
+        };
+        let branch = branch_from_sql(epoch, previous, base)?;
+        let (revision, floor) = (revision_from_sql(revision)?, revision_from_sql(floor)?);
+        known.heads.insert(DrawingId(id), KnownHead { revision, floor, ts, branch });
+        if has_fog {
+            foggy.push(id);
         }
     }
     let mut wanted = String::from("[");
     for request in batch {
         for op in &request.ops {
             let id = |id: Uuid| id.simple().to_string();
-            for op_id in [Some(op.op_id), (op.unit != op.op_id).then_some(op.unit)].into_iter().flatten() {
+            for op_id in [Some(op.op_id), op.named_unit()].into_iter().flatten() {
                 let comma = if wanted.len() > 1 { "," } else { "" };
                 wanted.push_str(&format!("{comma}[\"{}\",\"{}\"]", id(request.drawing_id.0), id(op_id.0)));
             }
@@ -229,6 +254,7 @@ async fn look_up(
         }
     }
     SqliteStore::look_up_toggles(tx, batch, &mut known).await?;
+    SqliteStore::look_up_conditions(tx, batch, &mut known).await?;
     Ok((epoch, known))
 }
 
@@ -236,22 +262,27 @@ async fn write(
     tx: &mut Transaction<'static, Sqlite>,
     batch: &[AppendRequest],
     resolution: &Resolution,
-    now_ms: i64,
+    epoch: Epoch,
 ) -> Result<(), StoreError> {
-    insert_ops(tx, &resolution.rows(batch, now_ms)).await?;
+    insert_ops(tx, &resolution.rows(batch)).await?;
     let mut heads = String::from("[");
-    for (id, head) in &resolution.heads {
+    for (id, NewHead { revision, floor, ts, bytes }) in &resolution.heads {
         let comma = if heads.len() > 1 { "," } else { "" };
-        heads.push_str(&format!("{comma}[\"{}\",{head}]", id.0.simple()));
+        heads.push_str(&format!("{comma}[\"{}\",{revision},{floor},{ts},{bytes}]", id.0.simple()));
     }
     heads.push(']');
     // An upsert rather than an UPDATE … FROM, which would go through all heads: those that are named exist.
     sqlx::query(
-        "INSERT INTO heads (drawing_id, revision)
-         SELECT unhex(n.value ->> 0), n.value ->> 1 FROM json_each($1) AS n WHERE true
-             ON CONFLICT (drawing_id) DO UPDATE SET revision = excluded.revision",
+        "INSERT INTO heads (drawing_id, revision, floor, ts, bytes, epoch)
+         SELECT unhex(n.value ->> 0), n.value ->> 1, n.value ->> 2, n.value ->> 3, n.value ->> 4, $2
+           FROM json_each($1) AS n WHERE true
+             ON CONFLICT (drawing_id) DO UPDATE
+            SET revision = excluded.revision, floor = excluded.floor, ts = excluded.ts,
+                bytes = bytes + excluded.bytes,
+                base = CASE WHEN epoch = excluded.epoch THEN base ELSE revision END, epoch = excluded.epoch",
     )
     .bind(heads)
+    .bind(epoch.0)
     .execute(&mut **tx)
     .await?;
     for (drawing_id, object) in &resolution.fog {

@@ -7,7 +7,7 @@ use std::{collections::HashMap, fmt, time::Duration};
 use uuid::Uuid;
 
 use super::{StoreError, revision_from_sql};
-use crate::model::{CommittedOp, DrawingId, Epoch, ObjectId, OpId, Revision, Role, UserId};
+use crate::model::{Branch, CommittedOp, DrawingId, Epoch, ObjectId, OpId, Revision, Role, Trunk, UserId};
 
 // --- Append -------------------------------------------------------------------------------------
 
@@ -20,12 +20,46 @@ pub struct AppendRequest {
     pub actor: UserId,
     /// What the sender may do; decides on units of others and on fog.
     pub role: Role,
-    /// The head that the sender insists on.
+    /// The epoch of `if_revision` or of `untoggled_since`; alone, the one in which the ops have to be committed.
+    pub epoch: Option<Epoch>,
+    /// The head that the sender insists on, but for folds of the server after it.
     pub if_revision: Option<Revision>,
     /// For a request of one undo or redo: the unit was not undone or redone after this revision.
     pub untoggled_since: Option<Revision>,
+    /// For a request of one `fold`: what it was planned on.
+    pub fold: Option<FoldPlan>,
     /// The ops, in order; at least one.
     pub ops: Vec<NewOp>,
+}
+
+impl AppendRequest {
+    /// A request that insists on nothing.
+    #[must_use]
+    pub fn new(drawing_id: DrawingId, actor: UserId, role: Role, ops: Vec<NewOp>) -> Self {
+        Self {
+            drawing_id,
+            actor,
+            role,
+            epoch: None,
+            if_revision: None,
+            untoggled_since: None,
+            fold: None,
+            ops,
+        }
+    }
+}
+
+/// What a fold was planned on; where the log is another one meanwhile, the fold is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoldPlan {
+    /// The floor that it is to have.
+    pub floor: Revision,
+    /// The floor of the fold before.
+    pub from: Revision,
+    /// The revision at which it was planned.
+    pub planned_at: Revision,
+    /// Whether it gives way to whoever has named one of its units after `planned_at`.
+    pub yields: bool,
 }
 
 /// One op to append.
@@ -33,8 +67,8 @@ pub struct AppendRequest {
 pub struct NewOp {
     /// Its idempotency key.
     pub op_id: OpId,
-    /// Its undo unit; itself when it begins one.
-    pub unit: OpId,
+    /// Its undo unit; itself when it begins one. `None` for a type that has no unit.
+    pub unit: Option<OpId>,
     /// Whether it undoes or redoes its unit rather than joining it.
     pub is_undo_redo: bool,
     /// Whether it creates an object of kind `fog`.
@@ -45,13 +79,38 @@ pub struct NewOp {
     pub body: Box<str>,
 }
 
+impl NewOp {
+    /// Whether it begins a unit.
+    #[must_use]
+    pub fn begins_unit(&self) -> bool {
+        !self.is_undo_redo && self.unit == Some(self.op_id)
+    }
+
+    /// The unit that it joins, undoes or redoes.
+    #[must_use]
+    pub fn named_unit(&self) -> Option<OpId> {
+        self.unit.filter(|_| !self.begins_unit())
+    }
+}
+
 /// What became of a batch.
 #[derive(Debug)]
 pub struct Appended {
     /// The epoch in which it was committed.
     pub epoch: Epoch,
+    /// Where the logs stand that got ops.
+    pub heads: HashMap<DrawingId, AppendedTo>,
     /// One a request, in order.
     pub outcomes: Vec<AppendOutcome>,
+}
+
+/// A log to which a batch was appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AppendedTo {
+    /// The time of the new ops, in milliseconds since 1970: never earlier than that of an op before.
+    pub ts: i64,
+    /// The floor of the latest fold.
+    pub floor: Revision,
 }
 
 /// What became of one request.
@@ -95,13 +154,17 @@ pub enum Refusal {
     NoDrawing,
     /// The head is not the one the sender insists on.
     RevisionConflict { head: Revision },
+    /// The epoch is not the one the sender insists on.
+    EpochChanged { head: Revision },
+    /// The log is not the one on which the fold was planned.
+    FoldDropped,
     /// The `op_id` stands at `revision` with another body.
     OpIdConflict { index: usize, revision: Revision },
     /// The named unit is not in the log, or is no unit.
     UnknownUnit { index: usize },
     /// The named unit belongs to another actor.
     UnitOfAnother { index: usize },
-    /// The named units of these ops, all that there are, began at or below the undo horizon.
+    /// The named units of these ops, all that there are, began at or below the floor.
     UnitClosed { indexes: Vec<usize> },
     /// The unit was undone or redone after the revision the sender knows of.
     UnitToggled { index: usize },
@@ -130,8 +193,8 @@ pub struct ReadRange {
 /// A stretch of one log, and where the log stood when it was read.
 #[derive(Debug)]
 pub struct LogPage {
-    /// The epoch.
-    pub epoch: Epoch,
+    /// The epoch, and how it goes on from the one before.
+    pub branch: Branch,
     /// The head.
     pub head: Revision,
     /// The ops, contiguous from `after + 1`.
@@ -172,22 +235,51 @@ impl StoredOp {
 pub struct Heads {
     /// The epoch.
     pub epoch: Epoch,
-    /// The head of each drawing that exists.
-    pub revisions: HashMap<DrawingId, Revision>,
+    /// Each drawing that exists.
+    pub stands: HashMap<DrawingId, Stand>,
 }
+
+/// Where the log of a drawing stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stand {
+    /// The epoch, and how it goes on from the one before.
+    pub branch: Branch,
+    /// The head.
+    pub head: Revision,
+    /// The floor of the latest fold.
+    pub floor: Revision,
+}
+
+/// A row of `read_heads`: the epoch and the one before; id, head, base and floor of a drawing.
+pub(super) type HeadRow = (Uuid, Option<Uuid>, Option<Uuid>, Option<i64>, Option<i64>, Option<i64>);
 
 impl Heads {
     /// Collects rows of the epoch with one head each; a row without a head only brings the epoch.
-    pub(super) fn from_rows(rows: Vec<(Uuid, Option<Uuid>, Option<i64>)>) -> Result<Self, StoreError> {
+    pub(super) fn from_rows(rows: Vec<HeadRow>) -> Result<Self, StoreError> {
         let epoch = rows.first().map(|row| Epoch(row.0)).ok_or(StoreError::Corrupt("meta table"))?;
-        let mut revisions = HashMap::with_capacity(rows.len());
+        let mut stands = HashMap::with_capacity(rows.len());
         for row in rows {
-            if let (_, Some(id), Some(revision)) = row {
-                revisions.insert(DrawingId(id), revision_from_sql(revision)?);
+            if let (epoch, previous, Some(id), Some(revision), Some(base), Some(floor)) = row {
+                let branch = branch_from_sql(epoch, previous, base)?;
+                let (head, floor) = (revision_from_sql(revision)?, revision_from_sql(floor)?);
+                stands.insert(DrawingId(id), Stand { branch, head, floor });
             }
         }
-        Ok(Self { epoch, revisions })
+        Ok(Self { epoch, stands })
     }
+
+    /// The head of a drawing, if it exists.
+    #[must_use]
+    pub fn head(&self, drawing: DrawingId) -> Option<Revision> {
+        self.stands.get(&drawing).map(|stand| stand.head)
+    }
+}
+
+/// A branch as the tables have it.
+pub(super) fn branch_from_sql(epoch: Uuid, previous: Option<Uuid>, base: i64) -> Result<Branch, StoreError> {
+    let base = revision_from_sql(base)?;
+    let trunk = previous.map(|previous| Trunk { epoch: Epoch(previous), base });
+    Ok(Branch { epoch: Epoch(epoch), trunk })
 }
 
 /// What belongs to the database as a whole.
@@ -220,8 +312,8 @@ pub struct Drawing {
     pub created_at: i64,
     /// When its metadata last changed, in milliseconds since 1970.
     pub updated_at: i64,
-    /// The epoch of its log.
-    pub epoch: Epoch,
+    /// The epoch of its log, and how it goes on from the one before.
+    pub branch: Branch,
     /// The head of its log.
     pub head: Revision,
     /// The revision of its newest snapshot.
@@ -300,6 +392,8 @@ pub struct Snapshot {
     pub checksum: String,
     /// The size of its blob.
     pub bytes: u64,
+    /// The bytes of all ops up to its revision, as they came.
+    pub log_bytes: u64,
     /// When it was built, in milliseconds since 1970.
     pub created_at: i64,
 }

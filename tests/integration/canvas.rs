@@ -52,19 +52,23 @@ fn a_property_keeps_no_more_writes_than_there_are_open_units() {
     let mut replica = Replica::replay(&log.0);
     let mut heaviest = 0;
     for x in 1_001..=6_000 {
+        let followed = log.0.len();
         log.commit("alice", None, update("a", x));
-        replica.follow(&log.0[log.0.len() - 1..]);
+        if x % 1_000 == 0 {
+            log.fold(log.head().saturating_sub(2_000));
+        }
+        replica.follow(&log.0[followed..]);
         heaviest = heaviest.max(replica.canvas.weight());
     }
     let writes =
         |replica: &Replica| registers(replica)["objects"]["a"]["props"]["x"].as_array().unwrap().len();
-    assert_eq!(writes(&replica), 1 + 5_001 - 3_072);
+    assert_eq!(writes(&replica), 1 + log.open_units(|_| true).len());
     // A unit and a write take some 200 bytes.
-    assert!(heaviest < 2_048 * 256, "{heaviest} bytes");
-    let drawn = log.0.len();
-    log.fill_over(2);
-    replica.follow(&log.0[drawn..]);
-    assert_eq!(registers(&replica)["objects"]["a"]["props"]["x"], json!([[5_001, null, 6_000]]));
+    assert!(heaviest < 3_000 * 256, "{heaviest} bytes");
+    let last = log.head() - 1;
+    log.fold_all();
+    replica.follow(&log.0[log.0.len() - 1..]);
+    assert_eq!(registers(&replica)["objects"]["a"]["props"]["x"], json!([[last, null, 6_000]]));
 }
 
 #[test]
@@ -85,13 +89,50 @@ fn what_was_deleted_or_cleared_away_leaves_nothing_once_it_has_closed() {
         }
         take_away(&mut log);
         log.commit("alice", None, create("stays"));
-        log.fill_over(2);
+        log.fold_all();
         let replica = Replica::replay(&log.0);
-        let objects = registers(&replica)["objects"].take();
-        assert_eq!(objects.as_object().unwrap().keys().collect::<Vec<_>>(), ["stays"]);
-        // What is left is mostly the table of open units, which are fillers.
-        assert!(replica.canvas.weight() < 2_048 * 160, "{} bytes", replica.canvas.weight());
+        let registers = registers(&replica);
+        assert_eq!(registers["objects"].as_object().unwrap().keys().collect::<Vec<_>>(), ["stays"]);
+        assert_eq!(registers["units"], json!({}));
+        assert!(replica.canvas.weight() < 4_096, "{} bytes", replica.canvas.weight());
     }
+}
+
+#[test]
+fn what_never_was_leaves_nothing_once_it_has_closed() {
+    let mut log = Log::default();
+    for n in 0..1_000 {
+        log.commit("alice", None, update(&format!("o{n}"), n));
+    }
+    log.fold_all();
+    assert_eq!(registers(&Replica::replay(&log.0))["objects"], json!({}));
+}
+
+#[test]
+fn registers_tell_the_floor_and_when_a_unit_was_last_touched() {
+    let mut log = Log::default();
+    log.commit("alice", None, create("a"));
+    log.commit("alice", None, create("b"));
+    let unit = unit_of(&log.0[1]);
+    log.fold(1);
+    let ts = |log: &Log| log.0.last().unwrap()["ts"].clone();
+    let touched = |log: &Log| registers(&Replica::replay(&log.0))["units"][&unit]["touched"].clone();
+    assert_eq!(touched(&log), log.0[1]["ts"], "a fold touches no unit");
+    // A redo of the live changes nothing else.
+    let touches: [fn(&mut Log, &str); 4] = [
+        |log, unit| log.commit("alice", Some(unit), update("b", 1)),
+        |log, unit| log.toggle("alice", unit, true),
+        |log, unit| log.toggle("alice", unit, false),
+        |log, unit| log.toggle("gm", unit, false),
+    ];
+    for touch in touches {
+        touch(&mut log, &unit);
+        assert_eq!(touched(&log), ts(&log));
+    }
+    log.commit("bob", None, create("c"));
+    assert_ne!(touched(&log), ts(&log), "another unit");
+    let registers = registers(&Replica::replay(&log.0));
+    assert_eq!((&registers["format"], &registers["floor"]), (&json!(2), &json!(1)));
 }
 
 #[test]

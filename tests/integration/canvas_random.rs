@@ -9,22 +9,21 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 use revcast::model::Applied;
 use serde_json::Value;
 
-use crate::support::{
-    naive::{Naive, canonical, floor, hash_of},
-    random_log::{ACTORS, FILLER, Log, Move, drawing, folded_logs, folded_moves, short_logs},
-    replica::Replica,
+use crate::{
+    support::{
+        naive::{Naive, canonical, hash_of},
+        random_log::{ACTORS, Log, drawing, folded_logs, stray_logs},
+        replica::Replica,
+    },
+    vectors_random::shows_no_fold,
 };
 
 /// Random logs that all properties of the reducer together are shown on, those of `canvas_damaged` included.
 const CASES: u32 = 10_000;
-/// The part of each property that is shown on short logs. There are six.
-pub const SHORT: u32 = 1_500;
-/// The part of each property that is shown on logs that cross folds. There are five.
-const FOLDED: u32 = 200;
-/// Moves in a short log.
+/// The part of each property. There are eight.
+pub const PART: u32 = 1_250;
+/// Entries of a log.
 pub const MOVES: std::ops::Range<usize> = 1..32;
-/// Moves before each run of fillers.
-const STRETCH: std::ops::Range<usize> = 0..10;
 /// An actor whose ops arrive between those of the others.
 const REMOTE: &str = "remote";
 
@@ -39,30 +38,35 @@ pub fn cases(part: u32) -> ProptestConfig {
 
 #[test]
 fn all_properties_together_run_ten_thousand_cases() {
-    assert_eq!(6 * SHORT + 5 * FOLDED, CASES);
+    assert_eq!(8 * PART, CASES);
 }
 
 proptest! {
-    #![proptest_config(cases(SHORT))]
+    #![proptest_config(cases(PART))]
 
     #[test]
-    fn the_reference_agrees(log in short_logs(MOVES), at in vec(any::<Index>(), 1..3)) {
+    fn the_reference_agrees(log in stray_logs(MOVES), at in vec(any::<Index>(), 1..3)) {
         agrees_with_the_reference(&log, &at)?;
     }
 
     #[test]
-    fn any_cut_can_be_gone_on_from(log in short_logs(MOVES), cut in any::<Index>()) {
+    fn any_cut_can_be_gone_on_from(log in stray_logs(MOVES), cut in any::<Index>()) {
         goes_on_from(&log, cut.index(log.0.len() + 1))?;
+        // Before and after each fold.
+        for (_, before) in log.0.iter().zip(0..).filter(|(op, _)| op["type"] == "fold") {
+            goes_on_from(&log, before)?;
+            goes_on_from(&log, before + 1)?;
+        }
     }
 
     #[test]
-    fn undo_all_then_redo_all_is_the_identity(log in short_logs(MOVES), remote in vec(drawing(), 0..6)) {
+    fn undo_all_then_redo_all_is_the_identity(log in folded_logs(MOVES), remote in vec(drawing(), 0..6)) {
         survives_undo_all_and_redo_all(log, &remote)?;
     }
 
     #[test]
     fn what_was_there_is_stale_and_what_is_not_next_is_a_gap(
-        log in short_logs(MOVES),
+        log in folded_logs(MOVES),
         cut in any::<Index>(),
         others in vec(any::<Index>(), 1..4),
     ) {
@@ -83,7 +87,7 @@ proptest! {
 
     #[test]
     fn ops_in_any_order_and_again_come_to_the_same(
-        (log, order) in short_logs(MOVES).prop_flat_map(|log| {
+        (log, order) in folded_logs(MOVES).prop_flat_map(|log| {
             let twice = log.0.iter().chain(&log.0).cloned().collect::<Vec<_>>();
             (Just(log), Just(twice).prop_shuffle())
         }),
@@ -94,72 +98,26 @@ proptest! {
         prop_assert_eq!(replica.revision(), straight.revision());
         prop_assert_eq!(replica.canvas.registers(), straight.canvas.registers());
     }
-}
-
-proptest! {
-    #![proptest_config(cases(FOLDED))]
 
     #[test]
-    fn the_reference_agrees_over_folds(log in folded_logs(STRETCH), at in vec(any::<Index>(), 1..3)) {
-        agrees_with_the_reference(&log, &at)?;
-    }
-
-    #[test]
-    fn any_cut_can_be_gone_on_from_over_folds(
-        log in folded_logs(STRETCH),
-        (fold, offset, cut) in (1..5_usize, 0..5_usize, any::<Index>()),
-    ) {
-        goes_on_from(&log, cut.index(log.0.len() + 1))?;
-        // Two ops before the fold to two after it.
-        goes_on_from(&log, (fold * 1_024 + offset - 2).min(log.0.len()))?;
-    }
-
-    #[test]
-    fn undo_all_then_redo_all_is_the_identity_after_folds(
-        log in folded_logs(STRETCH),
-        remote in vec(drawing(), 0..6),
-    ) {
-        survives_undo_all_and_redo_all(log, &remote)?;
-    }
-
-    #[test]
-    fn a_fold_shows_only_in_what_can_no_longer_be_undone(log in folded_logs(STRETCH)) {
+    fn a_fold_shows_in_registers_alone_and_an_invalid_one_in_nothing(log in stray_logs(MOVES)) {
         let mut replica = Replica::default();
         for op in &log.0 {
-            let is_fold = op["actor"] == FILLER && is_fold(op);
-            let before = is_fold.then(|| (replica.canvas.view(), histories(|actor| replica.history(actor))));
+            let before = (op["type"] == "fold").then(|| replica.clone());
             prop_assert_eq!(replica.apply(op), Applied::Next);
-            let Some((view, before)) = before else { continue };
-            prop_assert_eq!(replica.canvas.view(), view, "at {}", replica.revision());
-            let after = histories(|actor| replica.history(actor));
-            for (before, after) in before.iter().zip(&after) {
-                prop_assert!(is_what_is_left(after, before, &log, replica.revision()), "{before} became {after}");
+            let Some(before) = before else { continue };
+            prop_assert_eq!(replica.canvas.view(), before.canvas.view(), "at {}", replica.revision());
+            let floor = log.floor_at(replica.revision());
+            prop_assert_eq!(floor_of(&replica), floor);
+            if !log.is_valid_fold(replica.revision()) {
+                prop_assert_eq!(replica.canvas.registers(), before.canvas.registers());
             }
         }
     }
 
-    /// What a fold forgets, it forgets of objects that were deleted or cleared away. Without those, nobody
-    /// can tell a log from the same ops without the fillers between them.
     #[test]
-    fn without_deletes_and_clears_no_fold_ever_shows(mut moves in folded_moves(STRETCH)) {
-        moves.retain(|a_move| !takes_away(a_move));
-        let log = Log::of(&moves);
-        let (mut folded, mut plain) = (Replica::default(), Replica::default());
-        for op in &log.0 {
-            prop_assert_eq!(folded.apply(op), Applied::Next);
-            if op["actor"] == FILLER {
-                continue;
-            }
-            let mut moved = op.clone();
-            moved["revision"] = (plain.revision() + 1).into();
-            prop_assert_eq!(plain.apply(&moved), Applied::Next);
-        }
-        prop_assert!(plain.revision() < 1_024, "it folds itself");
-        prop_assert_eq!(folded.canvas.view(), plain.canvas.view());
-        let (before, after) = (histories(|actor| plain.history(actor)), histories(|actor| folded.history(actor)));
-        for (before, after) in before.iter().zip(&after) {
-            prop_assert!(is_what_is_left(after, before, &log, log.head()), "{before} became {after}");
-        }
+    fn no_later_undo_or_redo_shows_a_fold(log in folded_logs(MOVES)) {
+        shows_no_fold::<Replica>(log)?;
     }
 }
 
@@ -175,6 +133,7 @@ fn agrees_with_the_reference(log: &Log, at: &[Index]) -> Result<(), TestCaseErro
         let view = naive.view();
         prop_assert_eq!(replica.canvas.view(), canonical(&view), "at {}", place);
         prop_assert_eq!(replica.state_hash(), hash_of(&view), "at {}", place);
+        prop_assert_eq!(floor_of(&replica), naive.floor(), "at {}", place);
         let expected =
             histories(|actor| actor.map_or_else(|| naive.history_all(), |a| naive.history_mine(a)));
         prop_assert_eq!(histories(|actor| replica.history(actor)), expected, "at {}", place);
@@ -199,11 +158,7 @@ fn goes_on_from(log: &Log, cut: usize) -> Result<(), TestCaseError> {
 }
 
 /// All that is open is undone and redone with ops of another actor between: nothing of it is seen.
-fn survives_undo_all_and_redo_all(mut log: Log, remote: &[Value]) -> Result<(), TestCaseError> {
-    // What a fold closes between the undo and the redo stays undone.
-    if log.head() % 1_024 > 512 {
-        log.fill_up_to(1);
-    }
+fn survives_undo_all_and_redo_all(log: Log, remote: &[Value]) -> Result<(), TestCaseError> {
     let units = log.live_units();
     let (mut with, mut without) = (log.clone(), log);
     units.iter().rev().for_each(|unit| with.toggle("gm", unit, true));
@@ -229,29 +184,8 @@ fn histories(of: impl Fn(Option<&str>) -> Value) -> Vec<Value> {
     [None].into_iter().chain(ACTORS.map(Some)).map(of).collect()
 }
 
-/// Whether a history is the one before, less what has closed since: the units at or below the floor.
-fn is_what_is_left(after: &Value, before: &Value, log: &Log, head: u64) -> bool {
-    let is_open = |unit: &Value| {
-        let begins = |op: &&Value| op["op_id"] == *unit;
-        let first = log.0.iter().find(begins).and_then(|op| op["revision"].as_u64());
-        first.is_some_and(|first| first > floor(head))
-    };
-    let (undo, redo) = (&before["undo_unit"], &before["redo_unit"]);
-    let undo_is_left = after["undo_unit"] == if is_open(undo) { undo.clone() } else { Value::Null };
-    // Where the unit that was undone last has closed, one that was undone before it may be next.
-    let redo_is_left = if redo.is_null() || is_open(redo) {
-        after["redo_unit"] == *redo
-    } else {
-        after["redo_unit"].is_null() || is_open(&after["redo_unit"])
-    };
-    undo_is_left && redo_is_left
-}
-
-fn is_fold(op: &Value) -> bool {
-    op["revision"].as_u64().is_some_and(|revision| revision.is_multiple_of(1_024))
-}
-
-fn takes_away(a_move: &Move) -> bool {
-    let Move::Draw { payload, .. } = a_move else { return false };
-    payload["type"] == "object.delete" || payload["type"] == "canvas.clear"
+/// The floor that the registers tell.
+fn floor_of(replica: &Replica) -> Value {
+    let mut registers: Value = serde_json::from_str(&replica.canvas.registers()).unwrap();
+    registers["floor"].take()
 }

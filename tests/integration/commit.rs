@@ -22,6 +22,30 @@ use crate::{
     store_contract::{by_alice, new_drawing_id, op, ops, with_body},
 };
 
+// --- Folding ----------------------------------------------------------------------------------------
+
+#[tokio::test]
+async fn a_drawing_in_which_very_much_is_open_is_told_of_at_each_step() {
+    let mut setup = Setup::new(1);
+    setup.store.open();
+    setup.store.state().before = limits::FOLD_UNATTENDED_OPEN - 2;
+    let drawing = new_drawing_id();
+    let mut grow = async |count: usize| {
+        answer(queue(&setup.committer, by_alice(drawing, &ops(count))).unwrap()).await.unwrap();
+        setup.is_unattended.try_recv().ok()
+    };
+    assert_eq!(grow(1).await, None);
+    assert_eq!(grow(2).await, Some(drawing));
+    assert_eq!(grow(1).await, None);
+    setup.store.state().before += limits::FOLD_UNATTENDED_STEP - 4;
+    assert_eq!(grow(1).await, None);
+    assert_eq!(grow(1).await, Some(drawing));
+    setup.store.state().before += limits::FOLD_UNATTENDED_STEP - 2;
+    // A fold has closed what was open.
+    setup.store.state().floor = Revision(3 * limits::FOLD_UNATTENDED_STEP);
+    assert_eq!(grow(2).await, None);
+}
+
 // --- Batches ----------------------------------------------------------------------------------------
 
 #[tokio::test]

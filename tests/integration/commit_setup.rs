@@ -13,13 +13,16 @@ use revcast::{
     commit::{CommitError, CommitOptions, Committed, Committer},
     model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
     store::{
-        AppendOutcome, AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads,
-        ImportStore, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, OpOutcome, ReadRange, Refusal,
-        Snapshot, SnapshotStore, Store, StoreError, StoredOp,
+        AppendOutcome, AppendRequest, Appended, AppendedTo, Claim, CreateOutcome, Drawing, DrawingCursor,
+        DuePage, Heads, ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta,
+        OpOutcome, ReadRange, Refusal, Snapshot, SnapshotStore, Store, StoreError, StoredOp,
     },
     telemetry::Metrics,
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -43,6 +46,10 @@ pub struct State {
     pub failures: VecDeque<StoreError>,
     /// An op that no batch may hold.
     pub poison: Option<OpId>,
+    /// The ops that every log had before those in `logs`.
+    pub before: u64,
+    /// The floor of every drawing.
+    pub floor: Revision,
     /// Whether the next append is written and then reported as unavailable.
     pub breaks_after_writing: bool,
     /// Called while an append is under way.
@@ -69,7 +76,7 @@ impl GatedStore {
         if let Some(failure) = state.failures.pop_front() {
             return Err(failure);
         }
-        let poison = state.poison;
+        let (poison, before) = (state.poison, state.before);
         if batch.iter().flat_map(|request| &request.ops).any(|op| Some(op.op_id) == poison) {
             return Err(StoreError::Failed(sqlx::Error::RowNotFound));
         }
@@ -84,14 +91,14 @@ impl GatedStore {
             for op in &request.ops {
                 let present = log.iter().position(|id| *id == op.op_id);
                 ops.push(match present {
-                    Some(place) => OpOutcome::Duplicate(Revision(place as u64 + 1)),
+                    Some(place) => OpOutcome::Duplicate(Revision(before + place as u64 + 1)),
                     None => {
                         log.push(op.op_id);
-                        OpOutcome::Committed(Revision(log.len() as u64))
+                        OpOutcome::Committed(Revision(before + log.len() as u64))
                     }
                 });
             }
-            outcomes.push(AppendOutcome::Accepted { head: Revision(log.len() as u64), ops });
+            outcomes.push(AppendOutcome::Accepted { head: Revision(before + log.len() as u64), ops });
         }
         if std::mem::take(&mut state.breaks_after_writing) {
             return Err(unavailable());
@@ -113,7 +120,9 @@ impl Store for GatedStore {
             hook();
             self.state().while_writing = Some(hook);
         }
-        Ok(Appended { epoch: EPOCH, outcomes: self.write(batch)? })
+        let floor = self.state().floor;
+        let to = |request: &AppendRequest| (request.drawing_id, AppendedTo { ts: now_ms, floor });
+        Ok(Appended { epoch: EPOCH, heads: batch.iter().map(to).collect(), outcomes: self.write(batch)? })
     }
 
     async fn read(&self, _: &ReadRange) -> Result<Option<LogPage>, StoreError> {
@@ -155,6 +164,9 @@ impl Store for GatedStore {
         unreachable!("a committer only appends")
     }
     async fn rename_drawing(&self, _: DrawingId, _: &str, _: i64) -> Result<bool, StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn confirm(&self, _: DrawingId) -> Result<(), StoreError> {
         unreachable!("a committer only appends")
     }
     async fn delete_drawing(&self, _: DrawingId, _: i64) -> Result<bool, StoreError> {
@@ -221,7 +233,7 @@ impl SnapshotStore for GatedStore {
     async fn renew_claim(&self, _: DrawingId, _: Uuid, _: i64) -> Result<bool, StoreError> {
         unreachable!("a committer only appends")
     }
-    async fn add_snapshot(&self, _: DrawingId, _: &Snapshot) -> Result<bool, StoreError> {
+    async fn add_snapshot(&self, _: DrawingId, _: Epoch, _: &Snapshot) -> Result<bool, StoreError> {
         unreachable!("a committer only appends")
     }
     async fn drop_claim(&self, _: DrawingId, _: Uuid) -> Result<(), StoreError> {
@@ -255,7 +267,7 @@ impl ImportStore for GatedStore {
     async fn import_ops(&self, _: DrawingId, _: &[ImportedOp]) -> Result<bool, StoreError> {
         unreachable!("a committer only appends")
     }
-    async fn finish_import(&self, _: DrawingId, _: &UserId, _: Revision) -> Result<bool, StoreError> {
+    async fn finish_import(&self, _: DrawingId, _: &UserId, _: &ImportedLog) -> Result<bool, StoreError> {
         unreachable!("a committer only appends")
     }
     async fn abort_import(&self, _: DrawingId, _: u32) -> Result<bool, StoreError> {
@@ -283,6 +295,8 @@ pub struct Setup {
     pub store: Arc<GatedStore>,
     pub bus: Arc<dyn Bus>,
     pub committer: Committer,
+    /// The drawings in which very much is open.
+    pub is_unattended: mpsc::Receiver<DrawingId>,
     pub tasks: TaskTracker,
     pub shutdown: CancellationToken,
 }
@@ -294,15 +308,10 @@ impl Setup {
         let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let metrics = Arc::new(Metrics::new());
-        let committer = Committer::start(
-            &as_store,
-            &bus,
-            &metrics,
-            CommitOptions { writers, snapshot_every: 500 },
-            &tasks,
-            &shutdown,
-        );
-        Self { store, bus, committer, tasks, shutdown }
+        let (unattended, is_unattended) = mpsc::channel(8);
+        let options = CommitOptions { writers, snapshot_every: 500, unattended };
+        let committer = Committer::start(&as_store, &bus, &metrics, options, &tasks, &shutdown);
+        Self { store, bus, committer, is_unattended, tasks, shutdown }
     }
 
     /// Queues a request, or gives the answer that came at once.

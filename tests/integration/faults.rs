@@ -13,7 +13,9 @@ use loadtest::{
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use crate::support::{App, Client, eventually, nats_port, nats_url, new_database, op, revisions};
+use crate::support::{
+    App, Client, LIFTED_LIMITS, eventually, nats_port, nats_url, new_database, op, revisions,
+};
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
 /// What a machine that runs other tests beside this one may add.
@@ -67,15 +69,7 @@ fn check_log(log: &[Value], acked: &[(String, u64)]) {
 
 async fn survive_kill_9(database_url: &str) {
     let binary = Path::new(env!("CARGO_BIN_EXE_revcast"));
-    let flags = [
-        "--dev",
-        "--write-requests-per-second",
-        "0",
-        "--write-ops-per-second",
-        "0",
-        "--database-url",
-        database_url,
-    ];
+    let flags = [&["--dev", "--database-url", database_url], &LIFTED_LIMITS[..]].concat();
     let mut server = Revcast::start(binary, &flags).unwrap();
     let alice = Client::new(&server.base, "alice").await;
     let drawing = alice.create_drawing().await;
@@ -249,8 +243,7 @@ async fn a_drained_server_finishes_what_it_took_and_sends_its_readers_away() {
     let folder = TempFolder::new("drain").unwrap();
     let url = format!("sqlite://{}/revcast.db", folder.path().display());
     let binary = Path::new(env!("CARGO_BIN_EXE_revcast"));
-    let flags =
-        ["--dev", "--write-requests-per-second", "0", "--write-ops-per-second", "0", "--database-url", &url];
+    let flags = [&["--dev", "--database-url", &url], &LIFTED_LIMITS[..]].concat();
     let mut server = Revcast::start(binary, &flags).unwrap();
     let alice = Client::new(&server.base, "alice").await;
     let drawing = alice.create_drawing().await;

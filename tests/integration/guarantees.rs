@@ -1,4 +1,4 @@
-//! The promises G1–G4, G6, G7 and G10 of the contract, each by name. Outages are in `faults`, G9 in `late_join`.
+//! The promises G1–G4, G6, G7, G10 and G12 of the contract, each by name. Outages are in `faults`, G9 in `late_join`.
 
 use std::time::{Duration, Instant};
 
@@ -340,6 +340,61 @@ async fn g10_a_deleted_drawing_ends_for_its_readers_on_every_node() {
     alice.call(reqwest::Method::DELETE, &format!("/v1/drawings/{drawing}"), None).await.expect(204);
     assert_eq!(socket.receive_type("role").await.unwrap()["role"], Value::Null);
     assert_eq!(socket.subscribe(&drawing, None).await.unwrap()["code"], "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g12_what_a_person_did_is_undone_whole_however_much_others_draw() {
+    for app in [App::sqlite().await, App::postgres().await] {
+        let (alice, bob) = (app.client("alice").await, app.client("bob").await);
+        let drawing = alice.create_drawing().await;
+        alice.grant(&drawing, "bob", "editor").await;
+        let draw = async |client: &Client, ops: &[Value]| {
+            for some in ops.chunks(500) {
+                client.commit(&drawing, some).await.expect(200);
+            }
+        };
+        let press = async |what: &str| {
+            let answer = alice.post(&format!("/v1/drawings/{drawing}/{what}"), &json!({})).await;
+            answer.expect(200).json()["unit"].clone()
+        };
+        let view = async || {
+            alice.get(&format!("/v1/drawings/{drawing}/snapshot?view=only")).await.json()["view"].clone()
+        };
+        // Two thousand rectangles and a stroke, with thousands of ops of bob's before, in between and after.
+        let unit = new_id();
+        let of_unit = |nth: usize, op: Value| {
+            let mut op = op;
+            op["op_id"] = json!(if nth == 0 { unit.clone() } else { new_id() });
+            if nth > 0 {
+                op["unit"] = json!(unit);
+            }
+            op
+        };
+        let rects: Vec<_> = (0..2_200)
+            .map(|nth| json!({"op_id": new_id(), "type": "object.create", "object_id": format!("r{nth}"), "kind": "rect",
+                "props": {"x": nth}}))
+            .collect();
+        draw(&alice, &rects).await;
+        let before = view().await;
+        let moves: Vec<_> = (0..2_200)
+            .map(|nth| {
+                of_unit(
+                    nth,
+                    json!({"type": "object.update", "object_id": format!("r{nth}"), "set": {"x": -1}}),
+                )
+            })
+            .collect();
+        let others = || (0..2_200).map(op).collect::<Vec<_>>();
+        draw(&alice, &moves[..1_000]).await;
+        draw(&bob, &others()).await;
+        draw(&alice, &moves[1_000..]).await;
+        draw(&bob, &others()).await;
+        let moved = view().await;
+        assert_eq!(press("undo").await, json!(unit));
+        assert_eq!(view().await, before);
+        assert_eq!(press("redo").await, json!(unit));
+        assert_eq!(view().await, moved);
+    }
 }
 
 /// The next `count` ops of a socket, in the order in which they came.

@@ -2,6 +2,7 @@
 
 use loadtest::services::TempFolder;
 use reqwest::Method;
+use revcast::limits;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, App, Client, eventually, new_id, op};
@@ -283,6 +284,67 @@ async fn a_user_who_sends_too_many_ops_is_told_when_to_come_back() {
     let served = write_too_fast(&alice, &id, 5).await;
     assert_eq!(alice.head(&id).await, 5 * (1 + served));
     write_again(&alice, &id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_who_begin_too_many_units_in_a_drawing_are_told_when_to_come_back() {
+    let flags = [
+        "--drawing-units-per-second",
+        "2",
+        "--write-requests-per-second",
+        "0",
+        "--write-ops-per-second",
+        "0",
+    ];
+    let app = App::sqlite_with(&flags).await;
+    let (alice, bob) = (app.client("alice").await, app.client("bob").await);
+    let (id, other) = (alice.create_drawing().await, alice.create_drawing().await);
+    alice.grant(&id, "bob", "editor").await;
+    // Half a minute's worth may come at once. What joins a unit, and what undoes one, begins none.
+    let most = 2 * u64::from(limits::DRAWING_UNITS_BURST);
+    let first = op(0);
+    let of_first = |mut op: Value| {
+        op["unit"] = first["op_id"].clone();
+        op
+    };
+    let undo = of_first(json!({"op_id": new_id(), "type": "undo"}));
+    alice.commit(&id, std::slice::from_ref(&first)).await.expect(200);
+    alice.commit_some(&id, most - 1).await;
+    let more: Vec<Value> = (0..10).map(op).collect();
+    bob.commit(&id, &more).await.expect_problem(429, "rate_limited");
+    let joining: Vec<Value> = (0..100).map(|x| of_first(op(x))).collect();
+    alice.commit(&id, &joining).await.expect(200);
+    alice.commit(&id, &[undo]).await.expect(200);
+    alice.commit_some(&other, most).await;
+    let head = alice.head(&id).await;
+    write_again(&bob, &id).await;
+    assert_eq!(alice.head(&id).await, head + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_who_send_too_many_bytes_to_a_drawing_are_told_when_to_come_back() {
+    let flags = [
+        "--drawing-bytes-per-second",
+        "1000",
+        "--write-requests-per-second",
+        "0",
+        "--write-ops-per-second",
+        "0",
+    ];
+    let app = App::sqlite_with(&flags).await;
+    let (alice, bob) = (app.client("alice").await, app.client("bob").await);
+    let (id, other) = (alice.create_drawing().await, alice.create_drawing().await);
+    alice.grant(&id, "bob", "editor").await;
+    let of_size = |size: u64| {
+        let empty = json!({"op_id": new_id(), "type": "custom.a", "data": ""}).to_string().len();
+        json!({"op_id": new_id(), "type": "custom.a", "data": "x".repeat(usize::try_from(size).unwrap() - empty)})
+    };
+    let most = 1_000 * u64::from(limits::DRAWING_BYTES_BURST);
+    alice.commit(&id, &[of_size(most)]).await.expect(200);
+    bob.commit(&id, &[of_size(10_000)]).await.expect_problem(429, "rate_limited");
+    alice.commit(&other, &[of_size(most)]).await.expect(200);
+    assert_eq!(alice.head(&id).await, 1);
+    write_again(&bob, &id).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

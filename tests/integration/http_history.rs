@@ -37,12 +37,12 @@ async fn pressed(client: &Client, drawing: &str, what: &str, scope: &str) -> Val
     press(client, drawing, what, scope).await.expect(200).json()["unit"].clone()
 }
 
-/// The history without where it was looked up.
+/// The history without where it was looked up, and without the floor.
 pub async fn history(client: &Client, drawing: &str, scope: &str) -> Value {
     let answer = client.get(&path(drawing, &format!("history?scope={scope}"))).await.expect(200);
     let mut history = answer.json();
     let fields = history.as_object_mut().unwrap();
-    assert!(fields.remove("epoch").is_some() && fields.remove("revision").is_some());
+    assert!(["epoch", "revision", "undo_floor"].into_iter().all(|field| fields.remove(field).is_some()));
     history
 }
 
@@ -67,6 +67,7 @@ async fn undo_and_redo_answer_with_the_op_that_was_committed() {
         let mut expected = nothing();
         expected["epoch"] = epoch.clone();
         expected["revision"] = json!(0);
+        expected["undo_floor"] = json!(0);
         assert_eq!(empty, expected);
         let unit = begin(&alice, &id, rect("a")).await;
         let given = new_id();
@@ -215,28 +216,34 @@ async fn what_was_undone_last_is_redone_first_until_its_actor_draws_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unit_is_out_of_reach_below_the_horizon() {
+async fn a_unit_is_out_of_reach_once_it_is_folded() {
     for app in [App::sqlite().await, App::postgres().await] {
-        let alice = app.client("alice").await;
+        let (alice, bob) = (app.client("alice").await, app.client("bob").await);
         let id = alice.create_drawing().await;
+        alice.grant(&id, "bob", "viewer").await;
         let old = begin(&alice, &id, rect("old")).await;
-        let fill = async |count: usize| {
-            let one = || json!({"op_id": new_id(), "type": "custom.fill", "data": null});
-            let ops: Vec<Value> = std::iter::repeat_with(one).take(count).collect();
-            for chunk in ops.chunks(500) {
-                alice.commit(&id, chunk).await.expect(200);
-            }
-        };
-        fill(1_022).await;
+        alice.commit_some(&id, 1_022).await;
         let last_closed = begin(&alice, &id, rect("last-closed")).await;
         let first_open = begin(&alice, &id, rect("first-open")).await;
-        fill(2_047 - 1_025).await;
+        alice.commit_some(&id, 2_047 - 1_025).await;
         assert_eq!(alice.head(&id).await, 2_047);
         assert_eq!(history(&alice, &id, "mine").await, told(Some(&first_open), None));
         let old_of = |what: &str, unit: &Value| [json!({"op_id": new_id(), "type": what, "unit": unit})];
-        // The op at 2,048 moves the floor to 1,024.
         alice.commit(&id, &old_of("undo", &first_open)).await.expect(200);
+        // However long the log is, all of it is open before the first fold.
+        assert_eq!(history(&alice, &id, "mine").await, told(Some(&last_closed), Some(&first_open)));
+        assert_eq!(app.fold(&id, 0, 1_024).await, 2_049);
+        for client in [&alice, &bob] {
+            let history = client.get(&path(&id, "history")).await.expect(200).json();
+            assert_eq!((&history["undo_floor"], &history["revision"]), (&json!(1_024), &json!(2_049)));
+        }
+        // It ends no redo.
         assert_eq!(history(&alice, &id, "mine").await, told(None, Some(&first_open)));
+        let log = alice.read_all(&id, 2_048).await;
+        assert_eq!(
+            (&log[0]["type"], &log[0]["actor"], &log[0]["floor"], log[0].get("unit")),
+            (&json!("fold"), &json!("revcast:fold"), &json!(1_024), None)
+        );
         press(&alice, &id, "undo", "mine").await.expect_problem(409, "nothing_to_undo");
         for unit in [&old, &last_closed] {
             for what in ["undo", "redo"] {

@@ -123,6 +123,23 @@ async fn who_shows_no_valid_token_is_told_that_a_bearer_is_wanted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_the_server() {
+    let app = App::sqlite_with(&["--jwt-secret", SECRET]).await;
+    let named = |sub: &str| by_secret(&json!({"sub": sub, "exp": now() + 600}));
+    for sub in ["revcast:fold", "revcast:", "revcast:anyone"] {
+        expect_unauthenticated(list(&app, &named(sub)).await);
+        let anyone = Client::with_token(&app.base, "");
+        let refused = anyone.post("/v1/dev/tokens", &json!({ "sub": sub })).await;
+        refused.expect_problem(422, "invalid_field");
+    }
+    list(&app, &named("revcast")).await.expect(200);
+    let alice = app.client("alice").await;
+    let id = alice.create_drawing().await;
+    let member = format!("/v1/drawings/{id}/members/revcast:fold");
+    alice.put(&member, &json!({"role": "editor"})).await.expect_problem(422, "invalid_field");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn development_tokens_exist_with_dev_alone() {
     let app = App::sqlite_without_dev(&["--jwt-secret", SECRET]).await;
     let anyone = Client::with_token(&app.base, "");

@@ -10,14 +10,13 @@ use std::{
 };
 
 use futures_util::future::{join, join_all};
-use revcast::model::Revision;
 use serde_json::{Value, json};
 
 use crate::{
     store_contract::connect,
     support::{
         App, Client, eventually,
-        naive::{Naive, canonical, floor, unit_of},
+        naive::{Naive, canonical, unit_of},
         nats_url, new_database, op,
         random_log::{ACTORS, OWNER},
         replica::{Replica, SnapshotBody},
@@ -31,6 +30,10 @@ const ACTIONS: usize = 120;
 const LOOKS: usize = 60;
 /// Revisions whose history is asked of the reference, which takes its time.
 const ASKED_OF_REFERENCE: usize = 4;
+/// Revisions after which the drawing is folded again …
+const FOLD_EVERY: u64 = 500;
+/// … and how many of them stay open: far more than whoever draws goes back.
+const FOLD_KEEPS: u64 = 600;
 /// So many ops make a snapshot due.
 const SNAPSHOT_EVERY: u64 = 20;
 
@@ -91,11 +94,13 @@ async fn check(nodes: &[&App], seed: u64) {
         join_all(scribbling).await;
         is_done.store(true, Ordering::Relaxed);
     };
-    let ((), mut looks) = join(scribbling, look_about(&users, &drawing, &book, &is_done)).await;
+    let looking = look_about(nodes[0], &users, &drawing, &book, &is_done);
+    let ((), mut looks) = join(scribbling, looking).await;
 
     let head = owner.head(&drawing).await;
-    looks.extend(look_back(&users, &drawing, head).await);
     let mut log = owner.read_all(&drawing, 0).await;
+    looks.extend(look_back(&users, &drawing, &log).await);
+    assert_eq!(log.len() as u64, head);
     assert_log_is_what_was_accepted(&log, &book);
     assert_presses_found_what_they_had_to(&log, &book.told().presses);
     assert_looks_are_true(&log, &looks);
@@ -104,18 +109,29 @@ async fn check(nodes: &[&App], seed: u64) {
     }
     assert_closed_units_stay_closed(owner, &drawing, &log).await;
     let store = connect(&nodes[0].database_url).await;
-    let head = Revision(log.len() as u64);
     eventually("the worker has kept up", || async {
-        let newest = store.snapshots(drawing.parse().unwrap(), head, 1).await.unwrap();
-        newest.first().filter(|newest| head.0 - newest.revision.0 < SNAPSHOT_EVERY).map(drop)
+        let page = store.due_snapshots(None, SNAPSHOT_EVERY, 10).await.unwrap();
+        page.due.is_empty().then_some(())
     })
     .await;
 }
 
-/// Looks at the present and the past while others draw.
-async fn look_about(users: &[User], drawing: &str, book: &Book, is_done: &AtomicBool) -> Vec<Look> {
-    let mut looks = Vec::new();
+/// Looks at the present and the past while others draw, and folds now and then.
+async fn look_about(
+    app: &App,
+    users: &[User],
+    drawing: &str,
+    book: &Book,
+    is_done: &AtomicBool,
+) -> Vec<Look> {
+    let (mut looks, mut floor) = (Vec::new(), 0);
     while !is_done.load(Ordering::Relaxed) {
+        let head = book.told().head;
+        if head >= floor + FOLD_EVERY + FOLD_KEEPS {
+            let before = std::mem::replace(&mut floor, head - FOLD_KEEPS);
+            let revision = app.fold(drawing, before, floor).await;
+            book.told().folds.insert(revision, floor);
+        }
         let nth = looks.len();
         let user = &users[nth % users.len()];
         let client = &user.at[nth / 2 % user.at.len()];
@@ -138,9 +154,11 @@ async fn look_about(users: &[User], drawing: &str, book: &Book, is_done: &Atomic
 }
 
 /// Looks at the head and at places of the whole log.
-async fn look_back(users: &[User], drawing: &str, head: u64) -> Vec<Look> {
-    let mut looks = Vec::new();
-    let places = (0..=8).map(|nth| head * nth / 8).chain([1_023, 1_024, 1_025, 2_047, 2_048, 2_049]);
+async fn look_back(users: &[User], drawing: &str, log: &[Value]) -> Vec<Look> {
+    let (mut looks, head) = (Vec::new(), log.len() as u64);
+    let folds = log.iter().filter(|op| op["type"] == "fold").map(|op| op["revision"].as_u64().unwrap());
+    let around_folds = folds.flat_map(|revision| revision - 1..=revision + 1);
+    let places = (0..=8).map(|nth| head * nth / 8).chain(around_folds);
     for (nth, at) in places.filter(|at| *at <= head).enumerate() {
         let client = &users[0].at[nth % users[0].at.len()];
         looks.push(snapshot(client, drawing, &format!("?at={at}")).await);
@@ -172,8 +190,15 @@ fn assert_log_is_what_was_accepted(log: &[Value], book: &Book) {
     let told = book.told();
     assert!(log.len() > 2_048, "only {} ops", log.len());
     assert!(told.refused > 10 && told.presses.len() > 20, "{} and {}", told.refused, told.presses.len());
+    let mut is_fold = vec![false];
     for (op, next) in log.iter().zip(1..) {
         assert_eq!(op["revision"], next);
+        is_fold.push(op["type"] == "fold");
+        if let Some(floor) = told.folds.get(&next) {
+            let [kind, actor] = [&op["type"], &op["actor"]];
+            assert_eq!((kind, actor, &op["floor"]), (&json!("fold"), &json!("revcast:fold"), &json!(floor)));
+            continue;
+        }
         let Some((actor, sent)) = told.accepted.get(&next) else { panic!("nobody was told of {op}") };
         let mut expected = sent.clone();
         expected["revision"] = next.into();
@@ -181,7 +206,15 @@ fn assert_log_is_what_was_accepted(log: &[Value], book: &Book) {
         expected["ts"] = op["ts"].clone();
         assert_eq!(*op, expected);
     }
-    assert_eq!(log.len(), told.accepted.len());
+    assert_eq!(log.len(), told.accepted.len() + told.folds.len());
+    assert!(told.folds.len() > 1, "{} folds", told.folds.len());
+    for (insisted, revision) in &told.conditional {
+        let between = *insisted + 1..*revision;
+        assert!(
+            between.clone().all(|at| is_fold[usize::try_from(at).unwrap()]),
+            "what came {between:?} is not folds alone"
+        );
+    }
 }
 
 /// Each press found what the history had named at some revision since it was asked for, nobody had been faster,
@@ -251,6 +284,7 @@ fn assert_looks_are_true(log: &[Value], looks: &[Look]) {
                     let mut expected = replica.history(*actor);
                     expected["revision"] = revision.into();
                     expected["epoch"] = body["epoch"].clone();
+                    expected["undo_floor"] = replica.canvas.floor().0.into();
                     assert_eq!(*body, expected, "of {actor:?}");
                 }
             }
@@ -293,7 +327,7 @@ async fn assert_presses_alone_are_exact(user: &User, drawing: &str, log: &mut Ve
 }
 
 async fn assert_closed_units_stay_closed(owner: &Client, drawing: &str, log: &[Value]) {
-    let floor = usize::try_from(floor(log.len() as u64)).unwrap();
+    let floor = usize::try_from(Replica::replay(log).canvas.floor().0).unwrap();
     assert!(floor > 0, "no unit has closed");
     let first = |op: &&Value| op.get("unit").is_none() && op["actor"] == OWNER;
     let closed = log[..floor].iter().rfind(first).unwrap();

@@ -240,6 +240,56 @@ async fn if_revision_commits_at_that_head_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn with_an_epoch_if_revision_is_a_position_and_folds_after_it_do_not_count() {
+    for app in [App::sqlite().await, App::postgres().await] {
+        let alice = app.client("alice").await;
+        let id = alice.create_drawing().await;
+        let path = format!("/v1/drawings/{id}/ops");
+        let epoch = alice.get(&format!("/v1/drawings/{id}")).await.json()["epoch"].clone();
+        alice.commit_some(&id, 3).await;
+        let at =
+            |epoch: &Value, revision: u64| json!({"if_revision": revision, "epoch": epoch, "ops": [op(1)]});
+        let other = json!(new_id());
+        for body in [at(&other, 3), at(&other, 0), at(&epoch, 2), at(&epoch, 4)] {
+            let refused = alice.post(&path, &body).await.expect_problem(409, "revision_conflict").json();
+            assert_eq!((&refused["epoch"], &refused["latest_revision"]), (&epoch, &json!(3)), "{body}");
+        }
+        let alone = |epoch: &Value| json!({"epoch": epoch, "ops": [op(1)]});
+        let refused = alice.post(&path, &alone(&other)).await.expect_problem(410, "epoch_changed").json();
+        assert_eq!((&refused["epoch"], &refused["latest_revision"]), (&epoch, &json!(3)));
+        assert_eq!(alice.head(&id).await, 3);
+        assert_eq!(app.fold(&id, 0, 2).await, 4);
+        alice.post(&path, &at(&epoch, 2)).await.expect_problem(409, "revision_conflict");
+        let committed = alice.post(&path, &at(&epoch, 3)).await.expect(200).json();
+        assert_eq!(committed["results"][0]["revision"], 5);
+        alice.post(&path, &alone(&epoch)).await.expect(200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_server_writes_is_refused_whoever_sends_it() {
+    for app in [App::sqlite().await, App::postgres().await] {
+        let alice = app.client("alice").await;
+        let id = alice.create_drawing().await;
+        alice.commit_some(&id, 3).await;
+        let rows = [
+            json!({"type": "fold", "floor": 1}),
+            json!({"type": "fold", "floor": 9}),
+            json!({"type": "fold"}),
+            json!({"type": "fold", "floor": 1, "unit": new_id()}),
+            json!({"type": "lesson.start"}),
+            json!({"type": "score.update", "step_id": "a"}),
+        ];
+        for mut row in rows {
+            row["op_id"] = new_id().into();
+            let refused = alice.commit(&id, &[op(1), row.clone()]).await.expect_problem(403, "server_only");
+            assert_eq!(refused.json()["pointer"], "/ops/1/type", "{row}");
+        }
+        assert_eq!(alice.head(&id).await, 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_many_writers_at_one_head_exactly_one_commits() {
     for app in [App::sqlite().await, App::postgres().await] {
         let alice = app.client("alice").await;

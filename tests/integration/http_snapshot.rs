@@ -83,7 +83,8 @@ async fn a_snapshot_is_epoch_revision_hash_view_and_registers_in_this_order() {
             let hash = state_hash(view);
             format!(r#"{{"epoch":"{epoch}","revision":{revision},"state_hash":"{hash}","view":{view}"#)
         };
-        let registers = r#","registers":{"canvas":{},"clear":[],"objects":{},"units":{}}}"#;
+        let registers =
+            r#","registers":{"format":2,"floor":0,"canvas":{},"clear":[],"objects":{},"units":{}}}"#;
         expect("", head(0, empty) + registers).await;
         expect("?view=only", head(0, empty) + "}").await;
         let unit = new_id();
@@ -92,13 +93,14 @@ async fn a_snapshot_is_epoch_revision_hash_view_and_registers_in_this_order() {
         let view =
             r#"{"canvas":{},"objects":[{"kind":"rect","object_id":"a","props":{"x":"ä","y":1},"z":""}]}"#;
         let registers = [
-            r#","registers":{"canvas":{},"clear":[],"objects":{"a":{"exists":[[1,"UNIT","create"]],"#,
+            r#","registers":{"format":2,"floor":0,"canvas":{},"clear":[],"objects":{"a":{"exists":[[1,"UNIT","create"]],"#,
             r#""kind":[[1,"UNIT","rect"]],"props":{"x":[[1,"UNIT","ä"]],"y":[[1,"UNIT",1]]}}},"#,
-            r#""units":{"UNIT":{"actor":"alice","draws":true,"first":1}}}}"#,
+            r#""units":{"UNIT":{"actor":"alice","draws":true,"first":1,"touched":TS}}}}"#,
         ];
         let answer = alice.get(&snapshot(&id, "")).await.expect(200);
-        let told: Value =
-            serde_json::from_str(&(head(1, view) + &registers.concat().replace("UNIT", &unit))).unwrap();
+        let ts = alice.read_all(&id, 0).await[0]["ts"].to_string();
+        let registers = registers.concat().replace("UNIT", &unit).replace("TS", &ts);
+        let told: Value = serde_json::from_str(&(head(1, view) + &registers)).unwrap();
         assert_eq!(answer.json(), told);
         let text = String::from_utf8(answer.bytes).unwrap();
         assert!(text.starts_with(&(head(1, view) + r#","registers":{"#)), "{text}");

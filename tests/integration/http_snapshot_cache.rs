@@ -216,7 +216,7 @@ async fn those_who_ask_while_a_canvas_is_loaded_share_one_more_read() {
     // The first read may have been too early for those who came after it.
     assert_eq!(scene.store.reads(scene.drawing), 2);
     // And who asks for this revision by name gets the same.
-    let named = || scene.canvases.picture_at(scene.drawing, first.epoch, first.revision);
+    let named = || scene.canvases.picture_at(scene.drawing, first.branch.epoch, first.revision);
     for picture in join_all((0..JOINERS).map(|_| named())).await {
         assert!(Arc::ptr_eq(&picture.unwrap(), &first));
     }

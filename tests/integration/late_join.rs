@@ -174,7 +174,7 @@ async fn g9_a_long_drawing_is_joined_by_one_snapshot_and_fewer_than_a_thousand_o
     let blobs = Blobs::open(&blob_url_beside(&app.database_url).unwrap()).unwrap();
     let store: Arc<dyn Store> = counting.clone();
     let loader = Loader::new(&store, &blobs, &Arc::new(Metrics::new()));
-    assert_eq!(loader.base(id, Revision(OPS)).await.unwrap().revision(), Revision(newest));
+    assert_eq!(loader.base(id, Revision(OPS)).await.unwrap().canvas.revision(), Revision(newest));
     let (canvas, stand) = loader.load(id, Revision(OPS)).await.unwrap();
     assert_eq!(stand.head, Revision(OPS));
     assert_eq!((counting.reads(id), counting.calls() - calls), (1, 3));

@@ -16,7 +16,7 @@ async fn a_reader_gets_what_is_committed_after_it_subscribed() {
     let hello = &socket.hello;
     assert_eq!(
         (&hello["type"], &hello["protocol"], &hello["heartbeat_ms"]),
-        (&json!("hello"), &json!(1), &json!(2000))
+        (&json!("hello"), &json!(2), &json!(2000))
     );
     assert_eq!(hello["limits"]["drawings_per_socket"], 64);
     assert!(hello["connection_id"].is_string());

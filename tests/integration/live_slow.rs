@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     live_presence::Watcher,
-    support::{App, Client, eventually, new_id, revisions, within},
+    support::{App, Client, LIFTED_LIMITS, eventually, new_id, revisions, within},
 };
 
 /// Receive buffer of a reader that is to stop the server soon, in bytes.
@@ -269,7 +269,7 @@ fn server_process() -> (Revcast, TempFolder) {
     let folder = TempFolder::new("slow").unwrap();
     let database_url = format!("sqlite://{}/revcast.db", folder.path().display());
     let binary = Path::new(env!("CARGO_BIN_EXE_revcast"));
-    let flags = ["--dev", "--database-url", &database_url, "--write-requests-per-second", "0"];
+    let flags = [&["--dev", "--database-url", &database_url], &LIFTED_LIMITS[..]].concat();
     (Revcast::start(binary, &flags).unwrap(), folder)
 }
 

@@ -15,7 +15,7 @@ use revcast::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    snapshot_setup::{EVERY, Setup, files, on_both_stores},
+    snapshot_setup::{EVERY, Setup, files, nobody, on_both_stores},
     store_contract::{Database, NOW},
     support::{
         App, Client, S3Server, eventually, nats_url, new_database,
@@ -35,11 +35,11 @@ async fn a_snapshot_is_built_when_it_is_due_and_not_before(setup: Setup) {
     let (drawing, builder) = (setup.drawing(EVERY - 1).await, setup.builder());
     assert_eq!(builder.build(drawing).await.unwrap(), Built::Nothing);
     setup.grow(drawing, 1).await;
-    assert_eq!(builder.build(drawing).await.unwrap(), Built::Snapshot(Revision(EVERY)));
+    assert_eq!(builder.build(drawing).await.unwrap(), setup.built(drawing, EVERY).await);
     setup.grow(drawing, EVERY - 1).await;
     assert_eq!(builder.build(drawing).await.unwrap(), Built::Nothing);
     setup.grow(drawing, 3).await;
-    assert_eq!(builder.build(drawing).await.unwrap(), Built::Snapshot(Revision(2 * EVERY + 2)));
+    assert_eq!(builder.build(drawing).await.unwrap(), setup.built(drawing, 2 * EVERY + 2).await);
     assert_eq!(builder.build(drawing).await.unwrap(), Built::Nothing);
     assert_eq!(setup.revisions(drawing).await, [22, 10]);
     for row in setup.store.snapshots(drawing, Revision(u64::MAX), 10).await.unwrap() {
@@ -52,7 +52,8 @@ async fn a_snapshot_is_built_when_it_is_due_and_not_before(setup: Setup) {
 }
 
 async fn a_build_goes_on_from_the_last_snapshot(setup: Setup) {
-    let drawing = setup.drawing(2_500).await;
+    let drawing = setup.drawing(0).await;
+    setup.grow_and_fold(drawing, 2_500).await;
     let script = Script::idle();
     let builder = setup.scripted_builder(&script);
     builder.build(drawing).await.unwrap();
@@ -62,7 +63,7 @@ async fn a_build_goes_on_from_the_last_snapshot(setup: Setup) {
     assert_eq!(afters(&reads), [0, 1_000, 2_000]);
     assert!(reads.iter().all(|read| read.limit <= limits::MAX_PAGE_OPS));
     setup.grow(drawing, EVERY).await;
-    assert_eq!(builder.build(drawing).await.unwrap(), Built::Snapshot(Revision(2_510)));
+    assert_eq!(builder.build(drawing).await.unwrap(), setup.built(drawing, 2_510).await);
     assert_eq!(afters(&script.take_reads()), [2_500]);
     // Nor does who reads the canvas.
     let (store, blobs) = (script.store(&setup.store), Blobs::new(script.objects(&setup.objects)));
@@ -139,7 +140,7 @@ async fn of_a_long_log_the_newest_stay_and_one_in_each_stretch() {
     );
     let drawing = setup.drawing(0).await;
     for _ in 0..50 {
-        setup.grow(drawing, limits::SNAPSHOT_EVERY).await;
+        setup.grow_and_fold(drawing, limits::SNAPSHOT_EVERY).await;
         builder.build(drawing).await.unwrap();
     }
     assert_eq!(setup.revisions(drawing).await, [25_000, 24_500, 24_000, 20_000, 10_000]);
@@ -153,7 +154,7 @@ async fn of_a_long_log_the_newest_stay_and_one_in_each_stretch() {
 /// A worker, until the token is cancelled, that is given hints and finds what is due in `store`.
 fn start_worker(setup: &Setup, store: &Arc<dyn Store>) -> (revcast::snapshot::Hints, CancellationToken) {
     let ((hints, hinted), stop) = (hints(), CancellationToken::new());
-    let worker = Worker::new(store, setup.builder());
+    let worker = Worker::new(store, setup.builder(), nobody());
     tokio::spawn(worker.run(hinted, stop.clone()));
     (hints, stop)
 }
@@ -172,7 +173,7 @@ async fn a_worker_that_is_stopped_gives_up_what_it_builds() {
         let drawing = setup.drawing(EVERY).await;
         let script = Script::at(call, Fault::Pauses);
         let ((hints, hinted), stop) = (hints(), CancellationToken::new());
-        let worker = Worker::new(&setup.store, setup.scripted_builder(&script));
+        let worker = Worker::new(&setup.store, setup.scripted_builder(&script), nobody());
         hints.give(drawing);
         let running = tokio::spawn(worker.run(hinted, stop.clone()));
         within("the call is reached", script.is_reached()).await;

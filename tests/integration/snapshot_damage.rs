@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use revcast::{
     clock::now_ms,
     model::{Canvas, DrawingId, LoggedOp, Revision},
-    snapshot::{Built, Canvases, Extent},
+    snapshot::{Canvases, Extent},
     store::{Claim, Snapshot},
 };
 use serde_json::Value;
@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     snapshot_setup::{EVERY, Setup, files},
     store_contract::{Database, log},
+    store_snapshots::add,
     support::{App, Logs, eventually},
 };
 
@@ -60,8 +61,8 @@ impl Damage {
         }
         let checksum = Sha256::digest(&self.summed).iter().map(|byte| format!("{byte:02x}")).collect();
         let (bytes, created_at) = (self.summed.len() as u64, now);
-        let row = Snapshot { revision, snapshot_id: id, checksum, bytes, created_at };
-        assert!(setup.store.add_snapshot(drawing, &row).await.unwrap());
+        let row = Snapshot { revision, snapshot_id: id, checksum, bytes, log_bytes: 0, created_at };
+        assert!(add(&*setup.store, drawing, &row).await);
         id
     }
 }
@@ -81,7 +82,7 @@ async fn read_at_once(setup: &Setup, drawing: DrawingId) {
     let mut replayed = Canvas::new();
     let mut views = vec![replayed.view()];
     for op in log(&*setup.store, drawing).await {
-        replayed.apply(&LoggedOp::read(op.revision, &op.actor, &op.body));
+        replayed.apply(&LoggedOp::read(op.revision, &op.actor, op.ts, &op.body));
         views.push(replayed.view());
     }
     let stand = setup.loader().stand(drawing).await.unwrap();
@@ -93,7 +94,7 @@ async fn read_at_once(setup: &Setup, drawing: DrawingId) {
                 0..6 => node.picture(drawing).await.unwrap(),
                 back => {
                     let at = Revision(stand.head.0 - (back as u64 - 6));
-                    node.picture_at(drawing, stand.epoch, at).await.unwrap()
+                    node.picture_at(drawing, stand.branch.epoch, at).await.unwrap()
                 }
             }
         }
@@ -129,7 +130,7 @@ async fn a_damaged_snapshot_is_given_up_once_and_the_one_before_serves() {
         let told = logs.with("a snapshot cannot be used");
         assert!(told.len() == 1 && told[0].contains(&drawing.to_string()), "{told:?}");
         assert!(setup.store.snapshot_waste(Uuid::nil(), 100).await.unwrap().contains(&(drawing, id)));
-        assert_eq!(setup.builder().build(drawing).await.unwrap(), Built::Snapshot(Revision(25)));
+        assert_eq!(setup.builder().build(drawing).await.unwrap(), setup.built(drawing, 25).await);
         read_at_once(&setup, drawing).await;
         assert_eq!((setup.counter(DAMAGED), logs.with(" ERROR ").len()), (count, 1));
     }
@@ -146,7 +147,7 @@ async fn with_all_snapshots_damaged_the_whole_log_is_replayed() {
     }
     read_at_once(&setup, drawing).await;
     assert_eq!((setup.revisions(drawing).await, setup.counter(DAMAGED)), (vec![], 3));
-    assert_eq!(setup.builder().build(drawing).await.unwrap(), Built::Snapshot(Revision(35)));
+    assert_eq!(setup.builder().build(drawing).await.unwrap(), setup.built(drawing, 35).await);
     setup.assert_exact(drawing).await;
     setup.assert_nothing_dangles().await;
 }
@@ -158,7 +159,7 @@ async fn a_builder_that_meets_a_damaged_snapshot_builds_from_the_one_before() {
     let rows = setup.store.snapshots(drawing, Revision(u64::MAX), 1).await.unwrap();
     setup.blobs.delete(drawing, rows[0].snapshot_id).await.unwrap();
     setup.grow(drawing, EVERY).await;
-    assert_eq!(setup.builder().build(drawing).await.unwrap(), Built::Snapshot(Revision(30)));
+    assert_eq!(setup.builder().build(drawing).await.unwrap(), setup.built(drawing, 30).await);
     assert_eq!((setup.revisions(drawing).await, setup.counter(DAMAGED)), (vec![30, 10], 1));
     setup.assert_exact(drawing).await;
     setup.assert_nothing_dangles().await;

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::{
     snapshot_setup::Setup,
     store_contract::Database,
-    support::{Client, eventually, op},
+    support::{Client, LIFTED_LIMITS, eventually, op},
 };
 
 /// Drawings that are written to at once: the claim of a killed worker keeps others from one of them for a while.
@@ -48,7 +48,7 @@ fn write_steadily(client: &Client, drawings: &[String], commits: &Arc<AtomicU64>
 async fn survive_kills(database: Database) {
     let setup = Setup::new(database).await;
     let blob_url = format!("file:{}", setup.folder.path().display());
-    let mut flags = vec!["--dev", "--write-requests-per-second", "0", "--write-ops-per-second", "0"];
+    let mut flags = [&["--dev"], &LIFTED_LIMITS[..]].concat();
     flags.extend(["--database-url", setup.database.url(), "--blob-url", &blob_url, "--snapshot-every", "10"]);
     let start = || Revcast::start(Path::new(env!("CARGO_BIN_EXE_revcast")), &flags).unwrap();
     let mut server = start();

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    snapshot_setup::{EVERY, Setup, import_drawing},
+    snapshot_setup::{EVERY, Setup, import_drawing, nobody},
     store_contract::{Database, new_drawing_id},
     support::{App, Client, Logs, S3Server, eventually, new_id, op, revisions, scripted::Script},
 };
@@ -292,7 +292,7 @@ async fn work_through_an_outage(setup: &Setup, blobs: &Blobs, fail: impl FnOnce(
     let ((hints, hinted), stop) = (hints(), CancellationToken::new());
     drawings.iter().for_each(|(drawing, _)| hints.give(*drawing));
     let started = Instant::now();
-    tokio::spawn(Worker::new(&setup.store, builder).run(hinted, stop.clone()));
+    tokio::spawn(Worker::new(&setup.store, builder, nobody()).run(hinted, stop.clone()));
     let told = || logs.with("a snapshot could not be built").len();
     eventually("the worker fails", || async { (told() >= ATTEMPTS).then_some(()) }).await;
     let pauses = u32::try_from(told() - 1).unwrap();

@@ -11,22 +11,27 @@ use loadtest::services::TempFolder;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use object_store::{ObjectStore, local::LocalFileSystem};
 use revcast::{
-    model::{Applied, Canvas, DrawingId, LoggedOp, Revision},
-    snapshot::{Background, Blobs, Builder, Built, Loader},
-    store::{CreateOutcome, NewOp, Store},
+    model::{Applied, Canvas, DrawingId, LoggedOp, Revision, UserId},
+    snapshot::{Background, Blobs, Builder, Built, Loader, OpenHistory},
+    store::{CreateOutcome, ImportedLog, NewOp, Store},
     telemetry::Metrics,
 };
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::{
     blobs::folder_url,
-    store_contract::{Database, NOW, append_one, by_alice, log, new_drawing, op, undoing, user, with_body},
+    store_contract::{
+        Database, NOW, append_one, by_alice, folding, log, new_drawing, op, undoing, user, with_body,
+    },
     store_import::imported,
     support::scripted::Script,
 };
 
 /// How many revisions make a snapshot due.
 pub const EVERY: u64 = 10;
+/// What ops say besides, in bytes.
+const NOTE_BYTES: usize = 300;
 
 /// Makes one test a rule and back end: `on_both_stores! { a_rule }`, of a function that takes a [`Setup`].
 macro_rules! on_both_stores {
@@ -112,9 +117,21 @@ impl Setup {
         for nth in 1..=count {
             self.grow(drawing, EVERY).await;
             let built = self.builder().build(drawing).await.unwrap();
-            assert_eq!(built, Built::Snapshot(Revision(nth * EVERY)));
+            assert_eq!(built, self.built(drawing, nth * EVERY).await);
         }
         drawing
+    }
+
+    /// What a build comes to that has got to the head: a snapshot there, and what the log says can still be undone.
+    pub async fn built(&self, drawing_id: DrawingId, revision: u64) -> Built {
+        let mut replayed = Canvas::new();
+        for op in log(&*self.store, drawing_id).await {
+            replayed.apply(&LoggedOp::read(op.revision, &op.actor, op.ts, &op.body));
+        }
+        assert_eq!(replayed.revision(), Revision(revision), "the head");
+        let epoch = self.store.meta().await.unwrap().epoch;
+        let (floor, units) = (replayed.floor(), replayed.open_units());
+        Built::Snapshot(OpenHistory { drawing_id, epoch, revision: replayed.revision(), floor, units })
     }
 
     /// Takes in a drawing that was made otherwise.
@@ -127,6 +144,14 @@ impl Setup {
         if ops > 0 {
             append_one(&*self.store, by_alice(drawing, &drawing_ops(ops))).await;
         }
+    }
+
+    /// Commits so many ops, of which the last one folds all that are there: what is closed makes no snapshot any larger.
+    pub async fn grow_and_fold(&self, drawing: DrawingId, ops: u64) {
+        self.grow(drawing, ops - 1).await;
+        let heads = self.store.heads(&[drawing]).await.unwrap();
+        let stand = heads.stands[&drawing];
+        append_one(&*self.store, folding(drawing, stand.floor.0, stand.head.0)).await;
     }
 
     /// The revisions of the snapshots that there are, newest first.
@@ -143,7 +168,10 @@ impl Setup {
         let looked_at: BTreeSet<u64> = around.chain([1, log.len() as u64]).collect();
         let mut replayed = Canvas::new();
         for op in log {
-            assert_eq!(replayed.apply(&LoggedOp::read(op.revision, &op.actor, &op.body)), Applied::Next);
+            assert_eq!(
+                replayed.apply(&LoggedOp::read(op.revision, &op.actor, op.ts, &op.body)),
+                Applied::Next
+            );
             if looked_at.contains(&op.revision.0) {
                 assert_same(&loader.load(drawing, op.revision).await.unwrap().0, &replayed);
             }
@@ -172,25 +200,40 @@ pub fn files(folder: &TempFolder) -> BTreeSet<String> {
     files.map(|entry| name(entry.unwrap().path())).collect()
 }
 
+/// For a worker that tells nobody what can still be undone.
+pub fn nobody() -> mpsc::Sender<OpenHistory> {
+    mpsc::channel(1).0
+}
+
 #[track_caller]
 pub fn assert_same(one: &Canvas, other: &Canvas) {
     assert_eq!(one.revision(), other.revision());
     assert_eq!((one.view(), one.registers()), (other.view(), other.registers()), "at {}", one.revision());
 }
 
-/// Makes a drawing of alice's with so many ops, quickly.
+/// Makes a drawing of alice's with so many ops, quickly. Every thousandth op is a fold, so that no server folds it.
 pub async fn import_drawing(store: &dyn Store, drawing: DrawingId, ops: u64) {
     let created = store.begin_import(drawing, "long", &user("alice"), NOW).await.unwrap();
     assert_eq!(created, CreateOutcome::Created);
-    for ops in imported(1, &drawing_ops(ops)).chunks(1_000) {
+    let (mut imported, mut floor) = (imported(1, &drawing_ops(ops)), Revision(0));
+    for op in imported.iter_mut().filter(|op| op.revision.0.is_multiple_of(1_000)) {
+        floor = Revision(op.revision.0 - 1);
+        (op.actor, op.unit) = (UserId::folder(), None);
+        op.body = format!(r#"{{"op_id":"{}","type":"fold","floor":{floor}}}"#, op.op_id).into();
+    }
+    let bytes = imported.iter().map(|op| op.body.len() as u64).sum();
+    for ops in imported.chunks(1_000) {
         assert!(store.import_ops(drawing, ops).await.unwrap());
     }
-    assert!(store.finish_import(drawing, &user("alice"), Revision(ops)).await.unwrap());
+    let log = ImportedLog { head: Revision(ops), floor, ts: NOW, bytes };
+    assert!(store.finish_import(drawing, &user("alice"), &log).await.unwrap());
 }
 
-/// Ops that draw, each unlike the others; some are undone by the next one.
+/// Ops that draw, each unlike the others; some are undone by the next one. What they say beside that makes them weigh more
+/// than what a snapshot keeps of them, so that a few make the next one due.
 pub fn drawing_ops(count: u64) -> Vec<NewOp> {
     let mut ops: Vec<NewOp> = Vec::new();
+    let note = ".".repeat(NOTE_BYTES);
     for n in 0..count {
         let object = format!(r#""object_id":"o{}""#, n % 6);
         let (mut op, rest) = match (n % 5, ops.last()) {
@@ -201,7 +244,7 @@ pub fn drawing_ops(count: u64) -> Vec<NewOp> {
                 format!(r#""type":"object.update",{object},"set":{{"y":{n},"id":"{}"}}"#, Uuid::now_v7()),
             ),
         };
-        let body = format!(r#"{{"op_id":"{}",{rest}}}"#, op.op_id);
+        let body = format!(r#"{{"op_id":"{}",{rest},"meta":{{"note":"{note}"}}}}"#, op.op_id);
         op = with_body(&op, &body);
         ops.push(op);
     }

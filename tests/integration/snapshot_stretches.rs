@@ -15,8 +15,9 @@ use uuid::Uuid;
 
 use crate::{
     blobs::folder_url,
-    snapshot_setup::{EVERY, Setup, import_drawing, on_both_stores},
+    snapshot_setup::{EVERY, Setup, import_drawing, nobody, on_both_stores},
     store_contract::{Database, new_drawing_id},
+    store_snapshots::add,
     support::{CountingStore, eventually, scripted::Script},
 };
 
@@ -28,8 +29,8 @@ async fn plant_elsewhere(setup: &Setup, drawing: DrawingId, revision: u64) -> Uu
     let claim = setup.store.claim_snapshot(drawing, id, 1, now, now + 60_000).await.unwrap();
     assert!(matches!(claim, Claim::Claimed { .. }), "{claim:?}");
     let (revision, checksum, bytes, created_at) = (Revision(revision), "00".to_owned(), 1, now);
-    let row = Snapshot { revision, snapshot_id: id, checksum, bytes, created_at };
-    assert!(setup.store.add_snapshot(drawing, &row).await.unwrap());
+    let row = Snapshot { revision, snapshot_id: id, checksum, bytes, log_bytes: 0, created_at };
+    assert!(add(&*setup.store, drawing, &row).await);
     id
 }
 
@@ -41,7 +42,8 @@ fn lonely_builder(setup: &Setup) -> Builder {
 
 async fn a_builder_replaces_the_snapshots_that_it_cannot_read(setup: Setup) {
     let drawing = setup.drawing(0).await;
-    setup.grow(drawing, 2 * STRETCH + EVERY).await;
+    setup.grow_and_fold(drawing, 2 * STRETCH).await;
+    setup.grow(drawing, EVERY).await;
     let others = [
         plant_elsewhere(&setup, drawing, STRETCH).await,
         plant_elsewhere(&setup, drawing, 2 * STRETCH).await,
@@ -51,7 +53,7 @@ async fn a_builder_replaces_the_snapshots_that_it_cannot_read(setup: Setup) {
         assert_eq!(builder.build(drawing).await.unwrap(), Built::Stretch(Revision(revision)));
     }
     let head = 2 * STRETCH + EVERY;
-    assert_eq!(builder.build(drawing).await.unwrap(), Built::Snapshot(Revision(head)));
+    assert_eq!(builder.build(drawing).await.unwrap(), setup.built(drawing, head).await);
     assert_eq!(setup.revisions(drawing).await, [head, 2 * STRETCH, STRETCH]);
     let waste = setup.store.snapshot_waste(Uuid::nil(), 10).await.unwrap();
     assert!(others.iter().all(|id| waste.contains(&(drawing, *id))), "{waste:?}");
@@ -61,8 +63,9 @@ async fn a_builder_replaces_the_snapshots_that_it_cannot_read(setup: Setup) {
 async fn a_builder_that_cannot_read_what_others_have_gets_to_the_head(setup: Setup) {
     let drawing = setup.drawing(500).await;
     let builder = lonely_builder(&setup);
-    assert_eq!(builder.build(drawing).await.unwrap(), Built::Snapshot(Revision(500)));
-    setup.grow(drawing, 2 * STRETCH + 520).await;
+    assert_eq!(builder.build(drawing).await.unwrap(), setup.built(drawing, 500).await);
+    setup.grow_and_fold(drawing, 2 * STRETCH).await;
+    setup.grow(drawing, 520).await;
     for nth in 1..=5 {
         plant_elsewhere(&setup, drawing, nth * 4_000).await;
     }
@@ -70,7 +73,7 @@ async fn a_builder_that_cannot_read_what_others_have_gets_to_the_head(setup: Set
         assert_eq!(builder.build(drawing).await.unwrap(), Built::Stretch(Revision(revision)));
     }
     let head = 2 * STRETCH + 1_020;
-    assert_eq!(builder.build(drawing).await.unwrap(), Built::Snapshot(Revision(head)));
+    assert_eq!(builder.build(drawing).await.unwrap(), setup.built(drawing, head).await);
     assert_eq!(builder.build(drawing).await.unwrap(), Built::Nothing);
 }
 
@@ -108,7 +111,7 @@ async fn a_long_drawing_keeps_no_other_one_waiting() {
     let (hints, hinted) = hints();
     let stop = CancellationToken::new();
     hints.give(long);
-    let worker = Worker::new(&setup.store, setup.scripted_builder(&script));
+    let worker = Worker::new(&setup.store, setup.scripted_builder(&script), nobody());
     let running = tokio::spawn(worker.run(hinted, stop.clone()));
     eventually("the long one is finished", || async {
         (setup.revisions(long).await.first() == Some(&(4 * STRETCH))).then_some(())
@@ -179,11 +182,11 @@ async fn a_snapshot_that_cannot_be_read_is_passed_over_and_kept() {
     for drawing in [drawing, other, drawing] {
         let head = loader.stand(drawing).await.unwrap().head;
         assert_eq!(
-            loader.base(drawing, head).await.unwrap().revision().0,
+            loader.base(drawing, head).await.unwrap().canvas.revision().0,
             if drawing == other { 10 } else { 20 }
         );
     }
     assert_eq!(setup.revisions(drawing).await, [30, 20, 10]);
-    assert_eq!(setup.builder().build(drawing).await.unwrap(), Built::Snapshot(Revision(40)));
+    assert_eq!(setup.builder().build(drawing).await.unwrap(), setup.built(drawing, 40).await);
     assert_eq!(setup.counter("revcast_snapshots_damaged_total"), 0);
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     store_contract::{NOW, append_one, by_alice, contract, new_drawing, new_drawing_id, op},
     store_snapshots::{
-        EVERY, Place, UNTIL, added, claim, claimed, drawing_with_ops, listed, place, snapshot, waste,
+        EVERY, Place, UNTIL, add, added, claim, claimed, drawing_with_ops, listed, place, snapshot, waste,
     },
 };
 
@@ -81,14 +81,14 @@ async fn only_who_holds_the_claim_adds_the_snapshot(store: &dyn Store) {
     let unclaimed = Uuid::now_v7();
     let id = claimed(store, drawing).await;
     for (drawing, snapshot) in [(drawing, snapshot(3, unclaimed)), (neighbour, snapshot(3, id))] {
-        assert!(!store.add_snapshot(drawing, &snapshot).await.unwrap());
+        assert!(!add(store, drawing, &snapshot).await);
     }
     assert_eq!(place(store, drawing, id).await, Place::Claimed);
     let heir = Uuid::now_v7();
     assert_eq!(claim(store, drawing, heir, UNTIL).await, Claim::Claimed { head: Revision(3) });
-    assert!(!store.add_snapshot(drawing, &snapshot(3, id)).await.unwrap(), "it was taken over");
-    assert!(store.add_snapshot(drawing, &snapshot(3, heir)).await.unwrap());
-    assert!(!store.add_snapshot(drawing, &snapshot(3, heir)).await.unwrap(), "once");
+    assert!(!add(store, drawing, &snapshot(3, id)).await, "it was taken over");
+    assert!(add(store, drawing, &snapshot(3, heir)).await);
+    assert!(!add(store, drawing, &snapshot(3, heir)).await, "once");
     assert_eq!(listed(store, drawing).await, [snapshot(3, heir)]);
     let places = [place(store, drawing, id).await, place(store, drawing, heir).await];
     assert_eq!(places, [Place::Waste, Place::Snapshot]);
@@ -143,9 +143,7 @@ async fn work(store: &dyn Store, drawing: DrawingId, worker: usize) -> Vec<Uuid>
             1 => (),
             _ => {
                 store.renew_claim(drawing, id, now + 3).await.unwrap();
-                if store.add_snapshot(drawing, &snapshot(head.0, id)).await.unwrap()
-                    && worker.is_multiple_of(2)
-                {
+                if add(store, drawing, &snapshot(head.0, id)).await && worker.is_multiple_of(2) {
                     store.retire_snapshots(drawing, &[id]).await.unwrap();
                 }
             }

@@ -10,8 +10,8 @@ use revcast::{
     limits,
     model::{DrawingId, OpId, Revision, Role, UserId},
     store::{
-        AppendOutcome, AppendRequest, CreateOutcome, NewOp, OpOutcome, PoolOptions, PostgresStore, ReadRange,
-        Refusal, SqliteStore, Store, StoredOp,
+        AppendOutcome, AppendRequest, CreateOutcome, FoldPlan, NewOp, OpOutcome, PoolOptions, PostgresStore,
+        ReadRange, Refusal, SqliteStore, Store, StoredOp,
     },
 };
 use uuid::Uuid;
@@ -58,6 +58,11 @@ impl Database {
     /// A database in the shared cluster.
     pub fn postgres() -> Self {
         Self { url: new_database(), _folder: None }
+    }
+
+    /// One that somebody else keeps.
+    pub fn at(url: &str) -> Self {
+        Self { url: url.to_owned(), _folder: None }
     }
 
     /// Where it is, for a server.
@@ -107,7 +112,7 @@ pub async fn new_drawing(store: &dyn Store) -> DrawingId {
 pub fn op() -> NewOp {
     let op_id = OpId(Uuid::now_v7());
     let body = format!(r#"{{"op_id":"{op_id}","type":"custom.test","data":1}}"#).into();
-    NewOp { op_id, unit: op_id, is_undo_redo: false, creates_fog: false, touches: Vec::new(), body }
+    NewOp { op_id, unit: Some(op_id), is_undo_redo: false, creates_fog: false, touches: Vec::new(), body }
 }
 
 pub fn ops(count: usize) -> Vec<NewOp> {
@@ -121,7 +126,7 @@ pub fn with_body(op: &NewOp, body: &str) -> NewOp {
 
 /// An op that belongs to the unit of `first`.
 pub fn joining(first: &NewOp) -> NewOp {
-    NewOp { unit: first.op_id, ..op() }
+    NewOp { unit: Some(first.op_id), ..op() }
 }
 
 /// An undo or redo of the unit of `first`; the store makes no difference.
@@ -141,19 +146,23 @@ pub fn fog(object: &str) -> NewOp {
 
 /// A request of alice's, who is an owner.
 pub fn by_alice(drawing: DrawingId, ops: &[NewOp]) -> AppendRequest {
-    AppendRequest {
-        drawing_id: drawing,
-        actor: user("alice"),
-        role: Role::Owner,
-        if_revision: None,
-        untoggled_since: None,
-        ops: ops.to_vec(),
-    }
+    AppendRequest::new(drawing, user("alice"), Role::Owner, ops.to_vec())
 }
 
 /// A request of bob's, who is an editor.
 pub fn by_bob(drawing: DrawingId, ops: &[NewOp]) -> AppendRequest {
     AppendRequest { actor: user("bob"), role: Role::Editor, ..by_alice(drawing, ops) }
+}
+
+/// A fold of the server's that moves the floor `from` one revision to another, whatever was named meanwhile.
+pub fn folding(drawing: DrawingId, from: u64, floor: u64) -> AppendRequest {
+    let op_id = OpId(Uuid::new_v4());
+    let body = format!(r#"{{"op_id":"{op_id}","type":"fold","floor":{floor}}}"#).into();
+    let op = NewOp { op_id, unit: None, is_undo_redo: false, creates_fog: false, touches: Vec::new(), body };
+    let (floor, from) = (Revision(floor), Revision(from));
+    let plan = FoldPlan { floor, from, planned_at: floor, yields: false };
+    let request = AppendRequest::new(drawing, UserId::folder(), Role::Owner, vec![op]);
+    AppendRequest { fold: Some(plan), ..request }
 }
 
 /// Appends a batch.

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use revcast::{
-    model::{DrawingId, Revision, Role},
+    model::{Branch, DrawingId, Revision, Role},
     store::{CreateOutcome, Drawing, DrawingCursor, Link, ReadRange, Store},
 };
 use uuid::Uuid;
@@ -43,7 +43,7 @@ async fn a_new_drawing_belongs_to_its_creator(store: &dyn Store) {
         created_by: user("alice"),
         created_at: NOW,
         updated_at: NOW,
-        epoch: store.meta().await.unwrap().epoch,
+        branch: Branch::cut(store.meta().await.unwrap().epoch),
         head: Revision(0),
         snapshot_revision: None,
         role: Role::Owner,

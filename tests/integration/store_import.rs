@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use revcast::{
     model::{DrawingId, Revision, Role},
-    store::{Claim, CreateOutcome, ImportedOp, MemberOutcome, NewOp, ReadRange, Refusal, Store, StoreError},
+    store::{
+        Claim, CreateOutcome, ImportedLog, ImportedOp, MemberOutcome, NewOp, ReadRange, Refusal, Store,
+        StoreError,
+    },
 };
 use uuid::Uuid;
 
@@ -65,7 +68,8 @@ async fn import(store: &dyn Store, id: DrawingId, first: u64, ops: &[NewOp]) -> 
 }
 
 async fn finish(store: &dyn Store, id: DrawingId, head: u64) -> bool {
-    store.finish_import(id, &user("alice"), Revision(head)).await.unwrap()
+    let log = ImportedLog { head: Revision(head), ..ImportedLog::default() };
+    store.finish_import(id, &user("alice"), &log).await.unwrap()
 }
 
 /// A drawing of alice's that was imported.
@@ -86,7 +90,7 @@ async fn assert_hidden(store: &dyn Store, id: DrawingId, op: &NewOp) {
     assert!(store.drawings(&alice, None, 10).await.unwrap().is_empty());
     assert_eq!(store.role(id, &alice).await.unwrap(), None);
     assert!(store.members(id).await.unwrap().is_empty());
-    assert!(store.heads(&[id]).await.unwrap().revisions.is_empty());
+    assert!(store.heads(&[id]).await.unwrap().stands.is_empty());
     let range =
         ReadRange { drawing_id: id, after: Revision(0), until: None, limit: 10, max_bytes: usize::MAX };
     assert!(store.read(&range).await.unwrap().is_none());

@@ -7,8 +7,8 @@ use std::{
 
 use futures_util::future::join_all;
 use revcast::{
-    model::{DrawingId, Revision},
-    store::{LogPage, ReadRange, Store, StoredOp},
+    model::{Branch, DrawingId, Revision},
+    store::{LogPage, ReadRange, Stand, Store, StoredOp},
 };
 
 use crate::store_contract::{
@@ -194,17 +194,17 @@ async fn heads_are_those_of_the_drawings_that_exist(store: &dyn Store) {
     let epoch = store.meta().await.unwrap().epoch;
     let heads = store.heads(&[two, new_drawing_id(), one, deleted, one]).await.unwrap();
     assert_eq!(heads.epoch, epoch);
-    let expected = [(one, Revision(3)), (two, Revision(0))];
-    assert_eq!(heads.revisions, expected.into_iter().collect());
+    let stand = |head| Stand { branch: Branch::cut(epoch), head: Revision(head), floor: Revision(0) };
+    assert_eq!(heads.stands, [(one, stand(3)), (two, stand(0))].into_iter().collect());
     for none in [vec![], vec![new_drawing_id()]] {
         let heads = store.heads(&none).await.unwrap();
-        assert_eq!((heads.epoch, heads.revisions.len()), (epoch, 0));
+        assert_eq!((heads.epoch, heads.stands.len()), (epoch, 0));
     }
     // As many as the heartbeat of a node with many rooms asks for.
     let mut many: Vec<_> = (0..5_000).map(|_| new_drawing_id()).collect();
     many[2_500] = one;
     let heads = store.heads(&many).await.unwrap();
-    assert_eq!(heads.revisions, [(one, Revision(3))].into_iter().collect());
+    assert_eq!(heads.stands, [(one, stand(3))].into_iter().collect());
 }
 
 async fn pages_and_heads_fit_together_while_others_write(one: &dyn Store, other: &dyn Store) {
@@ -223,10 +223,11 @@ async fn pages_and_heads_fit_together_while_others_write(one: &dyn Store, other:
             let page = read(other, all(drawing)).await;
             assert_eq!(revisions(&page), (1..=page.head.0).collect::<Vec<_>>(), "every op up to the head");
             assert!(page.head.0 % 3 == 0, "a request is there whole or not at all");
-            let heads = other.heads(&[drawing, twin]).await.unwrap().revisions;
-            assert_eq!(heads[&drawing], heads[&twin]);
-            assert!(page.head.0 >= last_head && heads[&drawing] >= page.head, "the log only grows");
-            last_head = heads[&drawing].0;
+            let heads = other.heads(&[drawing, twin]).await.unwrap();
+            let head = heads.head(drawing).unwrap();
+            assert_eq!(Some(head), heads.head(twin));
+            assert!(page.head.0 >= last_head && head >= page.head, "the log only grows");
+            last_head = head.0;
         }
     };
     let both = async { tokio::join!(writer, reader) };
@@ -240,13 +241,15 @@ async fn a_new_epoch_is_everywhere_at_once(one: &dyn Store, other: &dyn Store) {
     let before = one.meta().await.unwrap().epoch;
     let epoch = one.new_epoch().await.unwrap();
     assert_ne!(epoch, before);
+    // It has nothing in common with the one before.
+    let branch = Branch::cut(epoch);
     for store in [one, other] {
         assert_eq!(store.meta().await.unwrap().epoch, epoch);
-        assert_eq!(read(store, all(drawing)).await.epoch, epoch);
+        assert_eq!(read(store, all(drawing)).await.branch, branch);
         assert_eq!(store.heads(&[]).await.unwrap().epoch, epoch);
         let user = crate::store_contract::user("alice");
-        assert_eq!(store.drawing(drawing, &user).await.unwrap().unwrap().epoch, epoch);
-        assert_eq!(store.drawings(&user, None, 10).await.unwrap()[0].epoch, epoch);
+        assert_eq!(store.drawing(drawing, &user).await.unwrap().unwrap().branch, branch);
+        assert_eq!(store.drawings(&user, None, 10).await.unwrap()[0].branch, branch);
         let retried = op();
         // New ops, a retry of them, and a refusal.
         for _ in 0..2 {

@@ -1,14 +1,15 @@
-//! The store: what it refuses, and what that leaves alone: `if_revision`, units, the horizon, fog.
+//! The store: what it refuses, and what that leaves alone: `if_revision`, units, the floor, fog.
 
 use futures_util::future::join_all;
 use revcast::{
-    model::{Revision, Role},
-    store::{AppendOutcome, AppendRequest, NewOp, Refusal, Store},
+    model::{Epoch, Revision, Role},
+    store::{AppendOutcome, AppendRequest, FoldPlan, NewOp, Refusal, Store},
 };
+use uuid::Uuid;
 
 use crate::store_contract::{
-    NOW, accepted, append, append_one, by_alice, by_bob, committed, contract, duplicate, fog, joining, log,
-    new_drawing, new_drawing_id, op, ops, refused, touching, undoing, with_body,
+    NOW, accepted, append, append_one, by_alice, by_bob, committed, contract, duplicate, fog, folding,
+    joining, log, new_drawing, new_drawing_id, op, ops, refused, touching, undoing, with_body,
 };
 
 contract! {
@@ -20,8 +21,10 @@ contract! {
     a_unit_is_begun_by_an_op_of_the_log_the_batch_or_the_request(store),
     a_unit_that_is_unknown_or_no_unit_is_refused(store),
     units_belong_to_their_actor_and_only_owners_undo_those_of_others(store),
-    units_at_or_below_the_horizon_are_closed(store),
-    the_horizon_moves_between_two_ops_of_a_batch(store),
+    units_at_or_below_the_floor_are_closed(store),
+    the_floor_moves_between_two_requests_of_a_batch(store),
+    a_fold_is_dropped_where_the_log_is_another_than_it_was_planned_on(store),
+    if_revision_looks_past_the_folds_of_the_server(store),
     only_owners_touch_fog_from_the_batch_that_creates_it(store),
     a_refused_request_creates_no_fog(store),
     a_retry_of_what_became_fog_later_is_a_duplicate(store),
@@ -195,7 +198,7 @@ async fn units_belong_to_their_actor_and_only_owners_undo_those_of_others(store:
     assert_eq!(append_one(store, as_editor(undoing(&of_bob))).await, of_another());
 }
 
-async fn units_at_or_below_the_horizon_are_closed(store: &dyn Store) {
+async fn units_at_or_below_the_floor_are_closed(store: &dyn Store) {
     let drawing = new_drawing(store).await;
     let mut sent = ops(2_100);
     sent[3] = joining(&sent[0]);
@@ -203,7 +206,13 @@ async fn units_at_or_below_the_horizon_are_closed(store: &dyn Store) {
         append_one(store, by_alice(drawing, chunk)).await;
     }
     let at = |revision: usize| &sent[revision - 1];
-    // The head is 2,100, so the horizon is 1,024.
+    // However long a log is, all of it is open before the first fold.
+    assert_eq!(
+        append_one(store, by_alice(drawing, &[undoing(at(1))])).await,
+        accepted(2_101, [committed(2_101)])
+    );
+    assert_eq!(append_one(store, folding(drawing, 0, 900)).await, accepted(2_102, [committed(2_102)]));
+    assert_eq!(append_one(store, folding(drawing, 900, 1_024)).await, accepted(2_103, [committed(2_103)]));
     let closed = |index| refused(Refusal::UnitClosed { indexes: vec![index] });
     for revision in [1, 1_000, 1_024] {
         for op in [joining(at(revision)), undoing(at(revision))] {
@@ -213,24 +222,80 @@ async fn units_at_or_below_the_horizon_are_closed(store: &dyn Store) {
     let open = [joining(at(1_025)), undoing(at(1_025))];
     assert_eq!(
         append_one(store, by_alice(drawing, &open)).await,
-        accepted(2_102, [2_101, 2_102].map(committed))
+        accepted(2_105, [2_104, 2_105].map(committed))
     );
     // A retry of an op in a closed unit is a retry still.
     let retries = [at(1).clone(), at(4).clone()];
-    assert_eq!(append_one(store, by_alice(drawing, &retries)).await, accepted(2_102, [1, 4].map(duplicate)));
-    let request = by_alice(drawing, &[op(), joining(at(1_024))]);
-    assert_eq!(append_one(store, request).await, closed(1));
+    assert_eq!(append_one(store, by_alice(drawing, &retries)).await, accepted(2_105, [1, 4].map(duplicate)));
+    let request = by_alice(drawing, &[op(), joining(at(1_024)), joining(at(1_025)), undoing(at(1))]);
+    assert_eq!(append_one(store, request).await, refused(Refusal::UnitClosed { indexes: vec![1, 3] }));
 }
 
-async fn the_horizon_moves_between_two_ops_of_a_batch(store: &dyn Store) {
+async fn the_floor_moves_between_two_requests_of_a_batch(store: &dyn Store) {
     let drawing = new_drawing(store).await;
     let first = op();
-    append_one(store, by_alice(drawing, &[vec![first.clone()], ops(2_046)].concat())).await;
-    // With a head of 2,047 all is open; with one of 2,048 the horizon is 1,024.
-    let batch = [joining(&first), joining(&first), undoing(&first), op()].map(|op| by_alice(drawing, &[op]));
+    append_one(store, by_alice(drawing, &[first.clone(), op()])).await;
+    let [before, joined, undone, after] =
+        [joining(&first), joining(&first), undoing(&first), op()].map(|op| by_alice(drawing, &[op]));
+    let batch = [before, folding(drawing, 0, 1), joined, undone, after];
     let closed = || refused(Refusal::UnitClosed { indexes: vec![0] });
-    let expected =
-        [accepted(2_049, [committed(2_048)]), closed(), closed(), accepted(2_049, [committed(2_049)])];
+    let expected = [
+        accepted(5, [committed(3)]),
+        accepted(5, [committed(4)]),
+        closed(),
+        closed(),
+        accepted(5, [committed(5)]),
+    ];
+    assert_eq!(append(store, &batch).await, expected);
+}
+
+async fn a_fold_is_dropped_where_the_log_is_another_than_it_was_planned_on(store: &dyn Store) {
+    let drawing = new_drawing(store).await;
+    let sent = ops(9);
+    append_one(store, by_alice(drawing, &sent)).await;
+    let dropped = || refused(Refusal::FoldDropped);
+    for (from, floor) in [(1, 3), (0, 0), (0, 10), (3, 2)] {
+        assert_eq!(append_one(store, folding(drawing, from, floor)).await, dropped(), "{from} to {floor}");
+    }
+    assert_eq!(append_one(store, folding(drawing, 0, 3)).await, accepted(10, [committed(10)]));
+    // Another worker was first; and a retry of what is there is no fold anew.
+    assert_eq!(append_one(store, folding(drawing, 0, 3)).await, dropped());
+    let next = folding(drawing, 3, 5);
+    assert_eq!(append_one(store, next.clone()).await, accepted(11, [committed(11)]));
+    assert_eq!(append_one(store, next).await, accepted(11, [duplicate(11)]));
+    // It gives way to whoever has named one of its units since it was planned, in the log or in the batch.
+    let yielding = |planned_at: u64, floor: u64| {
+        let request = folding(drawing, 5, floor);
+        let plan = FoldPlan { planned_at: Revision(planned_at), yields: true, ..request.fold.unwrap() };
+        AppendRequest { fold: Some(plan), ..request }
+    };
+    append_one(store, by_alice(drawing, &[undoing(&sent[6])])).await;
+    assert_eq!(append_one(store, yielding(11, 7)).await, dropped());
+    let batch = [by_alice(drawing, &[joining(&sent[5])]), yielding(12, 6)];
+    assert_eq!(append(store, &batch).await, [accepted(13, [committed(13)]), dropped()]);
+    assert_eq!(append_one(store, yielding(13, 7)).await, accepted(14, [committed(14)]));
+    let of_another_epoch = AppendRequest { epoch: Some(Epoch(Uuid::nil())), ..folding(drawing, 7, 8) };
+    let changed = refused(Refusal::EpochChanged { head: Revision(14) });
+    assert_eq!(append_one(store, of_another_epoch).await, changed);
+    assert_eq!(log(store, drawing).await.len(), 14);
+}
+
+async fn if_revision_looks_past_the_folds_of_the_server(store: &dyn Store) {
+    let drawing = new_drawing(store).await;
+    append_one(store, by_alice(drawing, &ops(4))).await;
+    for (from, floor) in [(0, 1), (1, 2)] {
+        append_one(store, folding(drawing, from, floor)).await;
+    }
+    let conflict = |head| refused(Refusal::RevisionConflict { head: Revision(head) });
+    for head in [0, 3, 7] {
+        assert_eq!(append_one(store, only_at(head, by_alice(drawing, &[op()]))).await, conflict(6));
+    }
+    let batch = [
+        folding(drawing, 2, 3),
+        only_at(4, by_alice(drawing, &[op()])),
+        only_at(7, by_alice(drawing, &[op()])),
+    ];
+    let expected = [accepted(8, [committed(7)]), accepted(8, [committed(8)]), conflict(8)];
     assert_eq!(append(store, &batch).await, expected);
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use revcast::{
+    limits,
     model::{DrawingId, Revision},
     store::{Claim, Snapshot, Store},
 };
@@ -15,6 +16,8 @@ use crate::store_contract::{
 
 contract! {
     a_snapshot_is_due_once_the_head_is_far_enough_past_the_newest(store),
+    a_large_snapshot_is_due_once_half_its_size_has_come_or_a_stretch(store),
+    a_snapshot_that_lies_on_no_log_of_now_is_not_added(one, other),
     pages_of_due_drawings_neither_repeat_nor_skip(store),
     snapshots_are_listed_newest_first_from_a_revision_down(store),
     a_drawing_tells_its_newest_snapshot(store),
@@ -49,14 +52,20 @@ pub async fn claimed(store: &dyn Store, drawing: DrawingId) -> Uuid {
 }
 
 pub fn snapshot(revision: u64, snapshot_id: Uuid) -> Snapshot {
-    let checksum = format!("checksum of {revision}");
-    Snapshot { revision: Revision(revision), snapshot_id, checksum, bytes: 1 << 40, created_at: NOW }
+    let (revision, checksum) = (Revision(revision), format!("checksum of {revision}"));
+    Snapshot { revision, snapshot_id, checksum, bytes: 1, log_bytes: 0, created_at: NOW }
+}
+
+/// Makes a claimed id a snapshot, built in the epoch that is now.
+pub async fn add(store: &dyn Store, drawing: DrawingId, snapshot: &Snapshot) -> bool {
+    let epoch = store.meta().await.unwrap().epoch;
+    store.add_snapshot(drawing, epoch, snapshot).await.unwrap()
 }
 
 /// Claims and adds a snapshot at this revision.
 pub async fn added(store: &dyn Store, drawing: DrawingId, revision: u64) -> Snapshot {
     let snapshot = snapshot(revision, claimed(store, drawing).await);
-    assert!(store.add_snapshot(drawing, &snapshot).await.unwrap());
+    assert!(add(store, drawing, &snapshot).await);
     snapshot
 }
 
@@ -112,7 +121,7 @@ async fn a_snapshot_is_due_once_the_head_is_far_enough_past_the_newest(store: &d
     assert_eq!(claim(store, drawing, id, NOW).await, Claim::Claimed { head: Revision(3) });
     // It is due for as long as it is only claimed.
     assert_eq!(due(store, EVERY).await, [drawing]);
-    assert!(store.add_snapshot(drawing, &snapshot(3, id)).await.unwrap());
+    assert!(add(store, drawing, &snapshot(3, id)).await);
     for head in 3..6 {
         assert_eq!((head, due(store, EVERY).await), (head, vec![]));
         assert_eq!(claim(store, drawing, Uuid::now_v7(), NOW).await, Claim::NotDue);
@@ -121,6 +130,43 @@ async fn a_snapshot_is_due_once_the_head_is_far_enough_past_the_newest(store: &d
     assert_eq!(due(store, EVERY).await, [drawing]);
     assert_eq!(due(store, EVERY + 1).await, []);
     assert_eq!(claim(store, drawing, Uuid::now_v7(), NOW).await, Claim::Claimed { head: Revision(6) });
+}
+
+async fn a_large_snapshot_is_due_once_half_its_size_has_come_or_a_stretch(store: &dyn Store) {
+    let drawing = drawing_with_ops(store, 3).await;
+    let each = op().body.len() as u64;
+    // Half of it is four ops and a byte.
+    let sized =
+        |revision, id, bytes| Snapshot { bytes, log_bytes: revision * each, ..snapshot(revision, id) };
+    let id = claimed(store, drawing).await;
+    assert!(add(store, drawing, &sized(3, id, 8 * each + 1)).await);
+    for head in 4..=7 {
+        append_one(store, by_alice(drawing, &[op()])).await;
+        assert_eq!((head, due(store, EVERY).await), (head, vec![]));
+        assert_eq!(claim(store, drawing, Uuid::now_v7(), NOW).await, Claim::NotDue);
+    }
+    append_one(store, by_alice(drawing, &[op()])).await;
+    assert_eq!(due(store, EVERY).await, [drawing]);
+    let id = claimed(store, drawing).await;
+    assert!(add(store, drawing, &sized(8, id, 1 << 40)).await);
+    append_one(store, by_alice(drawing, &ops(usize::try_from(limits::SNAPSHOT_STRETCH).unwrap() - 1))).await;
+    assert_eq!(due(store, EVERY).await, []);
+    append_one(store, by_alice(drawing, &[op()])).await;
+    assert_eq!(due(store, EVERY).await, [drawing]);
+    claimed(store, drawing).await;
+}
+
+async fn a_snapshot_that_lies_on_no_log_of_now_is_not_added(one: &dyn Store, other: &dyn Store) {
+    let drawing = drawing_with_ops(one, 3).await;
+    let id = claimed(one, drawing).await;
+    assert!(!add(one, drawing, &snapshot(4, id)).await, "it is ahead of the head");
+    assert_eq!(place(one, drawing, id).await, Place::Claimed);
+    let before = one.meta().await.unwrap().epoch;
+    let epoch = other.new_epoch().await.unwrap();
+    for (epoch, is_added) in [(before, false), (epoch, true)] {
+        assert_eq!(one.add_snapshot(drawing, epoch, &snapshot(3, id)).await.unwrap(), is_added);
+    }
+    assert_eq!(listed(one, drawing).await, [snapshot(3, id)]);
 }
 
 async fn pages_of_due_drawings_neither_repeat_nor_skip(store: &dyn Store) {
@@ -235,7 +281,7 @@ async fn what_a_deleted_drawing_had_is_waste(store: &dyn Store) {
     assert_eq!(listed(store, drawing).await, []);
     // The worker that was building it finds out, and leaves nothing behind.
     assert!(!store.renew_claim(drawing, held, UNTIL).await.unwrap());
-    assert!(!store.add_snapshot(drawing, &snapshot(9, held)).await.unwrap());
+    assert!(!add(store, drawing, &snapshot(9, held)).await);
     store.drop_claim(drawing, held).await.unwrap();
     assert_eq!(claim(store, drawing, Uuid::now_v7(), NOW).await, Claim::NoDrawing);
     assert_eq!(waste(store).await, had);

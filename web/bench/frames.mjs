@@ -4,23 +4,30 @@
 //
 // Starts a server of its own: target/release/testbed, or what REVCAST_TESTBED names. Needs Chromium (CHROMIUM names
 // another one than /usr/bin/chromium). A frame time is what lies between two frames; work is what painting one took.
+// Last, how long a page does nothing else while it takes in a fold that closes half of an open history at its budget.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { build } from "vite";
 
 const STROKES = Number(process.argv[2] ?? 20_000);
 const COLOURS = ["#1e1e1e", "#e03131", "#2f9e44", "#1971c2", "#7048e8", "#f08c00"];
 /** World units from one stroke to the next. */
 const APART = 60;
+/** Open units of a history at the budget of undo, each of which weighs little more than a unit does by itself. */
+const UNITS = 26_000;
+/** Histories that are folded; the first by code that the browser has never run. */
+const FOLDS = 8;
 
 /** A server for as long as this process lives. */
 async function serve() {
   const beside = fileURLToPath(new URL("../../target/release/testbed", import.meta.url));
   // One user fills the drawing as fast as it goes.
-  const flags = ["--write-requests-per-second", "0", "--write-ops-per-second", "0"];
+  const limits = ["write-requests", "write-ops", "drawing-bytes", "drawing-units"];
+  const flags = limits.flatMap((limit) => [`--${limit}-per-second`, "0"]);
   const testbed = spawn(process.env.REVCAST_TESTBED ?? beside, flags, { stdio: ["pipe", "pipe", "inherit"] });
   const [first] = await once(createInterface({ input: testbed.stdout }), "line");
   return { url: JSON.parse(first).nodes[0], stop: () => testbed.stdin.end() };
@@ -80,6 +87,63 @@ function line(name, { times, work }) {
     return [0.5, 0.95, 0.99, 1].map((share) => at(sorted, share).padStart(7)).join("");
   };
   console.log(`${name.padEnd(22)}${String(times.length).padStart(6)} ${cell(times)}   ${cell(work)}`);
+}
+
+/** The client as a script that makes it known as `Revcast`. */
+async function clientScript() {
+  const lib = {
+    entry: fileURLToPath(import.meta.resolve("@revcast/client")),
+    formats: ["iife"],
+    name: "Revcast",
+  };
+  const [{ output }] = await build({ configFile: false, logLevel: "error", build: { write: false, lib } });
+  return output[0].code;
+}
+
+/** Runs in the page. Returns what each fold took: of units that created objects, then of those that moved them. */
+function applyFolds([units, folds]) {
+  const half = units / 2;
+  const fields = (revision) => ({ revision, actor: "bench", ts: revision });
+  const idOf = (revision) => `00000000-0000-7000-8000-${String(revision).padStart(12, "0")}`;
+  const took = { creates: [], moves: [] };
+  for (let nth = 0; nth < folds; nth += 1) {
+    const canvas = new Revcast.Canvas();
+    const apply = (op) =>
+      canvas.apply({ ...fields(canvas.revision + 1), op_id: idOf(canvas.revision + 1), ...op });
+    for (let at = 0; at < half; at += 1) {
+      const props = { x: at, y: 0, w: 1, h: 1, color: "red", size: 3 };
+      apply({ type: "object.create", object_id: `o${at}`, kind: "rect", z: "V", props });
+    }
+    for (let at = 0; at < half; at += 1) {
+      apply({ type: "object.update", object_id: `o${at}`, set: { x: at, y: 1 } });
+    }
+    canvas.view();
+    for (const [name, floor] of [
+      ["creates", half],
+      ["moves", units],
+    ]) {
+      const begun = performance.now();
+      apply({ type: "fold", floor });
+      canvas.view();
+      took[name].push(performance.now() - begun);
+    }
+  }
+  return took;
+}
+
+async function measureFolds(browser) {
+  const page = await browser.newPage();
+  await page.addScriptTag({ content: await clientScript() });
+  const took = await page.evaluate(applyFolds, [UNITS, FOLDS]);
+  for (const [name, times] of Object.entries(took)) {
+    const sorted = times.toSorted((a, b) => a - b);
+    const [middle, most] = [sorted[Math.floor(sorted.length / 2)], sorted.at(-1)];
+    const what = `a fold that closes ${UNITS / 2} ${name}`;
+    console.log(
+      `${what.padEnd(36)} blocks the page for ${middle.toFixed(1)} ms, ${most.toFixed(1)} ms at most`,
+    );
+  }
+  await page.close();
 }
 
 const { url, stop } = await serve();
@@ -157,6 +221,7 @@ try {
     await wheel(0, -12, 60);
     await page.keyboard.up("Control");
   });
+  await measureFolds(browser);
 } finally {
   await browser.close();
   stop();

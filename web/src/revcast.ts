@@ -12,6 +12,7 @@ export type {
   RevcastClient,
   Role,
   Stroke,
+  UndoScope,
   User,
   View,
   ViewObject,

@@ -6,7 +6,7 @@ import type { CanvasCache } from "./cache/cache.js";
 import type { Draft } from "./canvas/draft.js";
 import type { Scope } from "./canvas/history.js";
 import type { View } from "./canvas/render.js";
-import { RevcastError } from "./errors.js";
+import { outdatedError, RevcastError } from "./errors.js";
 import { Feed } from "./feed/feed.js";
 import { drawingPath, type Http } from "./http.js";
 import { asJson } from "./json.js";
@@ -19,6 +19,7 @@ import type { OutboxStore } from "./outbox/store.js";
 import { watchPage } from "./page.js";
 import { Picture } from "./picture.js";
 import { Presence } from "./presence.js";
+import { lineageOf } from "./protocol.js";
 import { Writer } from "./writer.js";
 
 /** Whose units an undo looks at: the user's own, or everybody's. */
@@ -66,6 +67,7 @@ export class Drawing extends Observed {
       cache: options.cache,
       position: () => this.#feed.position,
       mayKeep: () => this.role !== null,
+      failed: (error) => this.failed.emit(error),
     });
     this.#feed = this.#makeFeed();
     this.#writer = this.#makeWriter();
@@ -144,7 +146,8 @@ export class Drawing extends Observed {
   /**
    * Makes an op and returns its id. The first op of a unit that `newUnit` gave has the id of the unit.
    *
-   * @throws {RevcastError} `forbidden` when the role is known not to allow it, `closed` after `close()`.
+   * @throws {RevcastError} `forbidden` when the role is known not to allow it, `closed` after `close()`,
+   * `client_outdated` when the server is too new for this version.
    * @throws {TypeError} when it cannot be told as JSON.
    */
   override edit(op: NewOp): string {
@@ -173,6 +176,14 @@ export class Drawing extends Observed {
   history(scope: UndoScope = "mine"): { readonly canUndo: boolean; readonly canRedo: boolean } {
     const { undoUnit, redoUnit } = this.#historyOf(scope);
     return { canUndo: undoUnit !== null, canRedo: redoUnit !== null };
+  }
+
+  /**
+   * The revision up to which nothing can be undone or redone any more, by nobody: the undo units that began there were
+   * folded. 0 where nothing was.
+   */
+  get undoFloor(): number {
+    return this.#picture.undoFloor;
   }
 
   // How it stands.
@@ -223,6 +234,12 @@ export class Drawing extends Observed {
       events: {
         snapshot: (snapshot) => {
           this.#picture.reset(snapshot);
+          this.#writer.moved(lineageOf(snapshot));
+          this.changed.emit();
+        },
+        adopted: (log) => {
+          this.#picture.adopt(log);
+          this.#writer.moved(log);
           this.changed.emit();
         },
         ops: (ops, epoch) => {
@@ -271,6 +288,12 @@ export class Drawing extends Observed {
           this.#feed.expect(head);
           this.changed.emit();
         },
+        revoked: (opIds) => {
+          this.#picture.revoke(opIds);
+          this.#arrange();
+        },
+        outrun: () => void this.#feed.catchUp(),
+        continued: () => this.unitClosed.emit(),
         rejected: (rejected) => {
           for (const { op } of rejected) this.#draft.remove(op.op_id);
           this.changed.emit();
@@ -301,7 +324,10 @@ export class Drawing extends Observed {
     const kept = await this.#picture.recall(scope);
     clearTimeout(this.#waiting);
     if (this.connection === "closed") return;
-    if (kept !== undefined) this.changed.emit();
+    if (kept !== undefined) {
+      this.#writer.moved({ epoch: kept.epoch });
+      this.changed.emit();
+    }
     this.#feed.start(kept);
   }
 
@@ -336,12 +362,14 @@ export class Drawing extends Observed {
   }
 
   protected override isAllowed(type: string): boolean {
-    if (this.connection === "closed" || this.role === "viewer" || this.role === null) return false;
+    if (this.connection === "closed" || this.connection === "outdated") return false;
+    if (this.role === "viewer" || this.role === null) return false;
     return this.role !== "editor" || !OWNERS_ONLY.has(type);
   }
 
   #assertAllowed(op: NewOp): void {
     if (this.connection === "closed") throw new RevcastError("closed", "the drawing is closed");
+    if (this.connection === "outdated") throw outdatedError("the picture is not that of the log any more");
     if (!this.isAllowed(op.type))
       throw new RevcastError("forbidden", `${op.type} is not for the role ${this.role}`);
   }

@@ -21,6 +21,11 @@ export type ClientErrorCode =
   | "STORAGE_FAILED"
   /** The snapshot of the server contradicts itself. */
   | "invalid_snapshot"
+  /**
+   * The server speaks a newer protocol, or a snapshot of it has a newer format: the picture cannot be computed here. So it is
+   * with a canvas that a later version has kept on the device, in place of which that of the server is read.
+   */
+  | "client_outdated"
   /** Too much is pending to take in another op. */
   | "outbox_full"
   /** It was closed. */
@@ -64,6 +69,14 @@ export class RevcastError extends Error {
 /** It came after `close()`, or was under way then. */
 export function closedError(): RevcastError {
   return new RevcastError("closed", "the drawing was closed");
+}
+
+/** What the server tells is too new for this version to compute a picture from it. */
+export function outdatedError(what: string): RevcastError {
+  return new RevcastError(
+    "client_outdated",
+    `${what}: this version of the client is too old to follow the drawing`,
+  );
 }
 
 /** `error` as it is if it is one of ours, else as a failed connection. */

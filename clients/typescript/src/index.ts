@@ -10,6 +10,7 @@ export {
   type Registers,
   type RegisterWrite,
   type UnitJson,
+  UnknownFormatError,
 } from "./canvas/registers.js";
 export type { View, ViewObject } from "./canvas/render.js";
 export { type ClientOptions, createClient, type DrawingInfo, type RevcastClient } from "./client.js";

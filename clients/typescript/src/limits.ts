@@ -57,6 +57,16 @@ export const MAX_PENDING_BYTES = 64 * 1024 * 1024;
 export const MAX_REJECTED_OPS = 1_000;
 /** Ids of settled ops that are remembered, so that a late look into the storage does not bring them back. */
 export const MAX_SETTLED_IDS = 10_000;
+/** Acknowledged ops that are kept in case that a failover has lost them; the oldest go first. */
+export const MAX_RECEIPTS = 5_000;
+/** The same in bytes. */
+export const MAX_RECEIPT_BYTES = 8 * 1024 * 1024;
+/** For how long they are kept: longer than a failover takes, and than a person takes to restore a small backup. */
+export const KEEP_RECEIPTS_FOR = 600_000;
+/** Epochs that are over, and remembered so that a late answer of one of them is taken for none. */
+export const MAX_PAST_EPOCHS = 16;
+/** Refusals in a row for the epoch of a request, after which one goes without it: the reader may not get to know another. */
+export const MAX_EPOCH_REFUSALS = 3;
 /** Closed units of which it is remembered as what they go on; the oldest are forgotten. */
 export const MAX_CONTINUED_UNITS = 1_000;
 /** Points up to which the newest append of a stroke grows while nothing can be sent: seconds of a fast pen. */

@@ -25,6 +25,7 @@ export abstract class Observed extends Edits {
   protected readonly syncChanged = new Emitter<SyncState>();
   readonly #roleChanged = new Emitter<Role | null>();
   readonly #latencyChanged = new Emitter<number>();
+  protected readonly unitClosed = new Emitter<void>();
   protected readonly refused = new Emitter<readonly RejectedOp[]>();
   protected readonly failed = new Emitter<RevcastError>();
 
@@ -77,6 +78,14 @@ export abstract class Observed extends Edits {
     return this.refused.on(listener);
   }
 
+  /**
+   * The server has closed the undo unit of a gesture that was under way: the rest of the gesture is a unit of its own, and
+   * an undo takes back that rest alone.
+   */
+  onUnitClosed(listener: () => void): () => void {
+    return this.unitClosed.on(listener);
+  }
+
   /** Something failed. What can be tried again is, without further ado. */
   onError(listener: (error: RevcastError) => void): () => void {
     return this.failed.on(listener);
@@ -108,6 +117,7 @@ export abstract class Observed extends Edits {
     this.syncChanged.clear();
     this.#roleChanged.clear();
     this.#latencyChanged.clear();
+    this.unitClosed.clear();
     this.refused.clear();
     this.failed.clear();
   }

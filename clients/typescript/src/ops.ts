@@ -85,6 +85,13 @@ export interface UndoRedo extends CommittedFields {
   readonly unit: string;
 }
 
+/** Closes undo units, so that less has to be kept. Only the server writes it. */
+export interface Fold extends CommittedFields {
+  readonly type: "fold";
+  /** Units that began at or below it are closed: nobody undoes, redoes or joins them any more. */
+  readonly floor: number;
+}
+
 /** Ordered and delivered like any other op; no effect on the canvas. */
 export interface CustomOp extends CommittedFields {
   readonly type: `custom.${string}`;
@@ -103,7 +110,7 @@ export type DrawingOp =
   | CanvasClear;
 
 /** An op of a type that this version knows. Its `type` tells which one. */
-export type KnownOp = DrawingOp | UndoRedo | CustomOp;
+export type KnownOp = DrawingOp | UndoRedo | Fold | CustomOp;
 
 /** An op of a type that a later version may bring. It keeps its place in the log and changes nothing else. */
 export interface UnknownOp extends CommittedFields {
@@ -117,7 +124,7 @@ export type CommittedOp = KnownOp | UnknownOp;
 type Uncommitted<T> = T extends unknown ? Omit<T, "revision" | "actor" | "ts"> : never;
 
 /** An op as it is sent: what the server adds is not there yet. */
-export type PendingOp = Uncommitted<KnownOp>;
+export type PendingOp = Uncommitted<Exclude<KnownOp, Fold>>;
 
 type Unnamed<T> = T extends unknown ? Omit<T, "op_id"> & { readonly op_id?: string } : never;
 

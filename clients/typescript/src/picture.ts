@@ -3,9 +3,11 @@
 import type { CachedCanvas, CanvasCache } from "./cache/cache.js";
 import { Keeper } from "./cache/keeper.js";
 import { Draft } from "./canvas/draft.js";
+import { isNewerFormat } from "./canvas/registers.js";
+import { outdatedError, type RevcastError } from "./errors.js";
 import type { CommittedOp } from "./ops.js";
 import type { Ack } from "./outbox/types.js";
-import type { Position } from "./protocol.js";
+import { isOnLog, type Lineage, type LogPosition, lineageOf, type Position } from "./protocol.js";
 
 export interface PictureOptions {
   readonly cache: CanvasCache | undefined;
@@ -13,6 +15,8 @@ export interface PictureOptions {
   position(): Position | undefined;
   /** Whether the user may still see it, for all that is known. */
   mayKeep(): boolean;
+  /** What was kept cannot be shown by this version. */
+  failed(error: RevcastError): void;
 }
 
 export class Picture {
@@ -21,6 +25,12 @@ export class Picture {
   /** Once the user is known, where there is a cache. */
   #keeper: Keeper | undefined;
   #isLoaded = false;
+  /** That of the confirmed state. */
+  #log: Lineage | undefined;
+  /** The epoch in which the draft began. To it, the log is of that one, however often it has gone on in another. */
+  #line: string | undefined;
+  /** Where ops are, by id in lower case, in epochs that the confirmed state has not reached. */
+  readonly #ahead = new Map<string, Position>();
 
   constructor(options: PictureOptions) {
     this.#options = options;
@@ -31,25 +41,71 @@ export class Picture {
     return this.#isLoaded;
   }
 
+  /** The revision up to which undo units are closed, because their ops were folded; 0 where none are. */
+  get undoFloor(): number {
+    return this.draft.confirmed.floor;
+  }
+
   /** Begins anew from a snapshot of the server. */
-  reset(snapshot: CachedCanvas): void {
-    this.draft.reset(snapshot, snapshot.epoch);
+  reset(snapshot: CachedCanvas & LogPosition): void {
+    this.#begin(snapshot);
+    this.#keeper?.changed();
+  }
+
+  #begin(snapshot: CachedCanvas & LogPosition): void {
+    const { epoch } = snapshot;
+    // Within an epoch, what was acknowledged and is not reached yet stays so.
+    const line = this.#log?.epoch === epoch ? this.#line : epoch;
+    this.draft.reset(snapshot, line);
+    this.#line = line;
     this.#isLoaded = true;
+    this.#reach(snapshot);
+  }
+
+  /** The log goes on in another epoch, and has all of the confirmed state. */
+  adopt(log: Lineage): void {
+    this.#reach(log);
+    // It is kept under the epoch that will be asked for.
     this.#keeper?.changed();
   }
 
   /** Takes in ops of the log. */
   confirm(ops: readonly CommittedOp[]): void {
     this.draft.confirm(ops);
+    for (const { op_id } of ops) this.#ahead.delete(op_id.toLowerCase());
     this.#keeper?.changed();
   }
 
-  /** The server has these. They stay in the picture until the confirmed state has them. */
+  /** The server has these. They stay in the picture until the confirmed state has them, in that epoch. */
   acknowledge(acks: readonly Ack[], epoch: string): void {
-    for (const { op_id, revision } of acks) this.draft.acknowledge(op_id, revision, epoch);
+    for (const { op_id, revision } of acks) this.#acknowledge(op_id, { epoch, revision });
   }
 
-  /** Begins with what was kept the last time, unless the server was quicker, and tells where in the log that is. */
+  /** These are not in the log after all. */
+  revoke(opIds: readonly string[]): void {
+    for (const opId of opIds) {
+      this.#ahead.delete(opId.toLowerCase());
+      this.draft.remove(opId);
+    }
+  }
+
+  #acknowledge(opId: string, at: Position): void {
+    const id = opId.toLowerCase();
+    if (this.#log !== undefined && isOnLog(this.#log, at)) {
+      this.#ahead.delete(id);
+      this.draft.acknowledge(id, at.revision, this.#line);
+    } else this.#ahead.set(id, at);
+  }
+
+  #reach(log: Lineage): void {
+    this.#log = lineageOf(log);
+    for (const [id, at] of this.#ahead) this.#acknowledge(id, at);
+  }
+
+  /**
+   * Begins with what was kept the last time, unless the server was quicker, and tells where in the log that is. What a
+   * later version has kept stays for it until there is a state of the server.
+   */
   async recall(scope: string): Promise<Position | undefined> {
     const { cache } = this.#options;
     if (cache === undefined) return undefined;
@@ -57,13 +113,16 @@ export class Picture {
     const kept = await this.#keeper.load();
     if (kept === undefined || this.#isLoaded) return undefined;
     try {
-      this.draft.reset(kept, kept.epoch);
+      if (isNewerFormat(kept.registers)) {
+        this.#options.failed(outdatedError("the canvas on the device was kept by a later version"));
+        return undefined;
+      }
+      this.#begin(kept);
     } catch {
       // An older version of this package may have kept it.
       this.#keeper.forget();
       return undefined;
     }
-    this.#isLoaded = true;
     return { epoch: kept.epoch, revision: kept.revision };
   }
 

@@ -3,10 +3,13 @@
 import type { JsonObject } from "./json.js";
 import type { CommittedOp } from "./ops.js";
 
-/** The version that this client speaks; `hello.protocol` bears the server's. */
-export const PROTOCOL_VERSION = 1;
+/**
+ * The version that this client understands; `hello.protocol` bears the server's. A newer one may have rules of the canvas
+ * that are not known here, so that no view of it can be computed.
+ */
+export const PROTOCOL_VERSION = 2;
 /** The subprotocol with JSON in text frames. */
-export const SUBPROTOCOL = `revcast.v${PROTOCOL_VERSION}.json`;
+export const SUBPROTOCOL = "revcast.v1.json";
 
 /** What a user may do. */
 export type Role = "owner" | "editor" | "viewer";
@@ -15,6 +18,31 @@ export type Role = "owner" | "editor" | "viewer";
 export interface Position {
   readonly epoch: string;
   readonly revision: number;
+}
+
+/**
+ * The epoch of a log, and what it goes on from: up to revision `base`, the log is that of `previous_epoch`. Both are there
+ * or neither; without them, nothing of an earlier epoch is known to be in this log.
+ */
+export interface Lineage {
+  readonly epoch: string;
+  readonly previous_epoch?: string | null;
+  readonly base?: number | null;
+}
+
+/** A position that the server tells, which may be the first word of a new epoch. */
+export interface LogPosition extends Position, Lineage {}
+
+/** Whether the log of this epoch has a position: one of its own, or one that it goes on from. */
+export function isOnLog({ epoch, previous_epoch, base }: Lineage, position: Position): boolean {
+  if (position.epoch === epoch) return true;
+  return position.epoch === previous_epoch && position.revision <= (base ?? -1);
+}
+
+/** The lineage alone, of something that bears one. */
+export function lineageOf({ epoch, previous_epoch, base }: Lineage): Lineage {
+  const goesOn = typeof previous_epoch === "string" && typeof base === "number";
+  return goesOn ? { epoch, previous_epoch, base } : { epoch };
 }
 
 /** One connection that is present, and what it shows. */
@@ -38,7 +66,7 @@ export interface Hello {
   readonly limits: JsonObject;
 }
 
-export interface Subscribed extends Position {
+export interface Subscribed extends LogPosition {
   readonly type: "subscribed";
   readonly drawing_id: string;
   readonly role: Role;
@@ -54,12 +82,12 @@ export interface OpsMessage {
   readonly ops: readonly CommittedOp[];
 }
 
-export interface Head extends Position {
+export interface Head extends LogPosition {
   readonly type: "head";
   readonly drawing_id: string;
 }
 
-export interface Reset extends Position {
+export interface Reset extends LogPosition {
   readonly type: "reset";
   readonly drawing_id: string;
   readonly reason: ResetReason;

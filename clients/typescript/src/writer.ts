@@ -10,6 +10,7 @@ import type { RejectedOp } from "./outbox/quarantine.js";
 import type { SyncState } from "./outbox/status.js";
 import type { OutboxStore } from "./outbox/store.js";
 import type { Ack, OutboxEvents } from "./outbox/types.js";
+import type { Lineage } from "./protocol.js";
 import { scopeOf, userOf } from "./scope.js";
 
 export interface WriterEvents extends OutboxEvents {
@@ -34,6 +35,8 @@ export class Writer {
   #outbox: Outbox | undefined;
   /** Made before the user was known. */
   #early: PendingOp[] = [];
+  /** What the reader has told of the log. */
+  #log: Lineage | undefined;
   #flushes: { resolve(): void; reject(error: unknown): void }[] = [];
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -92,6 +95,12 @@ export class Writer {
 
   confirmed(seen: readonly Ack[], epoch: string): void {
     this.#outbox?.confirmed(seen, epoch);
+  }
+
+  /** The log is this one from now on. */
+  moved(log: Lineage): void {
+    this.#log = log;
+    this.#outbox?.moved(log);
   }
 
   dismissRejected(): void {
@@ -166,6 +175,7 @@ export class Writer {
   #take(scope: string): Outbox {
     const { events } = this.#options;
     const outbox = new Outbox({ ...this.#options, scope });
+    if (this.#log !== undefined) outbox.moved(this.#log);
     const early = this.#early.splice(0);
     for (const op of early) outbox.add(op);
     const taken = new Set(outbox.pending.map((op) => op.op_id));

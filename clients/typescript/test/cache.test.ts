@@ -4,12 +4,13 @@ import "fake-indexeddb/auto";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type CachedCanvas, IndexedDbCache } from "../src/cache/cache.js";
 import { Keeper } from "../src/cache/keeper.js";
+import { NO_REGISTERS } from "../src/canvas/registers.js";
 import { CACHE_LATEST, CACHE_QUIET, MAX_CACHED_CANVASES } from "../src/limits.js";
 
 const canvas = (revision: number): CachedCanvas => ({
   epoch: "e1",
   revision,
-  registers: { canvas: {}, clear: [], objects: {}, units: {} },
+  registers: NO_REGISTERS,
 });
 
 describe("the database", () => {

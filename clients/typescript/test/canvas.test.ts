@@ -1,53 +1,20 @@
 import { describe, expect, test } from "vitest";
-import { Canvas, type CommittedOp, InvalidRegistersError, type Registers } from "../src/index.js";
-
-/** An op without what the server adds, and without an id. */
-type Sent = { readonly type: string; readonly [field: string]: unknown };
-
-/** Gives the ops their place in a log, one after the other. */
-function drawn(...ops: Sent[]): Canvas {
-  const canvas = new Canvas();
-  for (const op of ops) draw(canvas, op);
-  return canvas;
-}
-
-function draw(canvas: Canvas, op: Sent): void {
-  const revision = canvas.revision + 1;
-  const committed: CommittedOp = { revision, actor: "alice", ts: revision, op_id: idOf(revision), ...op };
-  expect(canvas.apply(committed)).toBe("next");
-}
-
-/** The id of the op at a revision. */
-function idOf(revision: number): string {
-  return `00000000-0000-7000-8000-${revision.toString(16).padStart(12, "0")}`;
-}
-
-const create = (object_id: string, props = {}): Sent => ({
-  type: "object.create",
-  object_id,
-  kind: "rect",
-  props,
-});
-const update = (object_id: string, set: object, unit?: string): Sent => ({
-  type: "object.update",
-  object_id,
-  set,
-  ...(unit === undefined ? {} : { unit }),
-});
-const undo = (revision: number): Sent => ({ type: "undo", unit: idOf(revision) });
+import { NO_REGISTERS } from "../src/canvas/registers.js";
+import { Canvas, InvalidRegistersError, type Registers, UnknownFormatError } from "../src/index.js";
+import { create, draw, drawn, idOf, type Sent, undo, update } from "./support/draw.js";
 
 describe("registers", () => {
   test("the hash of an empty canvas is that of every reader", () => {
     const canvas = new Canvas();
     expect(canvas.canonicalView()).toBe('{"canvas":{},"objects":[]}');
     expect(canvas.stateHash()).toBe("01fb7018c4e71156b3439813bedb7c2d56f2d1f7e0e35fcf4fb924aa4f45f5f9");
-    expect(canvas.registers()).toEqual({ canvas: {}, clear: [], objects: {}, units: {} });
+    expect(canvas.registers()).toEqual(NO_REGISTERS);
   });
 
   test("a drag of a thousand updates in one unit keeps one write", () => {
     const canvas = drawn(create("a", { x: 0 }));
     const unit = idOf(2);
-    for (let x = 1; x <= 1000; x += 1) draw(canvas, update("a", { x }, x === 1 ? undefined : unit));
+    for (let x = 1; x <= 1000; x += 1) draw(canvas, update("a", { x }, x === 1 ? undefined : 2));
     expect(canvas.registers().objects.a?.props).toEqual({
       x: [
         [1, idOf(1), 0],
@@ -63,7 +30,7 @@ describe("registers", () => {
   });
 
   test("registers that contradict themselves are refused", () => {
-    const unit = { first: 1, actor: "alice", draws: true };
+    const unit = { first: 1, actor: "alice", draws: true, touched: 1 };
     const rows: Partial<Registers>[] = [
       { canvas: { x: [[1, idOf(1), 1]] } },
       { canvas: { x: [[3, null, 1]] } },
@@ -82,11 +49,51 @@ describe("registers", () => {
       },
       { units: { [idOf(1)]: unit, [idOf(2)]: unit } },
       { units: { [idOf(1)]: { ...unit, undone: [1, true] } } },
+      { units: { [idOf(1)]: unit }, floor: 1 },
+      { units: { [idOf(1)]: { ...unit, touched: undefined as unknown as number } } },
+      { floor: 2 },
+      { floor: -1 },
+      { floor: 0.5 },
     ];
     for (const row of rows) {
-      const registers = { canvas: {}, clear: [], objects: {}, units: {}, ...row };
+      const registers = { ...NO_REGISTERS, ...row };
       expect(() => Canvas.fromSnapshot({ revision: 2, registers })).toThrow(InvalidRegistersError);
     }
+  });
+
+  test.each([undefined, 1, 3, "2"])(
+    "those of the format %j are refused, by a word about the format",
+    (format) => {
+      const registers = { ...NO_REGISTERS, format } as Registers;
+      const read = () => Canvas.fromSnapshot({ revision: 2, registers });
+      expect(read).toThrow(UnknownFormatError);
+      expect(read).toThrow(/this version reads format 2/);
+      if (format === 3) expect(read).toThrow(/format 3.*a newer version is needed/);
+    },
+  );
+
+  test("a unit was touched when an op, an undo or a redo named it last, also one that changed nothing", () => {
+    const canvas = drawn(create("a"));
+    const touched = () => canvas.registers().units[idOf(1)]?.touched;
+    const rows: Sent[] = [
+      { ...update("a", { x: 1 }, 1), ts: 100 },
+      { ...undo(1), ts: 200 },
+      { ...undo(1), ts: 300 },
+      { type: "custom.ping", data: 1, unit: idOf(1), ts: 400 },
+    ];
+    expect(touched()).toBe(1);
+    for (const op of rows) {
+      draw(canvas, op);
+      expect(touched()).toBe(op.ts);
+    }
+    draw(canvas, { ...create("b"), ts: 500 });
+    expect(touched()).toBe(400);
+  });
+
+  test("ops of the server begin no unit", () => {
+    const types = ["fold", "lesson.start", "step.submit", "step.change", "score.update"];
+    const canvas = drawn(...types.map((type) => ({ type })));
+    expect(canvas.registers()).toEqual(NO_REGISTERS);
   });
 });
 
@@ -113,7 +120,7 @@ describe("what cannot be read", () => {
     expect(canvas.revision).toBe(2);
     expect(canvas.view()).toBe(view);
     expect(canvas.registers().objects).toEqual(objects);
-    expect(canvas.registers().units[idOf(2)]).toEqual({ first: 2, actor: "alice", draws: false });
+    expect(canvas.registers().units[idOf(2)]).toEqual({ first: 2, actor: "alice", draws: false, touched: 2 });
   });
 });
 
@@ -177,15 +184,5 @@ describe("identity", () => {
     const after = byId(canvas);
     expect([...after.keys()]).toEqual([...ids.slice(500), ...ids.slice(0, 500)]);
     for (const id of ids.slice(500)) expect(after.get(id)).toBe(before.get(id));
-  });
-
-  test("a fold changes nothing that is seen", () => {
-    const canvas = drawn(create("a"), create("b"), { type: "object.delete", object_ids: ["b"] });
-    const view = canvas.view();
-    while (canvas.revision < 2048) draw(canvas, { type: "custom.fill", data: null });
-    expect(canvas.view()).toBe(view);
-    expect(canvas.registers().objects).toEqual({
-      a: { exists: [[1, null, "create"]], kind: [[1, null, "rect"]] },
-    });
   });
 });

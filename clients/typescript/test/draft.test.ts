@@ -23,11 +23,9 @@ function numbered(ops: readonly CommittedOp[]): CommittedOp[] {
 const spelled = (view: View): string =>
   canonical({ canvas: view.canvas, objects: view.objects.map((o) => ({ ...o })) });
 
-/** A log short enough for no fold to happen. */
-function shortLog(seed: number): CommittedOp[] {
-  return randomLog(seed, 120)
-    .filter((op) => op.actor !== "filler")
-    .map((op) => ({ ...op, actor: ME }));
+/** A log of one's own. */
+function myLog(seed: number, options = {}): CommittedOp[] {
+  return randomLog(seed, 120, options).map((op) => ({ ...op, actor: ME }));
 }
 
 describe("what is pending", () => {
@@ -38,8 +36,15 @@ describe("what is pending", () => {
       const draft = new Draft(ME);
       const log: CommittedOp[] = [];
       let pending: CommittedOp[] = [];
-      for (const op of shortLog(seed)) {
-        switch (random(3)) {
+      for (const op of myLog(seed)) {
+        // Where it has landed in this log, its floor is another one.
+        const floor = log.length - random(20);
+        const isFold = op.type === "fold";
+        if (isFold && floor > 0) {
+          log.push({ ...op, floor });
+          draft.confirm(numbered(log).slice(-1));
+        }
+        switch (isFold ? 2 : random(3)) {
           case 0:
             draft.put(sent(op));
             pending.push(op);
@@ -53,7 +58,7 @@ describe("what is pending", () => {
             break;
           }
         }
-        if (random(3) === 0 && !pending.includes(op)) {
+        if (!isFold && random(3) === 0 && !pending.includes(op)) {
           log.push(op);
           draft.confirm(numbered(log).slice(-1));
         }
@@ -72,7 +77,7 @@ describe("what is pending", () => {
 
   test("does not change the picture when it is confirmed", () => {
     const draft = new Draft(ME);
-    const log = numbered(shortLog(3));
+    const log = numbered(myLog(3, { hasFolds: false }));
     for (const op of log) draft.put(sent(op));
     const before = spelled(draft.view());
     for (const op of log) {
@@ -185,7 +190,7 @@ test("ops of another tab that were stored before mine stand beneath mine", () =>
 });
 
 test("what was acknowledged in an epoch that is over does not stay on top of the next one", () => {
-  const [create, other] = shortLog(1).filter((op): op is ObjectCreate => op.type === "object.create");
+  const [create, other] = myLog(1).filter((op): op is ObjectCreate => op.type === "object.create");
   if (create === undefined || other === undefined) throw new Error("the log creates nothing");
   const snapshot = { revision: 3, registers: new Draft().confirmed.registers() };
   const draft = new Draft(ME);

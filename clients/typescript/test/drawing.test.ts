@@ -1,9 +1,10 @@
 // A drawing as a whole, on a server that lives in the test.
 
 import { afterEach, expect, test, vi } from "vitest";
+import { NO_REGISTERS } from "../src/canvas/registers.js";
 import { createClient, type Drawing, MemoryStore, type RevcastClient } from "../src/index.js";
 import { MAX_EARLY_OPS } from "../src/limits.js";
-import { DRAWING, FeedServer, json, type Seen } from "./support/feed_server.js";
+import { DRAWING, FeedServer, json, problem, type Seen } from "./support/feed_server.js";
 
 const URL = "http://test";
 const SCOPE = JSON.stringify([URL, "alice", DRAWING]);
@@ -115,7 +116,7 @@ test("an op that was committed in another epoch is seen all the while", async ()
   });
   server.script("GET snapshot", async () => {
     await released;
-    const registers = { canvas: { from: [[1, null, 1]] }, clear: [], objects: {}, units: {} };
+    const registers = { ...NO_REGISTERS, canvas: { from: [[1, null, 1]] } };
     return json({ epoch: "another", revision: 1, registers });
   });
   const op_id = drawing.edit({ type: "object.create", object_id: "a", kind: "rect", props: {} });
@@ -170,7 +171,7 @@ test("an op that was not taken in does not begin its unit", async () => {
 test("a snapshot that cannot be read is told and read again, and nothing is put on top of it", async () => {
   const server = new FeedServer();
   server.commit(2);
-  const registers = { canvas: { a: [[9, null, 1]] }, clear: [], objects: {}, units: {} };
+  const registers = { ...NO_REGISTERS, canvas: { a: [[9, null, 1]] } };
   server.script("GET snapshot", () => json({ epoch: server.epoch, revision: 2, registers }));
   const drawing = open({ server });
   const errors: unknown[] = [];
@@ -191,4 +192,59 @@ test("a getToken that never answers is asked again", async () => {
   await within(() => drawing.userId).toBe("alice");
   expect(errors).toContain("AUTH_FAILED");
   soon.mockRestore();
+});
+
+test("an owner undoes anyone's unit, and redoes it", async () => {
+  const server = new FeedServer();
+  server.role = "owner";
+  server.registers = () => NO_REGISTERS;
+  const drawing = open({ server });
+  await within(() => server.sockets.all.at(-1)?.isFollowing).toBe(true);
+  const set = (revision: number, x: number) => ({
+    type: "object.update",
+    op_id: opId(revision),
+    object_id: "a",
+    set: { x },
+    revision,
+    actor: x === 1 ? "bob" : "carol",
+    ts: 0,
+  });
+  const made = { type: "object.create", op_id: opId(1), object_id: "a", kind: "rect", props: { x: 0 } };
+  server.log.push({ ...made, revision: 1, actor: "alice", ts: 0 } as never, set(2, 1), set(3, 2));
+  server.socket.ops(...server.log);
+  await within(() => drawing.revision).toBe(3);
+  const seen: unknown[] = [];
+  for (const act of ["undo", "undo", "redo", "redo"] as const) {
+    expect(drawing[act]("all")).toBe(true);
+    seen.push(propsOf(drawing)[0]?.x);
+  }
+  expect(seen).toEqual([1, 0, 1, 2]);
+  await drawing.flush();
+  expect(server.log.slice(3).map(({ type, unit }) => [type, unit])).toEqual([
+    ["undo", opId(3)],
+    ["undo", opId(2)],
+    ["redo", opId(2)],
+    ["redo", opId(3)],
+  ]);
+});
+
+test("a gesture whose unit the server has closed says so", async () => {
+  const server = new FeedServer();
+  server.registers = () => NO_REGISTERS;
+  const drawing = open({ server });
+  await within(() => drawing.connection).toBe("live");
+  let told = 0;
+  drawing.onUnitClosed(() => {
+    told += 1;
+  });
+  const unit = drawing.newUnit();
+  drawing.createObject({ kind: "rect", object_id: "a", unit });
+  await drawing.flush();
+  server.script("POST ops", () => problem(409, "unit_closed", { errors: [{ pointer: "/ops/0/unit" }] }));
+  drawing.updateObject("a", { set: { x: 1 } }, unit);
+  await drawing.flush();
+  expect(told).toBe(1);
+  expect(drawing.rejected).toEqual([]);
+  expect(server.log.at(-1)).toMatchObject({ type: "object.update", set: { x: 1 } });
+  expect(server.log.at(-1)).not.toHaveProperty("unit");
 });

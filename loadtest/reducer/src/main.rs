@@ -1,8 +1,11 @@
-//! `reducer <log> <seconds>`: applies a log to canvases on one core, and says what that takes.
+//! `reducer <log> <seconds>`: applies a log to canvases on one core, and says what that takes. `reducer history <log>
+//! <seconds>` does so with as much of a log as the budget of open history holds.
 //!
 //! A crate of its own because it is the one part of the load that is built on the server's code, and a process of its own
-//! so that a canvas and the server's allocator are all there is in its memory. The row `reducer` of the bench starts it
-//! with a file that has an op a line, as the store keeps them, and reads its figures as JSON.
+//! so that a canvas and the server's allocator are all there is in its memory. The rows `reducer` and `history` of the bench
+//! start it with a file that has an op a line, as the store keeps them, and read its figures as JSON.
+
+mod history;
 
 use std::{
     fs::{self, File},
@@ -13,7 +16,11 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use loadtest::bench::{canvas::reducer::Figures, probe::Memory, report::median};
+use loadtest::bench::{
+    canvas::{history::COMMAND, reducer::Figures},
+    probe::Memory,
+    report::median,
+};
 use revcast::model::{Applied, Canvas, LoggedOp, Revision, View, state_hash};
 
 #[global_allocator]
@@ -21,16 +28,22 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Who draws. The reducer asks for it only where a unit begins.
 const ACTOR: &str = "user-0";
+/// When. The reducer only notes it of each unit.
+const TS: i64 = 0;
 /// Times that each thing is done, at least.
 const PASSES: usize = 3;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [log, seconds] = arguments.as_slice() else {
-        anyhow::bail!("usage: reducer <log> <seconds>");
+    let seconds = |seconds: &str| Ok::<_, anyhow::Error>(Duration::from_secs(seconds.parse()?));
+    let figures = match arguments.as_slice() {
+        [log, time] => serde_json::to_string(&measure(Path::new(log), seconds(time)?)?)?,
+        [command, log, time] if command == COMMAND => {
+            serde_json::to_string(&history::measure(Path::new(log), seconds(time)?)?)?
+        }
+        _ => anyhow::bail!("usage: reducer [{COMMAND}] <log> <seconds>"),
     };
-    let figures = measure(Path::new(log), Duration::from_secs(seconds.parse()?))?;
-    writeln!(std::io::stdout(), "{}", serde_json::to_string(&figures)?)?;
+    writeln!(std::io::stdout(), "{figures}")?;
     Ok(())
 }
 
@@ -41,7 +54,7 @@ fn measure(log: &Path, time: Duration) -> anyhow::Result<Figures> {
     let rss_kib = Memory::of(std::process::id())?.rss.saturating_sub(before);
 
     let text = fs::read_to_string(log)?;
-    let read = |(line, revision)| LoggedOp::read(Revision(revision), ACTOR, line);
+    let read = |(line, revision)| LoggedOp::read(Revision(revision), ACTOR, TS, line);
     let ops: Vec<LoggedOp<'_>> = text.lines().zip(1..).map(read).collect();
     ensure!(ops.iter().all(|op| op.change.is_some()), "an op of the log is none");
     let view = canvas.view();
@@ -72,7 +85,7 @@ fn stream(log: &Path) -> anyhow::Result<Canvas> {
     let mut log = BufReader::new(File::open(log).with_context(|| format!("opening {}", log.display()))?);
     let (mut canvas, mut line) = (Canvas::new(), String::new());
     while log.read_line(&mut line)? > 0 {
-        canvas.apply(&LoggedOp::read(canvas.revision().next(), ACTOR, line.trim_end()));
+        canvas.apply(&LoggedOp::read(canvas.revision().next(), ACTOR, TS, line.trim_end()));
         line.clear();
     }
     Ok(canvas)

@@ -199,6 +199,7 @@ impl Cluster<'_> {
 fn server_flags(url: &str) -> Vec<&str> {
     let mut flags = vec!["--database-url", url, "--jwt-secret", SECRET];
     flags.extend(["--write-requests-per-second", "1000000", "--write-ops-per-second", "1000000"]);
+    flags.extend(["--drawing-bytes-per-second", "100000000", "--drawing-units-per-second", "1000000"]);
     flags
 }
 

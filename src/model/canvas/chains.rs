@@ -124,7 +124,7 @@ mod tests {
             }
             assert_eq!(keys(&chains), (0..count).collect::<Vec<_>>());
             for key in 0..count {
-                assert_eq!(chains.get(&key).unwrap().writes()[0].value, key);
+                assert_eq!(chains.get(&key).unwrap().iter().next().unwrap().value, key);
             }
             assert!(chains.get(&count).is_none());
             assert_eq!(chains.is_empty(), count == 0);
@@ -135,7 +135,7 @@ mod tests {
     fn chains_that_become_empty_go() {
         for count in [FEW, FEW + 1] {
             let write = |value| Write { revision: 1, unit: value % 2, value };
-            let chain = |key| (key, Chain::from_writes([write(key as u64)].into_iter()));
+            let chain = |key| (key, Chain::from_writes([write(key as u64)]));
             let mut chains: Chains<usize, u64> = (0..count).map(chain).collect();
             // Unit 0 is the one that is folded.
             chains.change(Chain::forget);

@@ -4,12 +4,12 @@ use std::{cell::OnceCell, cmp::Reverse, collections::HashMap, ptr};
 
 use super::{
     Canvas, STROKE,
-    chain::Chain,
-    object::{Json, Object, open_units},
+    chain::{Chain, Write},
+    object::{Existence, Json, Object, Place, open_units},
     render::joined,
     units::{Liveness, Unit},
 };
-use crate::model::{ObjectId, OpId};
+use crate::model::OpId;
 
 /// Whose units are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +23,11 @@ pub enum Scope<'a> {
 /// What can be undone and redone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct History {
-    /// The unit that an undo would pick: of those whose undoing can be seen, the one that began last.
+    /// The unit that an undo would pick: of those whose undoing can be seen, now or once all others are undone, the one
+    /// that began last.
     pub undo_unit: Option<OpId>,
-    /// The unit that a redo would pick: of those whose redoing can be seen, the one undone last. A unit is not
-    /// redone once its actor has begun another one.
+    /// The unit that a redo would pick: of those whose redoing can be seen in the same way, the one undone last. A unit is
+    /// not redone once its actor has begun another one.
     pub redo_unit: Option<OpId>,
 }
 
@@ -34,9 +35,15 @@ impl Canvas {
     /// What can be undone and redone within `scope`.
     #[must_use]
     pub fn history(&self, scope: Scope<'_>) -> History {
-        let effects = Effects::new(self);
+        let now = Effects::new(self, self.units.liveness());
+        // Of units that others of the scope cover, toggling shows nothing now, but would if those were undone.
+        let bare = OnceCell::new();
+        let alone = |unit| {
+            let effects = bare.get_or_init(|| Effects::new(self, self.units.liveness().without(scope)));
+            effects.is_seen(unit)
+        };
         let units = || self.units.iter().filter(|unit| unit.draws && scope.has(unit));
-        let is_seen = |unit: &&Unit| effects.is_seen(unit.first);
+        let is_seen = |unit: &&Unit| now.is_seen(unit.first) || alone(unit.first);
         let undo = units().rev().filter(|unit| unit.is_live()).find(is_seen);
 
         let mut latest: HashMap<&str, u64> = HashMap::new();
@@ -56,7 +63,7 @@ impl Canvas {
 }
 
 impl Scope<'_> {
-    fn has(self, unit: &Unit) -> bool {
+    pub(super) fn has(self, unit: &Unit) -> bool {
         match self {
             Self::Mine(actor) => *unit.actor == *actor,
             Self::All => true,
@@ -64,108 +71,185 @@ impl Scope<'_> {
     }
 }
 
-/// Tells of each open unit whether undoing or redoing it would change the picture, looking at no more than the registers
-/// that it has written: there may be thousands of units, and a stroke may be large.
+/// Tells of each open unit whether undoing or redoing it would change the picture of one world, looking at no more than
+/// the registers that it has written: there may be thousands of units, and a stroke may be large.
 struct Effects<'a> {
     canvas: &'a Canvas,
-    now: Liveness<'a>,
+    /// Which units are live in this world.
+    world: Liveness<'a>,
     /// The registers that each unit has written to, besides clears.
     written: HashMap<u64, Written<'a>>,
+    /// The objects that are written to.
+    objects: Vec<Touched<'a>>,
+    /// The clear that counts.
+    clear: Option<&'a Write<()>>,
     /// Where the objects that are seen stand, if nothing were cleared; made when a clear is looked at.
     created: OnceCell<Vec<u64>>,
-    /// The same of those that are seen now, by `z`; made when something may move.
+    /// The same of those that are seen, by `z`; made when something may move.
     standing: OnceCell<HashMap<&'a str, Vec<u64>>>,
+}
+
+/// A register and the write that counts, which is looked for once and not for each of the units that have written there.
+struct Topped<'a, T> {
+    chain: &'a Chain<T>,
+    top: Option<&'a Write<T>>,
+}
+
+impl<T> Clone for Topped<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Topped<'_, T> {}
+
+impl<'a, T> Topped<'a, T> {
+    fn new(chain: &'a Chain<T>, world: Liveness<'_>) -> Self {
+        Self { chain, top: chain.top(world) }
+    }
+
+    /// The write that would count if `unit` were toggled.
+    fn toggling(self, unit: u64, world: Liveness<'_>) -> Option<&'a Write<T>> {
+        let Self { chain, top } = self;
+        let Some(own) = chain.of_unit(unit) else { return top };
+        match top {
+            Some(top) if top.revision == own.revision => chain.top_below(own.revision, world),
+            // A live write that does not count is covered by one above it, as one that would be live is.
+            Some(top) if top.revision > own.revision => Some(top),
+            _ => Some(own),
+        }
+    }
+}
+
+/// An object that open units have written to.
+struct Touched<'a> {
+    object: &'a Object,
+    exists: Topped<'a, Existence>,
+    kind: Topped<'a, Box<str>>,
+    z: Topped<'a, Box<str>>,
+    tool: Topped<'a, Box<str>>,
+}
+
+impl<'a> Touched<'a> {
+    /// Where it stands if these writes count.
+    fn place(
+        exists: Option<&'a Write<Existence>>,
+        z: Option<&'a Write<Box<str>>>,
+        cleared: u64,
+    ) -> Option<Place<'a>> {
+        let deciding = exists?;
+        let is_seen = deciding.value == Existence::Created && deciding.revision > cleared;
+        is_seen.then(|| Place { z: z.map_or("", |z| &*z.value), created: deciding.revision })
+    }
 }
 
 /// What one unit has written to.
 #[derive(Default)]
 struct Written<'a> {
-    canvas: Vec<&'a Chain<Json>>,
-    objects: Vec<(&'a ObjectId, &'a Object, Registers<'a>)>,
+    canvas: Vec<Topped<'a, Json>>,
+    /// By their places in [`Effects::objects`].
+    objects: Vec<(usize, Registers<'a>)>,
 }
 
-/// The registers of one object that one unit has written to, besides its existence.
+/// The registers of one object that one unit has written to, besides its existence, its kind and its `z`.
 #[derive(Default)]
 struct Registers<'a> {
-    /// Kind and `z`, which are always seen.
-    texts: Vec<&'a Chain<Box<str>>>,
-    props: Vec<&'a Chain<Json>>,
+    props: Vec<Topped<'a, Json>>,
     /// Whether it has written to the tool, to points or to ends, which are seen of a stroke alone.
     of_stroke: bool,
 }
 
 impl<'a> Effects<'a> {
-    fn new(canvas: &'a Canvas) -> Self {
+    fn new(canvas: &'a Canvas, world: Liveness<'a>) -> Self {
         let mut written: HashMap<u64, Written<'a>> = HashMap::new();
         for chain in canvas.props.values() {
+            let topped = Topped::new(chain, world);
             for unit in open_units(chain) {
-                written.entry(unit).or_default().canvas.push(chain);
+                written.entry(unit).or_default().canvas.push(topped);
             }
         }
-        for (id, object) in canvas.listed.iter().filter_map(|id| canvas.objects.get_key_value(id)) {
+        let mut objects = Vec::with_capacity(canvas.listed.len());
+        for object in canvas.listed.iter().filter_map(|id| canvas.objects.get(id)) {
+            let nth = objects.len();
             let mut touch = |unit, touch: &dyn Fn(&mut Registers<'a>)| {
-                touch(registers_of(written.entry(unit).or_default(), id, object));
+                touch(registers_of(written.entry(unit).or_default(), nth));
             };
             open_units(&object.exists).for_each(|unit| touch(unit, &|_| ()));
             for chain in [&object.kind, &object.z] {
-                open_units(chain).for_each(|unit| touch(unit, &|registers| registers.texts.push(chain)));
+                open_units(chain).for_each(|unit| touch(unit, &|_| ()));
             }
             for chain in object.props.values() {
-                open_units(chain).for_each(|unit| touch(unit, &|registers| registers.props.push(chain)));
+                let topped = Topped::new(chain, world);
+                open_units(chain).for_each(|unit| touch(unit, &|registers| registers.props.push(topped)));
             }
             let points = object.points.values().flat_map(open_units);
             let of_stroke =
                 open_units(&object.tool).chain(points).chain(object.ends.values().flat_map(open_units));
             of_stroke.for_each(|unit| touch(unit, &|registers| registers.of_stroke = true));
+            objects.push(Touched {
+                object,
+                exists: Topped::new(&object.exists, world),
+                kind: Topped::new(&object.kind, world),
+                z: Topped::new(&object.z, world),
+                tool: Topped::new(&object.tool, world),
+            });
         }
-        let now = canvas.units.liveness();
-        Self { canvas, now, written, created: OnceCell::new(), standing: OnceCell::new() }
+        let clear = canvas.clear.top(world);
+        let (created, standing) = (OnceCell::new(), OnceCell::new());
+        Self { canvas, world, written, objects, clear, created, standing }
     }
 
     /// Whether undoing or redoing a unit would change the picture.
     fn is_seen(&self, unit: u64) -> bool {
-        let then = self.now.toggling(unit);
         let nothing = Written::default();
         let written = self.written.get(&unit).unwrap_or(&nothing);
-        written.canvas.iter().any(|chain| self.changes_prop(chain, then))
-            || self.changes_whole(unit, written, then)
-            || self.changes_objects(written, then)
+        written.canvas.iter().any(|prop| self.changes_prop(*prop, unit))
+            || self.changes_whole(unit, written)
+            || self.changes_objects(unit, written)
     }
 
-    /// Whether a text has another value. To be empty and not to be there look alike.
-    fn changes_text(&self, chain: &Chain<Box<str>>, then: Liveness<'_>) -> bool {
-        let value = |liveness| chain.top(liveness).map_or("", |write| &*write.value);
-        value(self.now) != value(then)
+    /// The revision of the clear that counts, and of the one that would if the unit were toggled; 0 without one.
+    fn cleared(&self, unit: u64) -> (u64, u64) {
+        let clear = Topped { chain: &self.canvas.clear, top: self.clear };
+        let revision = |clear: Option<&Write<()>>| clear.map_or(0, |clear| clear.revision);
+        (revision(clear.top), revision(clear.toggling(unit, self.world)))
     }
 
     /// Whether a clear of the unit makes objects appear or disappear to which the unit has not written.
-    fn changes_whole(&self, unit: u64, written: &Written<'_>, then: Liveness<'_>) -> bool {
-        if !open_units(&self.canvas.clear).any(|other| other == unit) {
+    fn changes_whole(&self, unit: u64, written: &Written<'_>) -> bool {
+        let (before, after) = self.cleared(unit);
+        if before == after {
             return false;
         }
-        let (before, after) = (self.canvas.cleared(self.now), self.canvas.cleared(then));
         let (from, to) = (before.min(after), before.max(after));
         let created = self.created.get_or_init(|| {
-            let place = |object: &Object| object.place(self.now, 0).map(|place| place.created);
+            let place = |object: &Object| object.place(self.world, 0).map(|place| place.created);
             let mut created: Vec<_> = self.canvas.objects.values().filter_map(place).collect();
             created.sort_unstable();
             created
         });
         let up_to = |revision| created.partition_point(|created| *created <= revision);
-        let own = written.objects.iter().filter_map(|(_, object, _)| object.place(self.now, 0));
+        let own = written.objects.iter().filter_map(|(nth, _)| {
+            let touched = &self.objects[*nth];
+            Touched::place(touched.exists.top, touched.z.top, 0)
+        });
         let own = own.filter(|place| (from + 1..=to).contains(&place.created)).count();
         up_to(to) - up_to(from) > own
     }
 
     /// Whether an object changes to which the unit has written, or its place among the others.
-    fn changes_objects(&self, written: &Written<'_>, then: Liveness<'_>) -> bool {
-        let (before, after) = (self.canvas.cleared(self.now), self.canvas.cleared(then));
+    fn changes_objects(&self, unit: u64, written: &Written<'_>) -> bool {
+        let (before, after) = self.cleared(unit);
         let mut moved = Vec::new();
-        for (_, object, registers) in &written.objects {
-            match (object.place(self.now, before), object.place(then, after)) {
+        for (nth, registers) in &written.objects {
+            let touched = &self.objects[*nth];
+            let exists = touched.exists.toggling(unit, self.world);
+            let z = touched.z.toggling(unit, self.world);
+            let now = Touched::place(touched.exists.top, touched.z.top, before);
+            match (now, Touched::place(exists, z, after)) {
                 (None, None) => (),
                 (Some(before), Some(after)) => {
-                    if self.changes_object(object, registers, then) {
+                    if before.z != after.z || self.changes_object(unit, touched, registers) {
                         return true;
                     }
                     if before.created != after.created {
@@ -179,23 +263,30 @@ impl<'a> Effects<'a> {
     }
 
     /// Whether an object looks otherwise, being seen before and after.
-    fn changes_object(&self, object: &Object, registers: &Registers<'_>, then: Liveness<'_>) -> bool {
-        registers.texts.iter().any(|chain| self.changes_text(chain, then))
-            || registers.props.iter().any(|chain| self.changes_prop(chain, then))
-            || (registers.of_stroke && is_stroke(object, self.now) && self.changes_stroke(object, then))
+    fn changes_object(&self, unit: u64, touched: &Touched<'_>, registers: &Registers<'_>) -> bool {
+        self.changes_text(touched.kind, unit)
+            || registers.props.iter().any(|prop| self.changes_prop(*prop, unit))
+            || (registers.of_stroke && is_stroke(touched) && self.changes_stroke(touched, unit))
+    }
+
+    /// Whether a text has another value. To be empty and not to be there look alike.
+    fn changes_text(&self, text: Topped<'_, Box<str>>, unit: u64) -> bool {
+        let then = text.toggling(unit, self.world);
+        text.top.map_or("", |write| &*write.value) != then.map_or("", |write| &*write.value)
     }
 
     /// Whether a prop has another value. To be unset and not to be there look alike.
-    fn changes_prop(&self, chain: &Chain<Json>, then: Liveness<'_>) -> bool {
-        let value = |liveness| chain.top(liveness).and_then(|write| write.value.as_deref());
-        value(self.now) != value(then)
+    fn changes_prop(&self, prop: Topped<'_, Json>, unit: u64) -> bool {
+        let then = prop.toggling(unit, self.world);
+        prop.top.and_then(|write| write.value.as_deref()) != then.and_then(|write| write.value.as_deref())
     }
 
-    fn changes_stroke(&self, object: &Object, then: Liveness<'_>) -> bool {
-        let (before, after) = (joined(object, self.now), joined(object, then));
+    fn changes_stroke(&self, touched: &Touched<'_>, unit: u64) -> bool {
+        let (object, then) = (touched.object, self.world.toggling(unit));
+        let (before, after) = (joined(object, self.world), joined(object, then));
         let is_complete = |joined: &[&str], liveness| object.is_complete(joined.len(), liveness);
-        self.changes_text(&object.tool, then)
-            || is_complete(&before, self.now) != is_complete(&after, then)
+        self.changes_text(touched.tool, unit)
+            || is_complete(&before, self.world) != is_complete(&after, then)
             || !are_same_points(&before, &after)
     }
 
@@ -207,7 +298,7 @@ impl<'a> Effects<'a> {
         }
         let standing = self.standing.get_or_init(|| {
             let mut standing: HashMap<&str, Vec<u64>> = HashMap::new();
-            for seen in self.canvas.seen(self.now) {
+            for seen in self.canvas.seen(self.world) {
                 standing.entry(seen.place.z).or_default().push(seen.place.created);
             }
             standing
@@ -233,21 +324,17 @@ struct Move<'a> {
     to: u64,
 }
 
-/// What `written` has of an object, which is the one that is gone through now.
-fn registers_of<'w, 'a>(
-    written: &'w mut Written<'a>,
-    id: &'a ObjectId,
-    object: &'a Object,
-) -> &'w mut Registers<'a> {
-    if written.objects.last().is_none_or(|(last, ..)| !ptr::eq(*last, id)) {
-        written.objects.push((id, object, Registers::default()));
+/// What `written` has of the object at place `nth`, which is the one that is gone through now.
+fn registers_of<'w, 'a>(written: &'w mut Written<'a>, nth: usize) -> &'w mut Registers<'a> {
+    if written.objects.last().is_none_or(|(last, _)| *last != nth) {
+        written.objects.push((nth, Registers::default()));
     }
     let last = written.objects.len() - 1;
-    &mut written.objects[last].2
+    &mut written.objects[last].1
 }
 
-fn is_stroke(object: &Object, liveness: Liveness<'_>) -> bool {
-    object.kind.top(liveness).is_some_and(|kind| *kind.value == *STROKE)
+fn is_stroke(touched: &Touched<'_>) -> bool {
+    touched.kind.top.is_some_and(|kind| *kind.value == *STROKE)
 }
 
 /// Whether stretches of points come to the same. Those that are the same bytes of memory are not compared.

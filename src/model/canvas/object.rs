@@ -1,6 +1,10 @@
 //! One object: its registers, and what they come to.
 
-use super::{chain::Chain, chains::Chains, units::Liveness};
+use super::{
+    chain::{Chain, Write},
+    chains::Chains,
+    units::Liveness,
+};
 use crate::model::canonical::Key;
 
 /// A JSON value in its canonical spelling; `None` where a property was unset.
@@ -65,19 +69,20 @@ impl Object {
     }
 
     /// Forgets what is gone for good, and whether it has to be listed.
-    pub(super) fn settle(&mut self, liveness: Liveness<'_>, closed_clear: u64) {
-        if self.is_gone(liveness, closed_clear) {
+    pub(super) fn settle(&mut self, closed_clear: u64) {
+        if self.exists.is_empty() || self.is_gone(closed_clear) {
             self.forget();
         }
         self.is_listed = self.is_listed && self.is_open();
     }
 
-    /// Whether it has been deleted or cleared away for good, as things stand: the write that decides is closed and is a
-    /// delete, or a create that is older than the closed clear.
-    fn is_gone(&self, liveness: Liveness<'_>, closed_clear: u64) -> bool {
-        let Some(deciding) = self.exists.top(liveness) else { return false };
-        let is_closed = self.exists.base().is_some_and(|base| base.revision == deciding.revision);
-        is_closed && (deciding.value == Existence::Deleted || deciding.revision < closed_clear)
+    /// Whether it has been deleted or cleared away for good: nothing but a folded write decides, which is a delete, or a
+    /// create that is older than the folded clear. An open write to its existence, live or undone, lies above the folded
+    /// one and would show what lies beneath when it is redone.
+    fn is_gone(&self, closed_clear: u64) -> bool {
+        let is_gone =
+            |base: &Write<Existence>| base.value == Existence::Deleted || base.revision < closed_clear;
+        self.exists.len() == 1 && self.exists.base().is_some_and(is_gone)
     }
 
     /// Drops what is folded.
@@ -116,11 +121,22 @@ impl Object {
             .chain(self.ends.values().flat_map(open_units))
     }
 
+    /// Calls `each` with the unit and the bytes of every open write, as far as registers spell them.
+    pub(super) fn open_bytes(&self, each: &mut impl FnMut(u64, usize)) {
+        open_bytes(&self.exists, |_| EXISTENCE_BYTES, each);
+        for chain in [&self.kind, &self.z, &self.tool] {
+            open_bytes(chain, |text| text.len(), each);
+        }
+        self.props.values().for_each(|chain| open_bytes(chain, json_len, each));
+        self.points.values().for_each(|chain| open_bytes(chain, |points| points.len(), each));
+        self.ends.values().for_each(|chain| open_bytes(chain, |()| 0, each));
+    }
+
     /// About how many bytes of memory it takes beyond itself, its id aside.
     pub(super) fn weight(&self) -> usize {
-        let text = |chain: &Chain<Box<str>>| chain_weight(chain, |value| value.len() + ALLOCATION);
-        let ends = self.ends.values().map(|chain| chain_weight(chain, |()| 0));
-        chain_weight(&self.exists, |_| 0)
+        let text = |chain: &Chain<Box<str>>| chain.weight(|value| value.len() + ALLOCATION);
+        let ends = self.ends.values().map(|chain| chain.weight(|()| 0));
+        self.exists.weight(|_| 0)
             + [&self.kind, &self.z, &self.tool].into_iter().map(text).sum::<usize>()
             + props_weight(&self.props)
             + self.points.places_weight()
@@ -132,21 +148,34 @@ impl Object {
 
 /// What the allocator adds to a text.
 pub(super) const ALLOCATION: usize = 8;
+/// `"create"`, `"delete"`.
+const EXISTENCE_BYTES: usize = 8;
+/// What registers spell of a write beside its value: its revision, the id of its unit, and what parts them.
+const WRITE_BYTES: usize = 56;
 
 pub(super) fn open_units<T>(chain: &Chain<T>) -> impl Iterator<Item = u64> {
-    chain.writes().iter().filter(|write| write.is_open()).map(|write| write.unit)
+    chain.iter().filter(|write| write.is_open()).map(|write| write.unit)
+}
+
+/// Calls `each` with the unit and the bytes of every open write of a register.
+pub(super) fn open_bytes<T>(
+    chain: &Chain<T>,
+    value: impl Fn(&T) -> usize,
+    each: &mut impl FnMut(u64, usize),
+) {
+    for write in chain.iter().filter(|write| write.is_open()) {
+        each(write.unit, WRITE_BYTES + value(&write.value));
+    }
+}
+
+/// The bytes of a value in JSON; none for an unset.
+pub(super) fn json_len(json: &Json) -> usize {
+    json.as_ref().map_or(0, |json| json.len())
 }
 
 /// About how many bytes of memory properties take.
 pub(super) fn props_weight(props: &Chains<Key, Json>) -> usize {
     let value = |json: &Json| json.as_ref().map_or(0, |json| json.len() + ALLOCATION);
-    let texts = props.iter().map(|(key, chain)| key.0.len() + ALLOCATION + chain_weight(chain, value));
+    let texts = props.iter().map(|(key, chain)| key.0.len() + ALLOCATION + chain.weight(value));
     props.places_weight() + texts.sum::<usize>()
-}
-
-/// The values of a chain, and its writes where they are more than the one that lies within.
-fn chain_weight<T>(chain: &Chain<T>, value: impl Fn(&T) -> usize) -> usize {
-    let writes = chain.writes();
-    let beyond = if writes.len() > 1 { size_of_val(writes) } else { 0 };
-    beyond + writes.iter().map(|write| value(&write.value)).sum::<usize>()
 }

@@ -1,7 +1,8 @@
 //! The registers of a canvas as JSON: what a snapshot holds, from which a reader goes on with the ops after it.
 //!
 //! A register is a chain of writes, ascending by revision, each `[revision, unit, value]`: `unit` is `null` for the
-//! folded write; a write without a value (an unset, a clear, an end) has no third member.
+//! folded write; a write without a value (an unset, a clear, an end) has no third member. `format` says how they are to be
+//! read, and `floor` up to where the units are closed.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
 
@@ -23,12 +24,18 @@ use crate::model::{
     canonical::{Key, write_string},
 };
 
+/// How registers are written here; of a canvas in another format no view can be computed.
+pub const REGISTERS_FORMAT: u64 = 2;
+
 /// What makes registers unreadable.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidRegisters {
     /// They are not the JSON they should be.
     #[error("the registers are malformed: {0}")]
     Json(#[from] serde_json::Error),
+    /// They are of a format that this version does not know.
+    #[error("the registers have the format {0}, and this version reads {REGISTERS_FORMAT}")]
+    Format(u64),
     /// A write names a unit that is not among the open ones, writes do not ascend, or the like: no log leaves
     /// such registers.
     #[error("the registers contradict themselves")]
@@ -40,7 +47,11 @@ impl Canvas {
     #[must_use]
     pub fn registers(&self) -> String {
         let mut out = Writer { out: String::new(), units: &self.units };
-        out.out.push_str(r#"{"canvas":"#);
+        out.out.push_str(r#"{"format":"#);
+        out.number(REGISTERS_FORMAT);
+        out.out.push_str(r#","floor":"#);
+        out.number(self.floor);
+        out.out.push_str(r#","canvas":"#);
         out.map(self.props.iter().map(|(key, chain)| (&*key.0, chain)), |out, chain| {
             out.chain(chain, write_json)
         });
@@ -64,17 +75,26 @@ impl Canvas {
     /// # Errors
     /// When they are no registers, or contradict themselves.
     pub fn from_registers(revision: Revision, registers: &str) -> Result<Self, InvalidRegisters> {
+        let Format { format } = serde_json::from_str(registers)?;
+        if format != REGISTERS_FORMAT {
+            return Err(InvalidRegisters::Format(format));
+        }
         let registers: Registers<'_> = serde_json::from_str(registers)?;
+        let floor = registers.floor;
+        // A fold closes what lies before it.
+        if floor > 0 && floor >= revision.0 {
+            return Err(InvalidRegisters::Contradiction);
+        }
         let mut units: Vec<_> = registers.units.into_iter().collect();
         units.sort_unstable_by_key(|(_, unit)| unit.first);
-        let mut canvas = Self { revision, ..Self::default() };
-        for (id, UnitIn { first, actor, draws, undone }) in units {
-            let is_open = first > revision.floor().0 && first <= revision.0;
+        let mut canvas = Self { revision, floor, ..Self::default() };
+        for (id, UnitIn { first, actor, draws, touched, undone }) in units {
+            let is_open = first > floor && first <= revision.0;
             let is_toggled_later = undone.is_none_or(|(at, _)| at > first && at <= revision.0);
             if !is_open || !is_toggled_later || canvas.units.get(first).is_some() {
                 return Err(InvalidRegisters::Contradiction);
             }
-            canvas.units.add(Unit { id, first, actor: (&*actor).into(), draws, toggled: undone });
+            canvas.units.add(Unit { id, first, actor: (&*actor).into(), draws, touched, toggled: undone });
         }
         let reader = Reader { units: &canvas.units, revision: revision.0 };
         canvas.props = reader.chains(registers.canvas, |key| Key((&*key).into()), json_value)?;
@@ -122,7 +142,7 @@ impl Writer<'_> {
     /// `value` writes what a write has, after a comma, and tells whether it has any.
     fn chain<T>(&mut self, chain: &Chain<T>, value: impl Fn(&mut String, &T) -> bool) {
         self.out.push('[');
-        for (nth, write) in chain.writes().iter().enumerate() {
+        for (nth, write) in chain.iter().enumerate() {
             self.out.push_str(if nth > 0 { ",[" } else { "[" });
             self.number(write.revision);
             self.out.push(',');
@@ -204,6 +224,8 @@ impl Writer<'_> {
         self.out.push_str(r#","actor":"#);
         write_string(&mut self.out, &unit.actor);
         self.out.push_str(if unit.draws { r#","draws":true"# } else { r#","draws":false"# });
+        self.out.push_str(r#","touched":"#);
+        self.out.push_str(itoa::Buffer::new().format(unit.touched));
         if let Some((revision, is_undone)) = unit.toggled {
             self.out.push_str(r#","undone":["#);
             self.number(revision);
@@ -239,7 +261,13 @@ fn write_existence(out: &mut String, value: &Existence) -> bool {
 // --- Reading ------------------------------------------------------------------------------------
 
 #[derive(Deserialize)]
+struct Format {
+    format: u64,
+}
+
+#[derive(Deserialize)]
 struct Registers<'a> {
+    floor: u64,
     #[serde(borrow)]
     canvas: BTreeMap<Cow<'a, str>, Vec<WriteIn<'a>>>,
     #[serde(borrow)]
@@ -256,6 +284,7 @@ struct UnitIn<'a> {
     #[serde(borrow)]
     actor: Cow<'a, str>,
     draws: bool,
+    touched: i64,
     #[serde(default)]
     undone: Option<(u64, bool)>,
 }
@@ -336,7 +365,7 @@ impl Reader<'_> {
         if !is_each_unit_once(&writes) {
             return Err(InvalidRegisters::Contradiction);
         }
-        Ok(Chain::from_writes(writes.into_iter()))
+        Ok(Chain::from_writes(writes))
     }
 
     fn chains<K, L: Ord, T>(

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::chain::CLOSED;
+use super::{chain::CLOSED, history::Scope};
 use crate::model::OpId;
 
 /// An open undo unit.
@@ -18,6 +18,8 @@ pub(super) struct Unit {
     pub actor: Arc<str>,
     /// Whether it has an op that writes to the canvas; what has none is nothing to undo.
     pub draws: bool,
+    /// The time of the last op, undo or redo that named it, in milliseconds since 1970.
+    pub touched: i64,
     /// The latest undo or redo that changed it: its revision, and whether it was an undo.
     pub toggled: Option<(u64, bool)>,
 }
@@ -28,7 +30,7 @@ impl Unit {
     }
 }
 
-/// All open units, ascending by their first revision. There are never more than two steps of the horizon.
+/// All open units, ascending by their first revision.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Units {
     open: VecDeque<Unit>,
@@ -38,14 +40,15 @@ pub(super) struct Units {
 
 impl Units {
     /// The unit of an op that is committed at `revision`; begun by it where there is none of that id.
-    pub(super) fn join(&mut self, id: OpId, revision: u64, actor: &str, draws: bool) -> u64 {
+    pub(super) fn join(&mut self, id: OpId, revision: u64, actor: &str, ts: i64, draws: bool) -> u64 {
         if let Some(&first) = self.by_id.get(&id) {
-            if draws && let Some(at) = self.position(first) {
-                self.open[at].draws = true;
+            if let Some(unit) = self.get_mut(first) {
+                unit.draws |= draws;
+                unit.touched = ts;
             }
             return first;
         }
-        self.add(Unit { id, first: revision, actor: actor.into(), draws, toggled: None });
+        self.add(Unit { id, first: revision, actor: actor.into(), draws, touched: ts, toggled: None });
         revision
     }
 
@@ -56,11 +59,11 @@ impl Units {
     }
 
     /// Undoes or redoes a unit. Nothing changes where it is unknown or closed, and where it is undone or live already.
-    pub(super) fn toggle(&mut self, id: OpId, revision: u64, is_undo: bool) {
-        if let Some(at) = self.by_id.get(&id).and_then(|&first| self.position(first))
-            && self.open[at].is_live() == is_undo
-        {
-            self.open[at].toggled = Some((revision, is_undo));
+    pub(super) fn toggle(&mut self, id: OpId, revision: u64, ts: i64, is_undo: bool) {
+        let Some(unit) = self.by_id.get(&id).copied().and_then(|first| self.get_mut(first)) else { return };
+        unit.touched = ts;
+        if unit.is_live() == is_undo {
+            unit.toggled = Some((revision, is_undo));
         }
     }
 
@@ -79,12 +82,21 @@ impl Units {
         self.position(first).map(|at| &self.open[at])
     }
 
+    fn get_mut(&mut self, first: u64) -> Option<&mut Unit> {
+        self.position(first).map(|at| &mut self.open[at])
+    }
+
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Unit> {
         self.open.iter()
     }
 
+    /// How many are open.
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
     pub(super) fn liveness(&self) -> Liveness<'_> {
-        Liveness { units: self, toggled: CLOSED }
+        Liveness { units: self, toggled: CLOSED, without: None }
     }
 
     fn position(&self, first: u64) -> Option<usize> {
@@ -92,24 +104,31 @@ impl Units {
     }
 }
 
-/// Which units are live; of one of them the contrary may be supposed.
+/// Which units are live; of one of them the contrary may be supposed, and of those in a scope that they are undone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Liveness<'a> {
     units: &'a Units,
     toggled: u64,
+    without: Option<Scope<'a>>,
 }
 
-impl Liveness<'_> {
+impl<'a> Liveness<'a> {
     /// The same, but for the unit that began at `first`, of which it says the contrary.
     pub(super) fn toggling(self, first: u64) -> Self {
         Self { toggled: first, ..self }
+    }
+
+    /// The same with all units of a scope undone.
+    pub(super) fn without(self, scope: Scope<'a>) -> Self {
+        Self { without: Some(scope), ..self }
     }
 
     pub(super) fn is_live(self, unit: u64) -> bool {
         if unit == CLOSED {
             return true;
         }
-        let is_live = self.units.get(unit).is_none_or(Unit::is_live);
+        let is_without = |unit: &Unit| self.without.is_some_and(|scope| scope.has(unit));
+        let is_live = self.units.get(unit).is_none_or(|unit| unit.is_live() && !is_without(unit));
         is_live != (unit == self.toggled)
     }
 }

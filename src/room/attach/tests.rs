@@ -5,11 +5,13 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    model::{CommittedOp, DrawingId},
+    model::{CommittedOp, DrawingId, Epoch, Trunk},
     room::{Frame, News, Next},
 };
 
 const EPOCH: Epoch = Epoch(Uuid::from_u128(1));
+const BRANCH: Branch = Branch { epoch: EPOCH, trunk: Some(Trunk { epoch: BEFORE, base: Revision(7) }) };
+const BEFORE: Epoch = Epoch(Uuid::from_u128(3));
 const OTHER: Epoch = Epoch(Uuid::from_u128(2));
 
 type Answer = Receiver<Result<Attached, JoinError>>;
@@ -26,7 +28,7 @@ impl Setup {
         let ring = Arc::new(Ring::new(DrawingId(Uuid::nil())));
         let (head, waitlist) = (Revision(head), Waitlist::default());
         let setup = Self { ring, head, waitlist };
-        setup.ring.push(News::Ops(frame(from + 1, head.0)), EPOCH, head);
+        setup.ring.push(News::Ops(frame(from + 1, head.0)), BRANCH, head);
         setup
     }
 
@@ -37,7 +39,7 @@ impl Setup {
     }
 
     fn attach(&mut self, is_fresh: bool) {
-        self.waitlist.attach(&self.ring, EPOCH, self.head, is_fresh);
+        self.waitlist.attach(&self.ring, BRANCH, self.head, is_fresh);
     }
 
     /// The head is read, and the room has caught up with it.
@@ -65,9 +67,9 @@ fn frame(first: u64, last: u64) -> Frame {
 
 fn expect_live(answer: &mut Answer, after: u64) -> Reader {
     match answer.try_recv() {
-        Ok(Ok(Attached::Live { epoch, revision, reader })) => {
-            assert_eq!((epoch, revision), (EPOCH, Revision(after)));
-            assert_eq!(reader.position(), (epoch, revision));
+        Ok(Ok(Attached::Live { branch, revision, reader })) => {
+            assert_eq!((branch, revision), (BRANCH, Revision(after)));
+            assert_eq!(reader.position(), (branch, revision));
             reader
         }
         other => panic!("{other:?}"),
@@ -76,8 +78,8 @@ fn expect_live(answer: &mut Answer, after: u64) -> Reader {
 
 fn expect_reset(answer: &mut Answer, expected: ResetReason, head: u64) {
     match answer.try_recv() {
-        Ok(Ok(Attached::Reset { reason, epoch, revision })) => {
-            assert_eq!((reason, epoch, revision), (expected, EPOCH, Revision(head)));
+        Ok(Ok(Attached::Reset { reason, branch, revision })) => {
+            assert_eq!((reason, branch, revision), (expected, BRANCH, Revision(head)));
         }
         other => panic!("{other:?}"),
     }
@@ -124,9 +126,20 @@ fn otherwise_the_head_is_read_first_once_for_all_who_wait() {
 }
 
 #[test]
+fn a_position_of_the_epoch_before_goes_on_up_to_the_base() {
+    for after in [3, 7] {
+        let mut setup = Setup::new(3, 9);
+        let mut answer = setup.wait(Some(after), Some(BEFORE));
+        setup.attach(true);
+        expect_live(&mut answer, after);
+    }
+}
+
+#[test]
 fn a_position_of_another_log_or_ahead_of_the_head_is_refused_once_the_head_is_sure() {
     for (after, epoch, reason) in [
         (4, Some(OTHER), ResetReason::EpochChanged),
+        (8, Some(BEFORE), ResetReason::EpochChanged),
         (10, Some(EPOCH), ResetReason::RevisionAhead),
         (10, None, ResetReason::RevisionAhead),
         (10, Some(OTHER), ResetReason::EpochChanged),
@@ -144,7 +157,7 @@ fn a_position_of_another_log_or_ahead_of_the_head_is_refused_once_the_head_is_su
     let mut setup = Setup::new(3, 9);
     let mut ahead = setup.wait(Some(10), None);
     setup.attach(true);
-    setup.ring.push(News::Ops(frame(10, 12)), EPOCH, Revision(12));
+    setup.ring.push(News::Ops(frame(10, 12)), BRANCH, Revision(12));
     setup.head = Revision(12);
     setup.read_head();
     expect_live(&mut ahead, 10);

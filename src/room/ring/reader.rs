@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Ring, State};
 use crate::{
-    model::{Epoch, Revision, Role},
+    model::{Branch, Epoch, Revision, Role},
     room::{
         Frame,
         audience::Seat,
@@ -20,8 +20,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Reader {
     ring: Arc<Ring>,
-    /// The log that it reads.
-    epoch: Epoch,
+    /// The log that it reads, as it was told.
+    branch: Branch,
     /// How often the log had been replaced when it joined.
     log: u64,
     /// The last revision that it has; it only grows.
@@ -43,8 +43,8 @@ pub enum Next {
     Lagged {
         /// `Lagged`, or why the log was replaced meanwhile.
         reason: ResetReason,
-        /// The epoch.
-        epoch: Epoch,
+        /// The epoch, and how the log goes on from the one before.
+        branch: Branch,
         /// The head.
         revision: Revision,
     },
@@ -63,14 +63,17 @@ pub struct Batch {
     log: u64,
     /// Whether the log is replaced in between.
     restarts: bool,
+    /// The epoch of the log when they were told, and the last branch that a head among them tells.
+    epoch: Option<Epoch>,
+    branch: Option<Branch>,
     /// All of them as one piece, for each encoding.
     joined: [OnceLock<Bytes>; ENCODING_SLOTS],
 }
 
 impl Batch {
-    pub(super) fn new(items: Vec<Arc<Item>>, first: u64, log: u64) -> Self {
-        let (restarts, joined) = (false, Default::default());
-        let mut batch = Self { items, first, revisions: None, log, restarts, joined };
+    pub(super) fn new(items: Vec<Arc<Item>>, first: u64, log: u64, epoch: Option<Epoch>) -> Self {
+        let (restarts, branch, joined) = (false, None, Default::default());
+        let mut batch = Self { items, first, revisions: None, log, restarts, epoch, branch, joined };
         for item in &batch.items {
             match &item.news {
                 News::Ops(frame) => {
@@ -78,7 +81,7 @@ impl Batch {
                     batch.revisions = Some((from, frame.last));
                 }
                 News::Restarted { .. } => batch.restarts = true,
-                News::Head { .. } => (),
+                News::Head { branch, .. } => batch.branch = Some(*branch),
             }
         }
         batch
@@ -106,17 +109,20 @@ impl Batch {
 
 impl Reader {
     /// A reader that has everything of log number `log` up to `position`, and reads item `cursor` next.
-    pub(super) fn new(ring: Arc<Ring>, epoch: Epoch, log: u64, position: Revision, cursor: u64) -> Self {
-        Self { ring, epoch, log, position, cursor, seat: None }
+    pub(super) fn new(ring: Arc<Ring>, branch: Branch, log: u64, position: Revision, cursor: u64) -> Self {
+        Self { ring, branch, log, position, cursor, seat: None }
     }
 
     /// Takes a whole batch, if it begins where the reader stands; else the reader has to read.
     pub fn take(&mut self, batch: &Batch) -> bool {
         let fits = batch.revisions.is_none_or(|(first, _)| first == self.position.next());
-        let is_next = self.cursor == batch.first && self.log == batch.log && fits && !batch.restarts;
+        // One that has missed the word of a new epoch must not get its ops.
+        let knows = batch.branch.is_some() || batch.epoch.is_none_or(|epoch| epoch == self.branch.epoch);
+        let is_next = self.cursor == batch.first && self.log == batch.log && fits && !batch.restarts && knows;
         if is_next {
             self.cursor = batch.end();
             self.position = batch.revisions.map_or(self.position, |(_, last)| last);
+            self.branch = batch.branch.unwrap_or(self.branch);
         }
         is_next
     }
@@ -133,7 +139,7 @@ impl Reader {
                 let is_lost = match item.as_ref().map(|item| &item.news) {
                     _ if offset.is_none() => true,
                     Some(News::Restarted { .. }) => false,
-                    _ if self.log != state.replaced.0 => true,
+                    _ if self.log != state.replaced.0 || self.has_missed_epoch(&state) => true,
                     Some(News::Ops(frame)) => frame.first > self.position.next(),
                     _ => false,
                 };
@@ -145,6 +151,9 @@ impl Reader {
                 self.cursor += count;
                 item
             };
+            if let News::Head { branch, .. } = &item.news {
+                self.branch = *branch;
+            }
             let News::Ops(frame) = &item.news else { return Next::Item(item) };
             let before = self.position;
             self.position = before.max(frame.last);
@@ -153,24 +162,30 @@ impl Reader {
             }
             // The reader has a part of this frame, or all of it.
             let rest: Vec<_> = frame.ops_after(before).collect();
-            if let Some(frame) = Frame::seal(self.ring.drawing_id, self.epoch, &rest) {
+            if let Some(frame) = Frame::seal(self.ring.drawing_id, frame.epoch, &rest) {
                 return Next::Item(Arc::new(Item::new(self.ring.drawing_id, News::Ops(frame))));
             }
         }
     }
 
+    /// Whether the log has gone on in a new epoch, and the head that told so has left the ring unread.
+    fn has_missed_epoch(&self, state: &State) -> bool {
+        let is_old = state.position.is_some_and(|(branch, _)| branch.epoch != self.branch.epoch);
+        is_old && state.told_epoch_at.is_none_or(|at| self.cursor > at)
+    }
+
     fn lagged(&self, state: &State) -> Next {
         // Only a push moves the start for good, and every push brings a position.
-        let Some((epoch, revision)) = state.position else { return Next::Empty };
+        let Some((branch, revision)) = state.position else { return Next::Empty };
         let (log, why) = state.replaced;
         let reason = if log == self.log { ResetReason::Lagged } else { why };
-        Next::Lagged { reason, epoch, revision }
+        Next::Lagged { reason, branch, revision }
     }
 
     /// Where the reader stands.
     #[must_use]
-    pub fn position(&self) -> (Epoch, Revision) {
-        (self.epoch, self.position)
+    pub fn position(&self) -> (Branch, Revision) {
+        (self.branch, self.position)
     }
 
     /// Notes the role that the reader's user was told, so that a later one is news.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::CommittedOp;
+use crate::model::{CommittedOp, Epoch, Trunk};
 
 /// Size of a frame that takes a quarter of the ring.
 const LARGE: usize = limits::ROOM_RING_BYTES / 4;
@@ -17,6 +17,16 @@ fn drawing() -> DrawingId {
 
 fn epoch(number: u64) -> Epoch {
     Epoch(Uuid::from_u128(number.into()))
+}
+
+/// A log that has nothing in common with another one.
+fn branch(number: u64) -> Branch {
+    Branch::cut(epoch(number))
+}
+
+/// Log `number`, which goes on with the one before from `base` on.
+fn going_on(number: u64, base: u64) -> Branch {
+    Branch { epoch: epoch(number), trunk: Some(Trunk { epoch: epoch(number - 1), base: Revision(base) }) }
 }
 
 /// Revisions `first..=last` of a log as one frame of at least `size` bytes.
@@ -45,17 +55,17 @@ fn ring(frames: &[(u64, u64)]) -> Arc<Ring> {
 }
 
 fn push(ring: &Ring, frame: Frame) {
-    let (epoch, last) = (frame.epoch, frame.last);
-    ring.push(News::Ops(frame), epoch, last);
+    let (branch, last) = (Branch::cut(frame.epoch), frame.last);
+    ring.push(News::Ops(frame), branch, last);
 }
 
 fn restart(ring: &Ring, log: u64, head: u64, reason: ResetReason) {
-    let (epoch, revision) = (epoch(log), Revision(head));
-    ring.push(News::Restarted { reason, epoch, revision }, epoch, revision);
+    let (branch, revision) = (branch(log), Revision(head));
+    ring.push(News::Restarted { reason, branch, revision }, branch, revision);
 }
 
 fn join(ring: &Arc<Ring>, after: u64, head: u64) -> Option<Reader> {
-    ring.join(epoch(0), Revision(after), Revision(head))
+    ring.join(branch(0), Revision(after), Revision(head))
 }
 
 /// The revisions of an item.
@@ -79,8 +89,8 @@ fn read_all(reader: &mut Reader) -> Vec<u64> {
 }
 
 fn expect_lagged(next: &Next, expected: ResetReason, log: u64, head: u64) {
-    let Next::Lagged { reason, epoch: at, revision } = next else { panic!("{next:?}") };
-    assert_eq!((*reason, *at, *revision), (expected, epoch(log), Revision(head)));
+    let Next::Lagged { reason, branch: at, revision } = next else { panic!("{next:?}") };
+    assert_eq!((*reason, at.epoch, *revision), (expected, epoch(log), Revision(head)));
 }
 
 #[test]
@@ -91,7 +101,7 @@ fn a_reader_sees_each_op_once_and_in_order_from_where_it_joined() {
     push(&ring, frame(4, 6));
     assert_eq!(read_all(&mut early), [1, 2, 3, 4, 5, 6]);
     assert_eq!(read_all(&mut late), [4, 5, 6]);
-    assert_eq!((read_all(&mut early), early.position()), (vec![], (epoch(0), Revision(6))));
+    assert_eq!((read_all(&mut early), early.position()), (vec![], (branch(0), Revision(6))));
     push(&ring, frame(7, 7));
     assert_eq!(read_all(&mut early), [7]);
 }
@@ -176,7 +186,7 @@ fn a_replaced_log_ends_every_reader_of_the_one_before_even_one_that_comes_late()
         expect_lagged(&slow.read(), reason, log, 5);
         // Somebody joins the new log: what comes before it is read back, to the places of the old one.
         ring.prepend(vec![frame_of(log, 1, 5, 0)], Revision(5));
-        let mut new = ring.join(epoch(log), Revision(0), Revision(5)).unwrap();
+        let mut new = ring.join(branch(log), Revision(0), Revision(5)).unwrap();
         assert!(!late.take(&ring.batch(behind)), "it is of another log");
         expect_lagged(&late.read(), reason, log, 5);
         expect_lagged(&brisk.read(), reason, log, 5);
@@ -185,16 +195,43 @@ fn a_replaced_log_ends_every_reader_of_the_one_before_even_one_that_comes_late()
 }
 
 #[test]
+fn a_log_that_goes_on_in_a_new_epoch_tells_so_between_the_ops_of_both() {
+    let ring = ring(&[(1, 2), (3, 3)]);
+    let (mut reads, mut takes) = (join(&ring, 0, 3).unwrap(), join(&ring, 3, 3).unwrap());
+    let (from, now) = (ring.end(), going_on(1, 3));
+    ring.push(News::Head { branch: now, revision: Revision(3) }, now, Revision(3));
+    push(&ring, frame_of(1, 4, 4, 0));
+    push(&ring, frame_of(1, 5, 5, 0));
+    assert!(takes.take(&ring.batch(from)));
+    assert_eq!(takes.position(), (now, Revision(5)));
+    // Who has some to catch up on gets the small frames of each epoch as one, and never those of two.
+    let mut told = Vec::new();
+    while let Next::Item(item) = reads.read() {
+        told.push(match &item.news {
+            News::Ops(frame) => (frame.epoch, frame.first.0, frame.last.0),
+            News::Head { branch, revision } => (branch.epoch, revision.0, 0),
+            News::Restarted { .. } => panic!("{item:?}"),
+        });
+    }
+    assert_eq!(told, [(epoch(0), 1, 3), (epoch(1), 3, 0), (epoch(1), 4, 5)]);
+    assert_eq!(reads.position(), (now, Revision(5)));
+    // Who joins in the new epoch reads what both have in common from the ring.
+    let mut late = ring.join(now, Revision(1), Revision(5)).unwrap();
+    assert_eq!(read_all(&mut late), [2, 3, 4, 5]);
+    assert_eq!(late.position(), (now, Revision(5)));
+}
+
+#[test]
 fn a_batch_is_taken_only_by_who_stands_right_before_it() {
     let ring = ring(&[(1, 2)]);
     let (mut next, mut behind) = (join(&ring, 2, 2).unwrap(), join(&ring, 0, 2).unwrap());
     let from = ring.end();
     push(&ring, frame(3, 4));
-    ring.push(News::Head { epoch: epoch(0), revision: Revision(4) }, epoch(0), Revision(4));
+    ring.push(News::Head { branch: branch(0), revision: Revision(4) }, branch(0), Revision(4));
     let mut inside = join(&ring, 3, 4).unwrap();
     let batch = ring.batch(from);
     assert!(next.take(&batch));
-    assert_eq!(next.position(), (epoch(0), Revision(4)));
+    assert_eq!(next.position(), (branch(0), Revision(4)));
     assert!(!next.take(&batch), "not twice");
     assert!(!behind.take(&batch));
     assert!(!inside.take(&batch), "it has a part of the frame");

@@ -29,16 +29,25 @@ impl Room {
     }
 
     fn on_page(&mut self, page: LogPage, after: Revision) {
-        let LogPage { epoch, head, .. } = page;
+        let LogPage { branch, head, .. } = page;
         let is_first = self.log.is_none();
+        if let Some((known, order)) = &self.log
+            && known.epoch != branch.epoch
+            && branch.goes_on_from(known.epoch, order.delivered())
+        {
+            self.go_on_in(branch);
+        }
         match &mut self.log {
             None => self.begin(page, after),
-            Some((known, _)) if *known != epoch => self.restart(ResetReason::EpochChanged, epoch, head),
-            // The log is shorter than what was delivered from it: it was replaced without a new epoch.
+            Some((known, _)) if known.epoch != branch.epoch => {
+                self.restart(ResetReason::EpochChanged, branch, head);
+            }
+            // The log is shorter than what was delivered from it: a promotion has lost some of it, and nothing was written
+            // since, or it was replaced without a new epoch.
             Some(_) if head < self.read_from => {
                 let drawing_id = self.ring().drawing_id;
-                tracing::error!(%drawing_id, "the log went back without a new epoch");
-                self.restart(ResetReason::RevisionAhead, epoch, head);
+                tracing::warn!(%drawing_id, "the log went back; its readers start anew");
+                self.restart(ResetReason::RevisionAhead, branch, head);
             }
             Some((_, order)) => {
                 order.settle(head);
@@ -71,10 +80,10 @@ impl Room {
 
     /// Learns where the log stands, and keeps what was read of it if that reaches the head.
     fn begin(&mut self, page: LogPage, after: Revision) {
-        let LogPage { epoch, head, .. } = page;
+        let LogPage { branch, head, .. } = page;
         let reaches_head = page.ops.last().is_some_and(|op| op.revision == head);
         let start = if reaches_head { after } else { head };
-        self.log = Some((epoch, Order::starting_after(start)));
+        self.log = Some((branch, Order::starting_after(start)));
         self.beat_from = head;
         if let (true, Some((_, order))) = (reaches_head, &mut self.log) {
             for op in committed(page) {
@@ -86,8 +95,8 @@ impl Room {
 
     /// Puts what was read before the first frame, for those who wait for it.
     fn on_fill(&mut self, page: LogPage) {
-        let epoch = page.epoch;
-        if self.log.as_ref().is_some_and(|(known, _)| *known == epoch) {
+        let epoch = page.branch.epoch;
+        if self.log.as_ref().is_some_and(|(known, _)| known.epoch == epoch) {
             let frames = seal_all(self.ring().drawing_id, epoch, &committed(page));
             self.ring().prepend(frames, self.delivered());
         } else {

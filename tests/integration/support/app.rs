@@ -5,10 +5,24 @@ use loadtest::services::{TempFolder, blob_url_beside};
 use revcast::{
     config::{Cli, Command},
     server::{Server, listen},
+    store::AppendOutcome,
 };
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::{Client, asyncapi::check_message, nats_url, new_database};
+use crate::store_contract::{append_one, connect, folding};
+
+/// Flags by which anybody may write as fast as they can.
+pub const LIFTED_LIMITS: [&str; 8] = [
+    "--write-requests-per-second",
+    "0",
+    "--write-ops-per-second",
+    "0",
+    "--drawing-bytes-per-second",
+    "0",
+    "--drawing-units-per-second",
+    "0",
+];
 
 /// A running server; it stops when the handle goes.
 pub struct App {
@@ -66,8 +80,8 @@ impl App {
     async fn start_without_dev(database_url: &str, flags: &[&str]) -> Self {
         loadtest::socket::watch_all(check_message);
         let mut line = vec!["revcast", "serve", "--database-url", database_url];
-        if !flags.iter().any(|flag| flag.starts_with("--write-")) {
-            line.extend(["--write-requests-per-second", "0", "--write-ops-per-second", "0"]);
+        if !flags.iter().any(|flag| flag.starts_with("--write-") || flag.starts_with("--drawing-")) {
+            line.extend(LIFTED_LIMITS);
         }
         // Servers on one database share their blobs, wherever the flags do not say where those are.
         let blob_url = blob_url_beside(database_url).unwrap();
@@ -95,6 +109,16 @@ impl App {
     /// Waits until it has stopped.
     pub async fn stopped(&mut self) {
         (&mut self.served).await.unwrap();
+    }
+
+    /// Folds a drawing whose floor is `from` up to `floor`, as the server does by itself only where very much is open;
+    /// returns the revision of the fold.
+    pub async fn fold(&self, drawing: &str, from: u64, floor: u64) -> u64 {
+        let store = connect(&self.database_url).await;
+        match append_one(&*store, folding(drawing.parse().unwrap(), from, floor)).await {
+            AppendOutcome::Accepted { ops, .. } => ops[0].revision().0,
+            AppendOutcome::Refused(refusal) => panic!("{refusal:?}"),
+        }
     }
 
     /// A client with a token for `user`.

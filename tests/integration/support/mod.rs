@@ -6,6 +6,7 @@ mod client;
 mod counting;
 pub mod events;
 mod fickle;
+pub mod follower;
 pub mod interop;
 mod logs;
 pub mod naive;
@@ -29,7 +30,7 @@ use loadtest::services::{Durability, Nats, Postgres};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub use app::App;
+pub use app::{App, LIFTED_LIMITS};
 pub use client::{Answer, Client};
 pub use counting::CountingStore;
 pub use fickle::FickleBus;

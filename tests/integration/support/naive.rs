@@ -9,7 +9,7 @@ mod write;
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
 };
 
 use serde_json::{Map, Value, json};
@@ -18,14 +18,13 @@ use sha2::{Digest, Sha256};
 pub use write::unit_of;
 use write::{Field, Register, Write, is_drawing, items, text, writes_of};
 
-/// Revisions between two folds.
-const FOLD_STEP: u64 = 1024;
-
 /// A log, replayed from nothing.
 #[derive(Debug, Default)]
 pub struct Naive {
     /// Revision of the last op.
     head: u64,
+    /// The floor of the latest valid fold: units that began at or below it are closed.
+    floor: u64,
     /// Every unit that ever began, in that order; closed ones too.
     units: Vec<Unit>,
     /// Where a known (begun, and not yet closed) unit stands in `units`.
@@ -68,6 +67,13 @@ impl Naive {
         assert_eq!(revision, self.head + 1, "a log has no holes");
         self.head = revision;
         match text(&op["type"]) {
+            "fold" => {
+                // Whoever sent it. A floor that is no revision is no more valid than one out of bounds.
+                let floor = op["floor"].as_u64().unwrap_or(0);
+                if self.floor < floor && floor < revision {
+                    self.fold(floor);
+                }
+            }
             type_name @ ("undo" | "redo") => {
                 if let Some(&unit) = self.known.get(&unit_of(op)) {
                     let is_undo = type_name == "undo";
@@ -77,6 +83,8 @@ impl Naive {
                     }
                 }
             }
+            // Those of lessons have no unit either, and nothing else that is seen.
+            "lesson.start" | "score.update" | "step.change" | "step.submit" => (),
             type_name => {
                 let unit = self.join_unit(op);
                 self.units[unit].draws |= is_drawing(type_name);
@@ -90,9 +98,6 @@ impl Naive {
                 }));
             }
         }
-        if revision.is_multiple_of(FOLD_STEP) {
-            self.fold(floor(revision));
-        }
     }
 
     /// The unit that the op belongs to, begun by it if it is not known.
@@ -105,7 +110,9 @@ impl Naive {
         })
     }
 
+    /// Applies a valid fold.
     fn fold(&mut self, floor: u64) {
+        self.floor = floor;
         // 1. Units that began at or below the floor are closed.
         for unit in self.units.iter_mut().filter(|unit| unit.first <= floor) {
             unit.closed = true;
@@ -126,20 +133,48 @@ impl Naive {
         }
         // 2. Of objects that are gone or hidden for good, what closed units wrote is forgotten.
         let cleared = bases.get(&Register::Clear).copied().unwrap_or(0);
-        let forgotten: Vec<String> = (self.values(|unit| units[unit].is_live()).into_iter())
-            .filter_map(|(register, write)| match register {
-                Register::Object(id, Field::Exists) => Some((id, write)),
-                _ => None,
-            })
-            .filter(|(_, deciding)| units[deciding.unit].closed)
-            .filter(|(_, deciding)| deciding.is_delete() || deciding.revision < cleared)
-            .map(|(id, _)| id.clone())
-            .collect();
+        let ids: BTreeSet<&str> = self.writes.iter().filter_map(Write::object).collect();
+        let forgotten: BTreeSet<String> =
+            ids.into_iter().filter(|id| self.is_forgotten(id, cleared)).map(str::to_owned).collect();
         for write in &mut self.writes {
-            if let Register::Object(id, _) = &write.to {
-                write.is_gone |= units[write.unit].closed && forgotten.contains(id);
-            }
+            let is_of_forgotten = write.object().is_some_and(|id| forgotten.contains(id));
+            write.is_gone |= is_of_forgotten && self.units[write.unit].closed;
         }
+    }
+
+    /// Whether a fold forgets the object, the closed clear being that of revision `cleared` (0 if there is none).
+    fn is_forgotten(&self, id: &str, cleared: u64) -> bool {
+        let exists = self.existence(id);
+        // Where nothing is left that was written to its existence, nothing but a later create can show it.
+        let Some(last) = exists.last() else { return true };
+        // No open write lies above the one that decides, be it live or undone.
+        let deciding = exists.iter().rfind(|write| self.units[write.unit].is_live());
+        let Some(deciding) = deciding.filter(|deciding| deciding.revision == last.revision) else {
+            return false;
+        };
+        let is_closed = self.units[deciding.unit].closed;
+        is_closed && (deciding.is_delete() || deciding.revision < cleared)
+    }
+
+    /// What is left of the writes to the existence of an object, in the order of the log.
+    fn existence(&self, id: &str) -> Vec<&Write> {
+        let exists = |write: &&Write| matches!(&write.to, Register::Object(of, Field::Exists) if of == id);
+        self.writes.iter().filter(|write| !write.is_gone).filter(exists).collect()
+    }
+
+    /// Revision of the last op.
+    pub fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// Units that began at or below it are closed.
+    pub fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    /// Whether a create of the object is its first, as far as anybody can tell.
+    pub fn would_start_fresh(&self, id: &str) -> bool {
+        self.existence(id).is_empty()
     }
 
     /// What readers see.
@@ -163,15 +198,21 @@ impl Naive {
     }
 
     fn history(&self, is_in_scope: impl Fn(&Unit) -> bool) -> Value {
-        let before = canonical(&self.view());
+        let is_in_scope = |unit: usize| !self.units[unit].closed && is_in_scope(&self.units[unit]);
+        let world = |is_live: &dyn Fn(usize) -> bool| canonical(&self.render(is_live));
+        // A unit shows if it makes a difference to what is seen now, or would with all others in scope undone.
+        let is_live = |unit: usize| self.units[unit].is_live();
+        let is_live_out_of_scope = |unit: usize| is_live(unit) && !is_in_scope(unit);
+        let now = world(&is_live);
+        let alone = world(&is_live_out_of_scope);
         let shows = |toggled: usize| {
-            let after = self.render(|unit| self.units[unit].is_live() != (unit == toggled));
-            canonical(&after) != before
+            now != world(&|unit| is_live(unit) != (unit == toggled))
+                || alone != world(&|unit| is_live_out_of_scope(unit) || unit == toggled)
         };
         let mut live = Vec::new();
         let mut undone = Vec::new();
         for (index, unit) in self.units.iter().enumerate() {
-            if unit.closed || !unit.draws || !is_in_scope(unit) {
+            if !unit.draws || !is_in_scope(index) {
                 continue;
             }
             match unit.undone {
@@ -180,7 +221,7 @@ impl Naive {
                 _ => live.push((unit.first, index)),
             }
         }
-        // The highest one whose toggling would show.
+        // The highest one that shows.
         let pick = |mut candidates: Vec<(u64, usize)>| {
             candidates.sort_unstable_by_key(|candidate| Reverse(*candidate));
             candidates.into_iter().map(|(_, unit)| unit).find(|unit| shows(*unit))
@@ -241,11 +282,6 @@ impl Unit {
     fn is_live(&self) -> bool {
         !matches!(self.undone, Some((_, true)))
     }
-}
-
-/// Units that began at or below it are closed once the head is at this revision.
-pub fn floor(head: u64) -> u64 {
-    FOLD_STEP * (head / FOLD_STEP).saturating_sub(1)
 }
 
 /// The canonical JSON of RFC 8785.

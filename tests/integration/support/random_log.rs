@@ -1,7 +1,7 @@
 //! Random logs that a server could have committed: several actors on few objects, so that they collide.
 //!
-//! Owns how such a log is made: of small moves, so that a failing one shrinks to the few that matter. A log
-//! may cross folds, for moves may be runs of fillers; it never names a unit that is closed or unknown.
+//! Owns how such a log is made: of small entries, so that a failing one shrinks to the few that matter. A log may hold
+//! folds, invalid ones too, which readers ignore. Only strays name a unit that is closed or unknown.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use proptest::{
 };
 use serde_json::{Map, Value, json};
 
-use super::naive::{floor, unit_of};
+use super::naive::unit_of;
 
 /// Who commits fillers.
 pub const FILLER: &str = "filler";
@@ -22,10 +22,10 @@ pub const OWNER: &str = "gm";
 /// Who draws.
 pub const ACTORS: [&str; 3] = [OWNER, "alice", "bob"];
 
-/// Fillers end where the next op has one of these remainders by 1,024: around the folds and far from them.
-const FILL_UP_TO: [u64; 7] = [1022, 1023, 0, 1, 2, 3, 512];
-/// Revision after which a log is not filled any more: four folds, three of which close something.
-const LAST_FILL: u64 = 4 * 1024;
+/// Who commits folds.
+pub const FOLDER: &str = "revcast:fold";
+/// Most fillers in a row.
+const FILLERS: usize = 8;
 
 /// The op that stands for nothing in particular at a revision.
 pub fn filler(revision: u64) -> Value {
@@ -39,6 +39,18 @@ pub fn filler(revision: u64) -> Value {
     })
 }
 
+/// A fold.
+pub fn fold(revision: u64, floor: u64) -> Value {
+    json!({
+        "revision": revision,
+        "actor": FOLDER,
+        "ts": 1_700_000_000_000 + revision,
+        "op_id": op_id(revision),
+        "type": "fold",
+        "floor": floor,
+    })
+}
+
 /// A log of about `size` ops, fillers aside; the same one for the same arguments.
 pub fn random_log(seed: u64, size: usize) -> Vec<Value> {
     let mut bytes = [0; 32];
@@ -48,47 +60,71 @@ pub fn random_log(seed: u64, size: usize) -> Vec<Value> {
     tree.expect("nothing is ever rejected").current().0
 }
 
-/// Logs of so many moves. Every other one stays within the first 1,024 revisions.
+/// Logs of so many entries; every other one holds folds.
 pub fn logs(size: impl Into<SizeRange>) -> impl Strategy<Value = Log> {
-    moves(size).prop_map(|moves| Log::of(&moves))
-}
-
-/// Logs of so many moves that stay within the first 1,024 revisions.
-pub fn short_logs(size: impl Into<SizeRange>) -> impl Strategy<Value = Log> {
-    vec(turn(), size).prop_map(|moves| Log::of(&moves))
-}
-
-/// Logs that cross folds: a few stretches of so many moves with fillers between them.
-pub fn folded_logs(size: impl Into<SizeRange>) -> impl Strategy<Value = Log> {
-    folded_moves(size).prop_map(|moves| Log::of(&moves))
-}
-
-/// The moves of such a log.
-pub fn folded_moves(size: impl Into<SizeRange>) -> impl Strategy<Value = Vec<Move>> {
-    let stretch = (vec(turn(), size), fill()).prop_map(|(mut moves, fill)| {
-        moves.push(fill);
-        moves
-    });
-    // Two runs of fillers may end before the first fold that closes something; five cross all four.
-    vec(stretch, 3..6).prop_map(|stretches| stretches.concat())
-}
-
-/// The moves of any such log.
-pub fn moves(size: impl Into<SizeRange>) -> impl Strategy<Value = Vec<Move>> {
     let size = size.into();
-    let with_folds = prop_oneof![12 => turn(), 1 => fill()];
-    prop_oneof![vec(turn(), size.clone()), vec(with_folds, size)]
+    prop_oneof![plain_logs(size.clone()), folded_logs(size)]
 }
 
-/// What may come next in a log. Numbers select from what there is, so that each move can always be made.
+/// Logs of so many moves, without folds.
+pub fn plain_logs(size: impl Into<SizeRange>) -> impl Strategy<Value = Log> {
+    vec(turn().prop_map(Entry::Move), size).prop_map(|entries| Log::of(&entries))
+}
+
+/// Logs of so many entries, with folds among them.
+pub fn folded_logs(size: impl Into<SizeRange>) -> impl Strategy<Value = Log> {
+    vec(entry(), size).prop_map(|entries| Log::of(&entries))
+}
+
+/// Such logs with ops that a server refuses, as they name a unit that is closed or unknown.
+pub fn stray_logs(size: impl Into<SizeRange>) -> impl Strategy<Value = Log> {
+    let stray = (0..3_usize, any::<usize>(), prop::option::of(any::<bool>()), drawing())
+        .prop_map(|(by, which, undo, payload)| Entry::Stray { by, which, undo, payload });
+    vec(prop_oneof![6 => entry(), 1 => stray], size).prop_map(|entries| Log::of(&entries))
+}
+
+/// What may come next in a log.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    Move(Move),
+    Fold(Floor),
+    /// An op that draws or, with `undo`, an undo or redo, which names some op of the log, whether or not there is an
+    /// open unit of that name: 0 is the first.
+    Stray {
+        by: usize,
+        which: usize,
+        undo: Option<bool>,
+        payload: Value,
+    },
+}
+
+/// Where the floor of a fold lies, which may be where it is not valid.
+#[derive(Clone, Debug)]
+pub enum Floor {
+    /// So far down from three revisions above the head: the fold itself is one above.
+    Near(u64),
+    /// Somewhere from 0 to the head.
+    Anywhere(usize),
+}
+
+/// What clients may do next. Numbers select from what there is, so that each move can always be made.
 #[derive(Clone, Debug)]
 pub enum Move {
     /// An op of its own unit or, with `join`, of one that the actor has begun: 0 is the latest.
     Draw { by: usize, join: Option<usize>, payload: Value },
     /// An undo or redo of a unit of the actor, any unit for the owner: 0 is the latest.
     Toggle { by: usize, undo: bool, which: usize },
-    /// Fillers.
-    Fill { up_to: usize },
+    /// A run of fillers.
+    Fill { count: usize },
+}
+
+/// An open unit.
+#[derive(Clone, Debug)]
+struct Open {
+    id: String,
+    first: u64,
+    actor: String,
+    is_live: bool,
 }
 
 /// A log, fit to be the `log` of a vector when printed.
@@ -96,15 +132,33 @@ pub enum Move {
 pub struct Log(pub Vec<Value>);
 
 impl Log {
-    /// The log that these moves make.
-    pub fn of(moves: &[Move]) -> Self {
+    /// The log that these entries make.
+    pub fn of(entries: &[Entry]) -> Self {
         let mut log = Self::default();
-        moves.iter().for_each(|a_move| log.make(a_move));
+        entries.iter().for_each(|entry| log.make(entry));
         log
     }
 
-    /// Makes one move.
-    pub fn make(&mut self, a_move: &Move) {
+    fn make(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Move(a_move) => self.make_move(a_move),
+            Entry::Fold(Floor::Near(down)) => self.fold((self.head() + 3).saturating_sub(*down)),
+            Entry::Fold(Floor::Anywhere(floor)) => {
+                self.fold(u64::try_from(floor % (self.0.len() + 1)).expect("it is up to the head"));
+            }
+            Entry::Stray { by, which, undo, payload } => {
+                let by = if is_of_owner(payload) { OWNER } else { ACTORS[by % ACTORS.len()] };
+                let Some(named) = which.checked_rem(self.0.len()) else { return };
+                let unit = self.0[named]["op_id"].as_str().expect("an op has an id").to_owned();
+                match undo {
+                    Some(undo) => self.toggle(by, &unit, *undo),
+                    None => self.commit(by, Some(&unit), payload.clone()),
+                }
+            }
+        }
+    }
+
+    fn make_move(&mut self, a_move: &Move) {
         match a_move {
             Move::Draw { by, join, payload } => {
                 let by = if is_of_owner(payload) { OWNER } else { ACTORS[by % ACTORS.len()] };
@@ -119,10 +173,10 @@ impl Log {
                     self.toggle(by, unit, *undo);
                 }
             }
-            Move::Fill { up_to } if self.head() < LAST_FILL => {
-                self.fill_up_to(FILL_UP_TO[up_to % FILL_UP_TO.len()]);
+            Move::Fill { count } => {
+                let head = self.head();
+                self.0.extend((1..).take(1 + count % FILLERS).map(|nth| filler(head + nth)));
             }
-            Move::Fill { .. } => {}
         }
     }
 
@@ -133,25 +187,54 @@ impl Log {
 
     /// The open units that an actor of this kind has begun, the oldest first; those of fillers aside.
     pub fn open_units(&self, is_meant: impl Fn(&str) -> bool) -> Vec<String> {
-        // Revisions count from 1, so this is what lies above the floor.
-        let open = self.0.iter().skip(usize::try_from(floor(self.head())).expect("it is below the length"));
-        let begins = open.filter(|op| op.get("unit").is_none() && op["actor"] != FILLER);
-        begins.filter(|op| op["actor"].as_str().is_some_and(&is_meant)).map(unit_of).collect()
+        self.open().into_iter().filter(|unit| is_meant(&unit.actor)).map(|unit| unit.id).collect()
     }
 
     /// The open units that nothing has undone.
     pub fn live_units(&self) -> Vec<String> {
-        let open = self.open_units(|_| true);
-        let mut units = open.clone();
-        for op in &self.0 {
-            let unit = unit_of(op);
-            match op["type"].as_str() {
-                Some("undo") => units.retain(|live| *live != unit),
-                Some("redo") if open.contains(&unit) && !units.contains(&unit) => units.push(unit),
-                _ => {}
+        self.open().into_iter().filter(|unit| unit.is_live).map(|unit| unit.id).collect()
+    }
+
+    /// Whether the op at this revision is a fold, and a valid one.
+    pub fn is_valid_fold(&self, revision: u64) -> bool {
+        self.floor_at(revision) > self.floor_at(revision - 1)
+    }
+
+    /// The floor once the op at this revision is applied.
+    pub fn floor_at(&self, revision: u64) -> u64 {
+        let floor = |op: &Value| op["floor"].as_u64().filter(|floor| Some(*floor) < op["revision"].as_u64());
+        let ops = self.0.iter().zip(1..=revision).map(|(op, _)| op);
+        ops.filter(|op| op["type"] == "fold").filter_map(floor).max().unwrap_or(0)
+    }
+
+    /// The same log, in which no fold is valid.
+    pub fn without_folds(&self) -> Self {
+        let mut log = self.clone();
+        log.0.iter_mut().filter(|op| op["type"] == "fold").for_each(|op| op["floor"] = 0.into());
+        log
+    }
+
+    /// The open units, the oldest first; those of fillers aside.
+    fn open(&self) -> Vec<Open> {
+        let mut open: Vec<Open> = Vec::new();
+        for (op, revision) in self.0.iter().zip(1..).filter(|(op, _)| op["actor"] != FILLER) {
+            let type_name = op["type"].as_str().expect("an op has a type");
+            if type_name == "fold" {
+                let floor = self.floor_at(revision);
+                open.retain(|unit| unit.first > floor);
+                continue;
+            }
+            let id = unit_of(op);
+            match (open.iter_mut().find(|unit| unit.id == id), type_name) {
+                (Some(unit), "undo" | "redo") => unit.is_live = type_name == "redo",
+                (Some(_), _) | (None, "undo" | "redo") => (),
+                (None, _) => {
+                    let actor = op["actor"].as_str().expect("an op has an actor").to_owned();
+                    open.push(Open { id, first: revision, actor, is_live: true });
+                }
             }
         }
-        units
+        open
     }
 
     /// Adds an op that draws, in a unit of its own or in the one given.
@@ -176,17 +259,14 @@ impl Log {
         self.commit(actor, Some(unit), json!({"type": if undo { "undo" } else { "redo" }}));
     }
 
-    /// Adds fillers until the next revision has this remainder by 1,024.
-    pub fn fill_up_to(&mut self, remainder: u64) {
-        while (self.head() + 1) % 1024 != remainder {
-            self.0.push(filler(self.head() + 1));
-        }
+    /// Adds a fold, be it valid or not.
+    pub fn fold(&mut self, floor: u64) {
+        self.0.push(fold(self.head() + 1, floor));
     }
 
-    /// Adds fillers up to and over so many folds.
-    pub fn fill_over(&mut self, folds: u64) {
-        let end = (self.head() / 1024 + folds) * 1024;
-        self.0.extend((self.head() + 1..=end).map(filler));
+    /// Adds a fold that closes all units.
+    pub fn fold_all(&mut self) {
+        self.fold(self.head());
     }
 }
 
@@ -204,6 +284,7 @@ impl fmt::Debug for Log {
     }
 }
 
+/// The id of the op at that revision.
 fn op_id(revision: u64) -> String {
     format!("00000000-0000-7000-8000-{revision:012x}")
 }
@@ -219,8 +300,16 @@ fn pick(units: &[String], which: usize) -> Option<&str> {
     units.iter().rev().nth(from_latest).map(String::as_str)
 }
 
-fn fill() -> impl Strategy<Value = Move> {
-    any::<usize>().prop_map(|up_to| Move::Fill { up_to })
+/// Mostly a move that is no filler.
+fn entry() -> impl Strategy<Value = Entry> {
+    // Those near the head come with units that are still being drawn.
+    let floor = prop_oneof![(0..8_u64).prop_map(Floor::Near), any::<usize>().prop_map(Floor::Anywhere)];
+    let fill = any::<usize>().prop_map(|count| Move::Fill { count });
+    prop_oneof![
+        12 => turn().prop_map(Entry::Move),
+        1 => floor.prop_map(Entry::Fold),
+        1 => fill.prop_map(Entry::Move),
+    ]
 }
 
 /// A move that is no filler.

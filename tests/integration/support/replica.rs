@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use revcast::model::{Applied, Canvas, LoggedOp, Revision, Scope, compact, state_hash};
+use revcast::model::{Applied, Canvas, LoggedOp, OpId, Revision, Scope, compact, state_hash};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
@@ -35,10 +35,11 @@ pub struct SnapshotBody<'a> {
 pub fn deliver(canvas: &mut Canvas, op: &Value) -> Applied {
     let revision = Revision(op["revision"].as_u64().expect("an op has a revision"));
     let actor = op["actor"].as_str().expect("an op has an actor");
+    let ts = op["ts"].as_i64().expect("an op has a time");
     if actor == FILLER {
         // There are thousands of them, and all that counts is that they are there.
-        let unit = op["op_id"].as_str().and_then(|id| id.parse().ok()).expect("an op has an id");
-        return canvas.apply(&LoggedOp { revision, actor, unit, change: None });
+        let unit: OpId = op["op_id"].as_str().and_then(|id| id.parse().ok()).expect("an op has an id");
+        return canvas.apply(&LoggedOp { revision, actor, ts, unit: Some(unit), change: None });
     }
     let mut body = op.clone();
     let fields = body.as_object_mut().expect("an op is an object");
@@ -46,7 +47,7 @@ pub fn deliver(canvas: &mut Canvas, op: &Value) -> Applied {
         fields.remove(envelope);
     }
     let body = compact(&body.to_string()).expect("an op is sound JSON");
-    canvas.apply(&LoggedOp::read(revision, actor, &body))
+    canvas.apply(&LoggedOp::read(revision, actor, ts, &body))
 }
 
 impl<'a> SnapshotBody<'a> {

@@ -7,8 +7,8 @@ use revcast::{
     model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
     store::{
         AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads, ImportStore,
-        ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, ReadRange, Snapshot, SnapshotStore, Store,
-        StoreError, StoredOp,
+        ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, ReadRange, Snapshot,
+        SnapshotStore, Store, StoreError, StoredOp,
     },
 };
 use uuid::Uuid;
@@ -84,6 +84,9 @@ impl<W: Watch> Store for WatchedStore<W> {
     }
     async fn rename_drawing(&self, id: DrawingId, title: &str, now_ms: i64) -> Result<bool, StoreError> {
         self.watch.around(Call::Other, self.inner.rename_drawing(id, title, now_ms)).await
+    }
+    async fn confirm(&self, id: DrawingId) -> Result<(), StoreError> {
+        self.watch.around(Call::Other, self.inner.confirm(id)).await
     }
     async fn delete_drawing(&self, id: DrawingId, now_ms: i64) -> Result<bool, StoreError> {
         self.watch.around(Call::Other, self.inner.delete_drawing(id, now_ms)).await
@@ -171,8 +174,13 @@ impl<W: Watch> SnapshotStore for WatchedStore<W> {
     ) -> Result<bool, StoreError> {
         self.watch.around(Call::Other, self.inner.renew_claim(drawing, snapshot_id, until_ms)).await
     }
-    async fn add_snapshot(&self, drawing: DrawingId, snapshot: &Snapshot) -> Result<bool, StoreError> {
-        self.watch.around(Call::Other, self.inner.add_snapshot(drawing, snapshot)).await
+    async fn add_snapshot(
+        &self,
+        drawing: DrawingId,
+        epoch: Epoch,
+        snapshot: &Snapshot,
+    ) -> Result<bool, StoreError> {
+        self.watch.around(Call::Other, self.inner.add_snapshot(drawing, epoch, snapshot)).await
     }
     async fn drop_claim(&self, drawing: DrawingId, snapshot_id: Uuid) -> Result<(), StoreError> {
         self.watch.around(Call::Other, self.inner.drop_claim(drawing, snapshot_id)).await
@@ -205,8 +213,13 @@ impl<W: Watch> ImportStore for WatchedStore<W> {
     async fn import_ops(&self, id: DrawingId, ops: &[ImportedOp]) -> Result<bool, StoreError> {
         self.watch.around(Call::Other, self.inner.import_ops(id, ops)).await
     }
-    async fn finish_import(&self, id: DrawingId, owner: &UserId, head: Revision) -> Result<bool, StoreError> {
-        self.watch.around(Call::Other, self.inner.finish_import(id, owner, head)).await
+    async fn finish_import(
+        &self,
+        id: DrawingId,
+        owner: &UserId,
+        log: &ImportedLog,
+    ) -> Result<bool, StoreError> {
+        self.watch.around(Call::Other, self.inner.finish_import(id, owner, log)).await
     }
     async fn abort_import(&self, id: DrawingId, limit: u32) -> Result<bool, StoreError> {
         self.watch.around(Call::Other, self.inner.abort_import(id, limit)).await

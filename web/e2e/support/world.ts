@@ -22,7 +22,9 @@ export class World {
 
   static async open(): Promise<World> {
     // Nobody waits for readers to leave; and a test writes as fast as it can.
-    const flags = ["--drain-window", "0s"];
+    const limits = ["write-ops", "write-requests", "drawing-bytes", "drawing-units"];
+    const unlimited = limits.flatMap((limit) => [`--${limit}-per-second`, "0"]);
+    const flags = ["--drain-window", "0s", ...unlimited];
     const [testbed, browser] = await Promise.all([startTestbed({ flags }), launch()]);
     return new World(testbed, browser);
   }

@@ -1,9 +1,10 @@
 // What buttons and keys do to the drawing. Each action is one undo unit.
 
-import type { JsonObject, ViewObject } from "../revcast.js";
+import type { JsonObject, UndoScope, ViewObject } from "../revcast.js";
 import { above, below } from "../scene/order.js";
 import { createCopy, shiftOf } from "../tools/change.js";
 import type { Board } from "./board.js";
+import { whyNothing } from "./words.js";
 
 /** The most ids that an op of type `object.delete` may name. */
 const DELETED_AT_ONCE = 1_000;
@@ -113,15 +114,20 @@ export function sendToBack(board: Board): void {
   });
 }
 
-/** A gesture that is under way is what is taken back first, and alone. */
-export function undo(board: Board): void {
-  if (!board.canEdit || board.abandon()) return;
-  board.edit(() => board.drawing.undo());
+/** A gesture that is under way is what is taken back first, and alone. Where there is nothing, the user is told why. */
+export function undo(board: Board, scope: UndoScope = "mine"): void {
+  toggle(board, "undo", scope);
 }
 
-export function redo(board: Board): void {
-  if (!board.canEdit || board.abandon()) return;
-  board.edit(() => board.drawing.redo());
+export function redo(board: Board, scope: UndoScope = "mine"): void {
+  toggle(board, "redo", scope);
+}
+
+function toggle(board: Board, what: "undo" | "redo", scope: UndoScope): void {
+  const { drawing } = board;
+  if (board.abandon()) return;
+  const isDone = board.canEdit ? board.edit(() => drawing[what](scope)) : false;
+  if (isDone === false && board.isNow) board.notify(`${whyNothing(what, scope, drawing)}.`);
 }
 
 export function clearAll(board: Board): void {

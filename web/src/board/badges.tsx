@@ -16,6 +16,7 @@ const CONNECTIONS = {
   live: { label: "Live", hint: "You see what others draw at once" },
   fallback: { label: "Fallback", hint: "The live connection is not there; changes come a little later" },
   offline: { label: "Offline", hint: "Go on drawing: it is sent when the server is there again" },
+  outdated: { label: "Outdated", hint: "The server is newer than this page: reload it" },
   closed: { label: "Closed", hint: "This drawing is closed" },
 } as const;
 

@@ -11,11 +11,13 @@ import type { Stage } from "../scene/stage.js";
 import { createTools } from "../tools/all.js";
 import { paintOthers, paintSelection } from "../tools/marks.js";
 import type { Tool } from "../tools/tool.js";
-import type { ToolName, Ui, UiStore } from "./ui.js";
+import { mayEdit, type ToolName, type Ui, type UiStore } from "./ui.js";
 import { wordsOf } from "./words.js";
 
 /** How long a notice stays, in milliseconds. */
 const NOTICE_FOR = 4_500;
+const UNIT_CLOSED =
+  "This began too long ago to be one step: an undo takes back only what you do from now on.";
 
 /** What is selected and there, for a selection and the objects of a view. */
 interface Chosen {
@@ -52,6 +54,10 @@ export class Board {
       drawing.onChange(() => this.#changed()),
       drawing.onPresence(() => stage.touch()),
       drawing.onRole(() => this.#roleChanged()),
+      drawing.onUnitClosed(() => this.notify(UNIT_CLOSED)),
+      drawing.onConnection((state) => {
+        if (state === "outdated") this.#roleChanged();
+      }),
       drawing.onError((error) => {
         // That it goes on trying is what the badges say.
         if (!error.retryable && error.code !== "AUTH_FAILED") this.notify(wordsOf(error));
@@ -62,14 +68,19 @@ export class Board {
     this.#changed();
   }
 
-  /** Whether the user may draw now. Not known yet counts as yes: what is refused is told later. */
+  /** Whether the user may draw now. */
   get canEdit(): boolean {
-    const { role } = this.drawing;
-    return role !== "viewer" && role !== null && this.#past === undefined;
+    const { role, connection } = this.drawing;
+    return mayEdit(role, connection) && this.isNow;
+  }
+
+  /** Whether the drawing is shown as it is, and not as it was. */
+  get isNow(): boolean {
+    return this.#past === undefined;
   }
 
   get isOwner(): boolean {
-    return this.drawing.role === "owner" && this.#past === undefined;
+    return this.drawing.role === "owner" && this.isNow;
   }
 
   get tool(): Tool {
@@ -174,6 +185,7 @@ export class Board {
     if (there.length < selection.length) this.select(there);
   }
 
+  /** The user may do something else than before. */
   #roleChanged(): void {
     if (!this.canEdit) {
       this.abandon();

@@ -22,6 +22,7 @@ const GROUPS: readonly (readonly [string, readonly (readonly [string, string])[]
     [
       ["Ctrl Z", "Undo"],
       ["Ctrl ⇧ Z", "Redo"],
+      ["Ctrl Alt Z", "Undo anyone’s, as the owner; with ⇧ redo"],
       ["Ctrl A", "Select all"],
       ["Ctrl D", "Duplicate"],
       ["Delete", "Delete the selection"],

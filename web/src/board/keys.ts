@@ -84,6 +84,12 @@ function isOnControl({ target }: KeyboardEvent): boolean {
 }
 
 function withControl(board: Board, event: KeyboardEvent): boolean {
+  if (event.altKey) {
+    if (isAltGr(event) || !isLetterZ(event) || !board.isOwner) return false;
+    if (event.shiftKey) redo(board, "all");
+    else undo(board, "all");
+    return true;
+  }
   switch (event.key.toLowerCase()) {
     case "z":
       if (event.shiftKey) redo(board);
@@ -101,6 +107,19 @@ function withControl(board: Board, event: KeyboardEvent): boolean {
     default:
       return zoom(board, event.key);
   }
+}
+
+/**
+ * Whether it is AltGr that is held, which types a character: on Windows it comes as Ctrl and Alt. With ⌘ it is the Option key,
+ * which Firefox takes for AltGr.
+ */
+export function isAltGr(event: Pick<KeyboardEvent, "metaKey" | "getModifierState">): boolean {
+  return !event.metaKey && event.getModifierState("AltGraph");
+}
+
+/** With Alt, keyboards of some makers give another character in place of the letter; then the key itself tells. */
+export function isLetterZ({ key, code }: Pick<KeyboardEvent, "key" | "code">): boolean {
+  return /^[a-z]$/i.test(key) ? key.toLowerCase() === "z" : code === "KeyZ";
 }
 
 /** These zoom with Ctrl and without. */

@@ -112,10 +112,10 @@ export function BoardScreen({ drawingId }: { drawingId: string }) {
 function Chrome({ board, isLoaded }: { board: Board; isLoaded: boolean }) {
   const isPast = useUi(board.ui, (ui) => ui.past !== undefined);
   const { role, connection } = useConnection(board.drawing);
-  const canEdit = role !== "viewer" && role !== null && !isPast;
+  const canEdit = role !== "viewer" && role !== null && connection !== "outdated" && !isPast;
   return (
     <>
-      {!isLoaded && connection !== "offline" && (
+      {!isLoaded && connection !== "offline" && connection !== "outdated" && (
         <div className="loading" role="status" aria-label="Loading the drawing" />
       )}
       <TopBar board={board} />
@@ -129,7 +129,7 @@ function Chrome({ board, isLoaded }: { board: Board; isLoaded: boolean }) {
           <Toolbar board={board} canEdit={canEdit} />
         </div>
       )}
-      <ZoomBar board={board} canEdit={canEdit} />
+      <ZoomBar board={board} isPast={isPast} />
       <BoardDialogs board={board} />
       <Notice board={board} />
     </>

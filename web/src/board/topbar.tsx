@@ -1,14 +1,16 @@
 // The upper edge: the title and how it stands on the left, who is here and what can be done with it all on the right.
 
-import { useConnection } from "@revcast/react";
-import { ArrowLeft, Download, History, Keyboard, Menu, Trash2, UserPlus } from "lucide-react";
+import { useConnection, useUndo } from "@revcast/react";
+import { ArrowLeft, Download, History, Keyboard, Menu, Redo2, Trash2, Undo2, UserPlus } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { openHistory } from "../history/past.js";
 import { Roster } from "../presence/roster.js";
+import { redo, undo } from "./actions.js";
 import { ConnectionBadge, SyncBadge } from "./badges.js";
 import type { Board } from "./board.js";
 import { Title } from "./title.js";
 import { useUi } from "./ui.js";
+import { whyNothing } from "./words.js";
 
 export function TopBar({ board }: { board: Board }) {
   const { role } = useConnection(board.drawing);
@@ -59,6 +61,15 @@ function MenuButton({ board, isOwner, isPast }: { board: Board; isOwner: boolean
     addEventListener("pointerdown", close, true);
     return () => removeEventListener("pointerdown", close, true);
   }, [isOpen]);
+  const wasOwner = useRef(isOwner);
+  useEffect(() => {
+    // Items go with the role, and one of them may have the focus.
+    if (wasOwner.current && !isOwner && isOpen) {
+      button.current?.focus();
+      setIsOpen(false);
+    }
+    wasOwner.current = isOwner;
+  }, [isOwner, isOpen]);
   const press = (event: React.KeyboardEvent) => {
     // None of them is for the board.
     event.stopPropagation();
@@ -117,6 +128,15 @@ function MenuButton({ board, isOwner, isPast }: { board: Board; isOwner: boolean
       </button>
       {isOpen && (
         <div className="menu-items panel" role="menu" tabIndex={-1} onKeyDown={press}>
+          {isOwner && !isPast && (
+            <AnyonesItems
+              board={board}
+              onDone={() => {
+                button.current?.focus();
+                setIsOpen(false);
+              }}
+            />
+          )}
           {items
             .filter(({ isOff }) => isOff !== true)
             .map(({ label, Icon, testId, act, isDanger }) => (
@@ -141,6 +161,53 @@ function MenuButton({ board, isOwner, isPast }: { board: Board; isOwner: boolean
       )}
     </div>
   );
+}
+
+/** What an owner may take back, whoever made it. Only while the menu is open is it worth looking for. */
+function AnyonesItems({ board, onDone }: { board: Board; onDone: () => void }) {
+  const { canUndo, canRedo, undoFloor } = useUndo(board.drawing, "all");
+  const { role, loaded, connection } = useConnection(board.drawing);
+  const state = { role, loaded, connection, undoFloor };
+  const items = [
+    {
+      what: "undo",
+      label: "Undo anyone’s",
+      keys: "Control+Alt+Z",
+      Icon: Undo2,
+      can: canUndo,
+      act: undo,
+    },
+    {
+      what: "redo",
+      label: "Redo anyone’s",
+      keys: "Control+Alt+Shift+Z",
+      Icon: Redo2,
+      can: canRedo,
+      act: redo,
+    },
+  ] as const;
+  return items.map(({ what, label, keys, Icon, can, act }) => {
+    const why = can ? undefined : whyNothing(what, "all", state);
+    return (
+      <button
+        key={what}
+        type="button"
+        role="menuitem"
+        tabIndex={-1}
+        aria-disabled={!can}
+        aria-description={why}
+        aria-keyshortcuts={keys}
+        title={why ?? `${label} — ${keys.replace("Control", "Ctrl")}`}
+        data-testid={`${what}-anyones`}
+        onClick={() => {
+          onDone();
+          act(board, "all");
+        }}
+      >
+        <Icon aria-hidden="true" /> {label}
+      </button>
+    );
+  });
 }
 
 function itemsIn(menu: HTMLElement | null): HTMLElement[] {

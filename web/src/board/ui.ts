@@ -1,6 +1,8 @@
 // What the board looks like to this user now: tool, colours, dialogs. Never sent, but for what presence shows of it.
 
+import type { ConnectionState } from "@revcast/client";
 import { createStore, type StoreApi, useStore } from "zustand";
+import type { Role } from "../revcast.js";
 import { readObject, write } from "../storage.js";
 
 export const TOOLS = [
@@ -98,6 +100,11 @@ export function createUi(): UiStore {
     write("device", KEPT, JSON.stringify({ colour, width, isFilled }));
   });
   return store;
+}
+
+/** Whether a user of this role may draw now. Not known yet counts as yes: what is refused is told later. */
+export function mayEdit(role: Role | null | undefined, connection: ConnectionState): boolean {
+  return role !== "viewer" && role !== null && connection !== "outdated";
 }
 
 export function useUi<T>(store: UiStore, select: (ui: Ui) => T): T {

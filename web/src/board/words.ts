@@ -1,6 +1,12 @@
 // What went wrong and how it stands, in the words of somebody who draws.
 
-import { type ConnectionState, RevcastError, type SyncState } from "@revcast/client";
+import {
+  type ConnectionState,
+  RevcastError,
+  type Role,
+  type SyncState,
+  type UndoScope,
+} from "@revcast/client";
 
 const REASONS: Readonly<Record<string, string>> = {
   forbidden: "Your role does not allow it.",
@@ -12,6 +18,7 @@ const REASONS: Readonly<Record<string, string>> = {
   invalid_op: "The server does not understand it.",
   outbox_full: "Too much waits to be sent. Draw on when you are connected again.",
   dependency_rejected: "It belongs to a change that was refused.",
+  client_outdated: "The server is newer than this page. Reload it.",
   closed: "This drawing is closed.",
   STORAGE_FAILED: "This browser cannot store anything: stay on the page until all is saved.",
   AUTH_FAILED: "You are not signed in any more.",
@@ -24,6 +31,29 @@ export function reasonOf({ code, detail }: { readonly code: string; readonly det
 export function wordsOf(error: unknown): string {
   if (error instanceof RevcastError) return reasonOf({ code: error.code, detail: error.message });
   return error instanceof Error ? error.message : String(error);
+}
+
+/** What decides whether there is anything to undo. */
+export interface UndoState {
+  readonly role: Role | null | undefined;
+  readonly loaded: boolean;
+  readonly connection: ConnectionState;
+  /** The revision up to which the server has folded what could be undone. */
+  readonly undoFloor: number;
+}
+
+/** Why there is nothing to undo or to redo. */
+export function whyNothing(what: "undo" | "redo", scope: UndoScope, state: UndoState): string {
+  const { role, loaded, connection, undoFloor } = state;
+  if (role === "viewer" || role === null) return "You may look at this drawing, not change it";
+  if (connection === "outdated") return "The server is newer than this page: reload it";
+  if (!loaded) {
+    return connection === "offline"
+      ? `The server is out of reach: what you draw now is all there is to ${what}`
+      : "The drawing is still loading";
+  }
+  const nothing = scope === "mine" ? `Nothing of yours to ${what}` : `Nothing to ${what}`;
+  return undoFloor > 0 && what === "undo" ? `${nothing}: what came before is too old to be undone` : nothing;
 }
 
 /** How what was drawn stands, as a badge says it. */

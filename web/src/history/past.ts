@@ -93,9 +93,10 @@ export class Traveller {
   }
 
   async #page(after: number, limit: number, signal?: AbortSignal): Promise<readonly CommittedOp[]> {
-    const path = { drawing_id: this.#board.drawing.id };
+    const { id, epoch } = this.#board.drawing;
+    const path = { drawing_id: id };
     const { data } = await this.#client.rest.GET("/v1/drawings/{drawing_id}/ops", {
-      params: { path, query: { after, limit } },
+      params: { path, query: { after, limit, ...(epoch === undefined ? {} : { epoch }) } },
       ...(signal === undefined ? {} : { signal }),
     });
     if (typeof data !== "object" || !("ops" in data)) throw new Error("no ops");

@@ -19,6 +19,8 @@ import { borrow, hold } from "./registry.js";
 export interface UndoControls {
   readonly canUndo: boolean;
   readonly canRedo: boolean;
+  /** The revision up to which nothing can be undone any more, since it was folded; 0 where nothing was. */
+  readonly undoFloor: number;
   /** False when there is nothing to undo. */
   readonly undo: () => boolean;
   /** False when there is nothing to redo. */
@@ -99,14 +101,16 @@ export function useUndo(drawing: Drawing, scope: UndoScope = "mine"): UndoContro
     const { canUndo, canRedo } = drawing.history(scope);
     return (canUndo ? 1 : 0) + (canRedo ? 2 : 0);
   });
+  const undoFloor = useOf(listen, [drawing, scope], () => drawing.undoFloor);
   return useMemo(
     () => ({
       canUndo: (can & 1) !== 0,
       canRedo: (can & 2) !== 0,
+      undoFloor,
       undo: () => drawing.undo(scope),
       redo: () => drawing.redo(scope),
     }),
-    [drawing, scope, can],
+    [drawing, scope, can, undoFloor],
   );
 }
 

@@ -27,6 +27,7 @@ class FakeDrawing {
   presence = { others: [] as readonly unknown[], users: [] };
   picture: View = { canvas: {}, objects: [] };
   can = { canUndo: false, canRedo: false };
+  undoFloor = 0;
   undone: string[] = [];
   readonly listeners = new Map<string, Set<() => void>>();
 
@@ -263,6 +264,12 @@ describe("how it stands", () => {
     expect(result.current).toMatchObject({ canUndo: true, canRedo: true });
     expect(result.current.undo()).toBe(true);
     expect(opened[0]?.undone).toEqual(["all"]);
+    act(() => {
+      const drawing = opened[0] as FakeDrawing;
+      drawing.undoFloor = 7;
+      drawing.emit("change");
+    });
+    expect(result.current.undoFloor).toBe(7);
   });
 });
 

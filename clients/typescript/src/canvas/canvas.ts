@@ -3,14 +3,14 @@
 // The rules are those of ARCHITECTURE.md, "The canvas"; the vectors in `tests/vectors` pin them. No I/O, no clock.
 
 import type { CommittedOp } from "../ops.js";
-import { dropEmpty } from "./chain.js";
+import { fold } from "./fold.js";
 import { type History, historyOf, type Scope } from "./history.js";
 import { Overlay } from "./overlay.js";
+import { isFold } from "./read.js";
 import { type Registers, readRegisters, writeRegisters } from "./registers.js";
 import { hashOf, type View } from "./render.js";
 import { Screen } from "./screen.js";
 import { State } from "./state.js";
-import { floorOf, HORIZON_STEP } from "./units.js";
 import { write } from "./write.js";
 
 /**
@@ -33,6 +33,7 @@ export class Canvas {
   /**
    * The canvas that a snapshot holds, to go on with the ops after it.
    *
+   * @throws {UnknownFormatError} when the registers are of a format that this version does not read.
    * @throws {InvalidRegistersError} when the registers contradict themselves.
    */
   static fromSnapshot({ revision, registers }: CanvasSnapshot): Canvas {
@@ -44,6 +45,11 @@ export class Canvas {
   /** The revision of the last op that it has taken in; 0 before the first. */
   get revision(): number {
     return this.#state.revision;
+  }
+
+  /** Undo units that began at or below this revision are closed: folded, for good. 0 before the first fold. */
+  get floor(): number {
+    return this.#state.floor;
   }
 
   /** What is seen. It, and each object in it that has not changed since, is the same JavaScript object as before. */
@@ -83,30 +89,8 @@ export class Canvas {
     if (revision <= state.revision) return "stale";
     if (revision !== state.revision + 1) return "gap";
     state.revision = revision;
-    write(state, op, this.#screen);
-    if (revision % HORIZON_STEP === 0) this.#fold(floorOf(revision));
+    if (isFold(op)) fold(state, op.floor);
+    else write(state, op, this.#screen);
     return "next";
-  }
-
-  /**
-   * Folds what belongs to units that began at or below `floor`, and forgets what is gone for good. Nothing changes that
-   * is seen.
-   */
-  #fold(floor: number): void {
-    const { units, objects, settings, clear } = this.#state;
-    const { liveness } = units;
-    for (const chain of settings.values()) chain.fold(floor, liveness);
-    dropEmpty(settings);
-    clear.fold(floor, liveness);
-    // What no closing unit has written to has nothing to fold.
-    const written = new Set(units.upTo(floor).flatMap((unit) => [...unit.objects]));
-    for (const id of written) objects.get(id)?.fold(floor, liveness);
-    const closedClear = clear.base?.revision ?? 0;
-    for (const [id, object] of objects) {
-      const isGone = object.isGone(liveness, closedClear);
-      if (isGone) object.forget();
-      if ((isGone || written.has(id)) && object.isEmpty) objects.delete(id);
-    }
-    units.close(floor);
   }
 }

@@ -6,11 +6,10 @@
 import type { CommittedOp } from "../ops.js";
 import { isEqual } from "./canonical.js";
 import { type History, historyOf, type Scope } from "./history.js";
-import { isDrawing, isToggle, unitOf } from "./read.js";
+import { isDrawing, isFold, isToggle, unitOf } from "./read.js";
 import { renderProps, type View, type ViewObject } from "./render.js";
 import { comparePlaces, type Screen, type Shown, show } from "./screen.js";
 import type { State } from "./state.js";
-import { HORIZON_STEP } from "./units.js";
 import { type Touched, write } from "./write.js";
 
 /** How objects look, by their ids. */
@@ -54,7 +53,7 @@ export class Overlay implements Touched {
    * they are. Otherwise another overlay has to take the place of this one.
    */
   goesOn(op: CommittedOp): boolean {
-    if (op.revision % HORIZON_STEP === 0 || isToggle(op) || this.#state.units.isOwn(unitOf(op))) return false;
+    if (isFold(op) || isToggle(op) || this.#state.units.isOwn(unitOf(op))) return false;
     if (isDrawing(op)) {
       if (op.type === "canvas.set" || op.type === "canvas.clear") return false;
       const ids = op.type === "object.delete" ? op.object_ids : [op.object_id];
@@ -96,12 +95,12 @@ export class Overlay implements Touched {
 
   #render(before: Looks): View {
     const { canvas } = this.#screen.view(this.#base);
-    const { liveness } = this.#state.units;
-    const cleared = this.#state.cleared(liveness);
+    const { top } = this.#state;
+    const cleared = this.#state.cleared(top);
     this.#lookAgain(cleared, before);
     const shown = this.#isAllTouched ? this.#showAll(cleared) : this.#showTouched();
     return {
-      canvas: this.#areSettingsTouched ? renderProps(this.#state.settings, liveness) : canvas,
+      canvas: this.#areSettingsTouched ? renderProps(this.#state.settings, top) : canvas,
       objects: shown.map(({ object }) => object),
     };
   }

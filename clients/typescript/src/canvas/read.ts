@@ -3,7 +3,7 @@
 // A log only has ops that a server has checked, so what is checked here is what a later version may change: the type,
 // and the fields that the reducer needs. Fields that it does not know are left alone.
 
-import type { CommittedOp, DrawingOp, UndoRedo, UnknownOp } from "../ops.js";
+import type { CommittedOp, DrawingOp, Fold, UndoRedo, UnknownOp } from "../ops.js";
 
 /** Whether a field has the value it should have; `undefined` stands for a field that is missing. */
 type Check = (value: unknown) => boolean;
@@ -58,6 +58,16 @@ export function isDrawing(op: CommittedOp): op is DrawingOp {
 /** Whether an op undoes or redoes a unit. */
 export function isToggle(op: CommittedOp): op is UndoRedo {
   return (op.type === "undo" || op.type === "redo") && isUuid(op.op_id) && isUuid(op.unit);
+}
+
+/** Whether an op closes units. Whether it is a valid one depends on those before. */
+export function isFold(op: CommittedOp): op is Fold {
+  return op.type === "fold" && isUuid(op.op_id) && isCount((op as UnknownOp).floor);
+}
+
+/** Whether an op is of a type that belongs to no undo unit and begins none. */
+export function hasNoUnit({ type }: CommittedOp): boolean {
+  return type === "fold" || type === "lesson.start" || type === "score.update" || type.startsWith("step.");
 }
 
 /** The undo unit that an op belongs to or acts on, in lower case. */

@@ -2,11 +2,29 @@
 
 import type { Json } from "../json.js";
 import type { Point } from "../ops.js";
-import { Chain, type Write } from "./chain.js";
+import { type Address, Chain, type Part, type Write } from "./chain.js";
 import { type Existence, ObjectRegisters } from "./object.js";
 import { isPoints, isText } from "./read.js";
 import { State } from "./state.js";
-import { CLOSED, floorOf, type Unit, type Units } from "./units.js";
+import { CLOSED, type Unit, type Units } from "./units.js";
+
+/** The format of registers that this version reads and writes. */
+export const REGISTERS_FORMAT = 2;
+
+/** Whether registers have a format that only a later version reads. */
+export function isNewerFormat({ format }: Registers): boolean {
+  return format > REGISTERS_FORMAT;
+}
+
+/** The registers of a log without ops. */
+export const NO_REGISTERS: Registers = {
+  format: REGISTERS_FORMAT,
+  floor: 0,
+  canvas: {},
+  clear: [],
+  objects: {},
+  units: {},
+};
 
 /**
  * One write: its revision, its unit (`null` for the folded write), and its value. A write without a value (an unset, a
@@ -39,12 +57,18 @@ export interface UnitJson {
   readonly first: number;
   readonly actor: string;
   readonly draws: boolean;
+  /** The `ts` of the last op, undo or redo that named it. */
+  readonly touched: number;
   /** The last undo (`true`) or redo that changed it; absent when there was none. */
   readonly undone?: readonly [revision: number, isUndo: boolean];
 }
 
 /** All registers of a canvas. */
 export interface Registers {
+  /** `REGISTERS_FORMAT`; of another one nothing else can be told. */
+  readonly format: number;
+  /** Units that began at or below it are closed; 0 before the first fold. */
+  readonly floor: number;
   readonly canvas: ByKey<Register<Json>>;
   readonly clear: Register<never>;
   readonly objects: ByKey<ObjectRegistersJson>;
@@ -56,10 +80,27 @@ export class InvalidRegistersError extends Error {
   override readonly name = "InvalidRegistersError";
 }
 
+/** Registers that another version has written, by rules that this one does not know. */
+export class UnknownFormatError extends Error {
+  override readonly name = "UnknownFormatError";
+
+  /** `format` is what the registers say. */
+  constructor(readonly format: unknown) {
+    const named = typeof format === "number" ? `format ${format}` : "no format that can be read";
+    const isNewer = typeof format === "number" && format > REGISTERS_FORMAT;
+    super(
+      `the registers have ${named}, and this version reads format ${REGISTERS_FORMAT}` +
+        (isNewer ? ": a newer version is needed" : ""),
+    );
+  }
+}
+
 /** The registers of a state. */
 export function writeRegisters(state: State): Registers {
-  const { units } = state;
+  const { units, floor } = state;
   return {
+    format: REGISTERS_FORMAT,
+    floor,
     canvas: writeChains(state.settings, units),
     clear: writeChain<never>(state.clear, units),
     objects: Object.fromEntries([...state.objects].map(([id, object]) => [id, writeObject(object, units)])),
@@ -70,24 +111,20 @@ export function writeRegisters(state: State): Registers {
 /**
  * The state at `revision`, of which these are the registers.
  *
+ * @throws {UnknownFormatError} when they are of another format.
  * @throws {InvalidRegistersError} when they contradict themselves.
  */
 export function readRegisters(revision: number, registers: Registers): State {
-  const state = new State(revision);
+  const { format, floor } = registers;
+  if (format !== REGISTERS_FORMAT) throw new UnknownFormatError(format);
+  const isFloor = Number.isInteger(floor) && floor >= 0 && (floor === 0 || floor < revision);
+  if (!isFloor) throw new InvalidRegistersError(`the floor ${floor} is impossible at revision ${revision}`);
+  const state = new State(revision, floor);
   readUnits(state, registers.units);
   const reader = new Reader(state);
-  state.clear = reader.chain(registers.clear, isNothing);
-  state.settings = reader.chains(registers.canvas, (key) => key, isAnything);
-  for (const [key, chain] of state.settings) {
-    for (const unit of openUnits(state, chain)) unit.settings.add(key);
-  }
-  for (const [id, json] of Object.entries(registers.objects)) {
-    const object = reader.object(json);
-    state.objects.set(id, object);
-    for (const chain of object.chains()) {
-      for (const unit of openUnits(state, chain)) unit.objects.add(id);
-    }
-  }
+  state.clear = reader.chain({ part: "clear" }, registers.clear, isNothing);
+  state.settings = reader.chains({ part: "settings" }, registers.canvas, (key) => key, isAnything);
+  for (const [id, json] of Object.entries(registers.objects)) state.objects.set(id, reader.object(id, json));
   return state;
 }
 
@@ -119,27 +156,25 @@ function writeChain<T>(chain: Chain<T | undefined>, units: Units): Register<T> {
   });
 }
 
-function writeUnit({ first, actor, draws, toggled }: Unit): UnitJson {
-  const unit = { first, actor, draws };
+function writeUnit({ first, actor, draws, touched, toggled }: Unit): UnitJson {
+  const unit = { first, actor, draws, touched };
   return toggled === undefined ? unit : { ...unit, undone: [toggled.revision, toggled.isUndo] };
 }
 
 function readUnits(state: State, units: ByKey<UnitJson>): void {
   const ascending = Object.entries(units).sort(([, a], [, b]) => a.first - b.first);
-  let last = floorOf(state.revision);
-  for (const [id, { first, actor, draws, undone }] of ascending) {
+  let last = state.floor;
+  for (const [id, { first, actor, draws, touched, undone }] of ascending) {
     const isUnit = first > last && first <= state.revision;
     const isToggled = undone === undefined || (undone[0] > first && undone[0] <= state.revision);
     if (!isUnit || !isToggled) throw new InvalidRegistersError(`unit ${id} has impossible revisions`);
+    if (!Number.isFinite(touched)) throw new InvalidRegistersError(`unit ${id} was touched at no time`);
     last = first;
     const unit = state.units.add(id.toLowerCase(), first, actor);
     unit.draws = draws;
+    unit.touched = touched;
     if (undone !== undefined) unit.toggled = { revision: undone[0], isUndo: undone[1] };
   }
-}
-
-function openUnits(state: State, chain: Chain<unknown>): Unit[] {
-  return chain.writes.flatMap((write) => state.units.get(write.unit) ?? []);
 }
 
 type Check = (value: unknown) => boolean;
@@ -155,20 +190,22 @@ class Reader {
     this.#state = state;
   }
 
-  object(json: ObjectRegistersJson): ObjectRegisters {
-    const object = new ObjectRegisters();
-    object.exists = this.chain<Existence>(json.exists ?? [], isExistence);
-    object.kind = this.chain<string>(json.kind ?? [], isText);
-    object.z = this.chain<string>(json.z ?? [], isText);
-    object.tool = this.chain<string>(json.tool ?? [], isText);
-    object.props = this.chains(json.props ?? {}, (key) => key, isAnything);
-    object.points = this.chains<number, readonly Point[]>(json.points ?? {}, Number, isPoints);
-    object.ends = this.chains(json.ends ?? {}, Number, isNothing);
+  object(id: string, json: ObjectRegistersJson): ObjectRegisters {
+    const object = new ObjectRegisters(id);
+    const at = (part: Part): Address => ({ part, object });
+    object.exists = this.chain<Existence>(at("exists"), json.exists ?? [], isExistence);
+    object.kind = this.chain<string>(at("kind"), json.kind ?? [], isText);
+    object.z = this.chain<string>(at("z"), json.z ?? [], isText);
+    object.tool = this.chain<string>(at("tool"), json.tool ?? [], isText);
+    object.props = this.chains(at("props"), json.props ?? {}, (key) => key, isAnything);
+    object.points = this.chains<number, readonly Point[]>(at("points"), json.points ?? {}, Number, isPoints);
+    object.ends = this.chains(at("ends"), json.ends ?? {}, Number, isNothing);
+    if (!object.isSettled) this.#state.doubtful.add(object);
     return object;
   }
 
   /** `check` tells which values the register may have, and whether `undefined` is one. */
-  chain<T>(writes: Register<unknown>, check: Check): Chain<T> {
+  chain<T>(address: Address, json: Register<unknown>, check: Check): Chain<T> {
     let last = 0;
     const units = new Set<number>();
     const read = ([revision, id, value]: RegisterWrite<unknown>): Write<T> => {
@@ -182,11 +219,25 @@ class Reader {
       units.add(unit);
       return { revision, unit, value: value as T };
     };
-    return new Chain(writes.map(read));
+    const writes = json.map(read);
+    const chain = Chain.of<T>(address, writes, this.#state.units);
+    for (const { unit } of writes) this.#state.units.get(unit)?.registers.push(chain);
+    if (writes.length > 1) this.#state.contested.add(chain);
+    return chain;
   }
 
-  chains<K, T>(json: ByKey<Register<unknown>>, key: (name: string) => K, check: Check): Map<K, Chain<T>> {
-    return new Map(Object.entries(json).map(([name, writes]) => [key(name), this.chain<T>(writes, check)]));
+  chains<K extends string | number, T>(
+    { part, object }: Address,
+    json: ByKey<Register<unknown>>,
+    keyOf: (name: string) => K,
+    check: Check,
+  ): Map<K, Chain<T>> {
+    const chains = new Map<K, Chain<T>>();
+    for (const [name, writes] of Object.entries(json)) {
+      const key = keyOf(name);
+      chains.set(key, this.chain<T>({ part, object, key }, writes, check));
+    }
+    return chains;
   }
 
   /** The unit of a write, by its first revision. */

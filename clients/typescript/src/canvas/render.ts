@@ -4,8 +4,8 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import type { Json, JsonObject } from "../json.js";
 import type { Point } from "../ops.js";
+import type { Top } from "./chain.js";
 import type { ObjectRegisters, Props } from "./object.js";
-import type { Liveness } from "./units.js";
 
 /** An object that is seen. */
 export interface ViewObject {
@@ -33,24 +33,32 @@ export interface View {
 export const STROKE = "stroke";
 
 /** What is seen of an object whose create has decided that it is there. */
-export function renderObject(id: string, object: ObjectRegisters, liveness: Liveness): ViewObject {
-  const kind = object.kind.top(liveness)?.value ?? "";
-  const z = object.z.top(liveness)?.value ?? "";
-  const shape = { object_id: id, kind, z, props: renderProps(object.props, liveness) };
+export function renderObject(id: string, object: ObjectRegisters, top: Top): ViewObject {
+  const kind = top(object.kind)?.value ?? "";
+  const z = top(object.z)?.value ?? "";
+  const shape = { object_id: id, kind, z, props: renderProps(object.props, top) };
   if (kind !== STROKE) return shape;
-  const tool = object.tool.top(liveness)?.value;
-  const joined = joinedPoints(object, liveness);
-  // The first stretch is of the begin, the others are the appends.
-  const end = object.ends.get(joined.length - 1)?.top(liveness);
-  const stroke = { ...shape, points: joined.flat(), complete: end !== undefined };
+  const tool = top(object.tool)?.value;
+  const stroke = { ...shape, ...renderPoints(object, top) };
   return tool === undefined ? stroke : { ...stroke, tool };
 }
 
+/** What is seen of the points of a stroke. */
+export function renderPoints(
+  object: ObjectRegisters,
+  top: Top,
+): { readonly points: readonly Point[]; readonly complete: boolean } {
+  const joined = joinedPoints(object, top);
+  // The first stretch is of the begin, the others are the appends.
+  const end = object.ends.get(joined.length - 1);
+  return { points: joined.flat(), complete: end !== undefined && top(end) !== undefined };
+}
+
 /** The properties that have a value. */
-export function renderProps(props: Props, liveness: Liveness): JsonObject {
+export function renderProps(props: Props, top: Top): JsonObject {
   const entries: [string, Json][] = [];
   for (const [key, chain] of props) {
-    const value = chain.top(liveness)?.value;
+    const value = top(chain)?.value;
     if (value !== undefined) entries.push([key, value]);
   }
   // Any key becomes a property of its own this way, `__proto__` too.
@@ -63,10 +71,11 @@ export function hashOf(canonicalView: string): string {
 }
 
 /** The points of a stroke, stretch by stretch, up to the first missing index. */
-function joinedPoints(object: ObjectRegisters, liveness: Liveness): (readonly Point[])[] {
+export function joinedPoints(object: ObjectRegisters, top: Top): (readonly Point[])[] {
   const joined: (readonly Point[])[] = [];
   for (;;) {
-    const points = object.points.get(joined.length)?.top(liveness);
+    const chain = object.points.get(joined.length);
+    const points = chain === undefined ? undefined : top(chain);
     if (points === undefined) return joined;
     joined.push(points.value);
   }

@@ -52,7 +52,7 @@ export class Screen implements Touched {
   view(state: State): View {
     if (this.#view === undefined) {
       this.#refresh(state);
-      this.#settings ??= renderProps(state.settings, state.units.liveness);
+      this.#settings ??= renderProps(state.settings, state.top);
       this.#view = { canvas: this.#settings, objects: this.#shown.map((shown) => shown.object) };
     }
     return this.#view;
@@ -94,7 +94,7 @@ export class Screen implements Touched {
     const known = this.#byId;
     for (const id of this.#touched) known.delete(id);
     this.#byId = new Map();
-    const cleared = state.cleared(state.units.liveness);
+    const cleared = state.cleared(state.top);
     for (const [id] of state.objects) {
       const shown = show(state, id, cleared, known.get(id));
       if (shown !== undefined) this.#byId.set(id, shown);
@@ -105,7 +105,7 @@ export class Screen implements Touched {
   /** Renders one object and puts it where it belongs, or takes it away. */
   #update(state: State, id: string): void {
     const before = this.#byId.get(id);
-    const after = show(state, id, state.cleared(state.units.liveness));
+    const after = show(state, id, state.cleared(state.top));
     // A create makes one object, so no two stand in the same place.
     if (before !== undefined && after !== undefined && comparePlaces(before.place, after.place) === 0) {
       this.#shown[this.#indexOf(after.place)] = after;
@@ -132,11 +132,11 @@ export class Screen implements Touched {
 
 /** An object as it is seen, if it is. How it looks is taken from `known` where that still holds. */
 export function show(state: State, id: string, cleared: number, known?: Shown): Shown | undefined {
-  const { liveness } = state.units;
+  const { top } = state;
   const object = state.objects.get(id);
-  const place = object?.place(liveness, cleared);
+  const place = object?.place(top, cleared);
   if (object === undefined || place === undefined) return undefined;
-  return known ?? { place, object: renderObject(id, object, liveness), json: undefined };
+  return known ?? { place, object: renderObject(id, object, top), json: undefined };
 }
 
 /** By `z`, in UTF-16 code units, then by the create that decides. */

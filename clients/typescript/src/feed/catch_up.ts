@@ -2,26 +2,35 @@
 //
 // One flight at a time. A flight that was superseded changes nothing, however late its answers come. Retries nothing.
 
-import type { Registers } from "../canvas/registers.js";
-import { asRevcastError, RevcastError } from "../errors.js";
+import { isNewerFormat, NO_REGISTERS, type Registers } from "../canvas/registers.js";
+import { asRevcastError, outdatedError, RevcastError } from "../errors.js";
 import { drawingPath, type Http, type Schemas } from "../http.js";
 import { FAR_BEHIND, RESTARTS_LAST, SNAPSHOT_TIMEOUT, WAKE_FRESH } from "../limits.js";
 import type { CommittedOp } from "../ops.js";
-import type { Position } from "../protocol.js";
+import { type Lineage, type LogPosition, lineageOf, type Position } from "../protocol.js";
 import type { Place } from "./place.js";
 
 /** A canvas, and where in the log it was. */
-export interface Snapshot extends Position {
+export interface Snapshot extends LogPosition {
   readonly registers: Registers;
 }
 
 export interface CatchUpEvents {
   snapshot(snapshot: Snapshot): void;
   ops(ops: readonly CommittedOp[], epoch: string): void;
+  /** The log goes on in this epoch, and the place in it. */
+  adopted(log: Lineage): void;
+  /** What the server has is too new for this version. Nothing more is to be read. */
+  outdated(error: RevcastError): void;
 }
 
 export interface OpsPage extends Omit<Schemas["OpsPage"], "ops"> {
   readonly ops: readonly CommittedOp[];
+}
+
+/** What a snapshot says. Its registers are those of the canvas, of which the OpenAPI document tells less. */
+interface SnapshotBody extends Omit<Schemas["SnapshotBody"], "registers"> {
+  readonly registers?: Registers | null;
 }
 
 /** The path of the ops after a position. */
@@ -144,7 +153,9 @@ export class CatchUp {
         continue;
       }
       if (generation !== place.generation) continue;
-      if (page.epoch !== at.epoch) {
+      const meeting = place.meet(page);
+      if (meeting === "adopted") this.#events.adopted(lineageOf(page));
+      if (meeting === "lost" || meeting === "foreign") {
         gone(new RevcastError("epoch_changed", "the page is of another epoch", { retryable: true }));
         continue;
       }
@@ -173,8 +184,7 @@ export class CatchUp {
     if (this.#place.valid !== undefined) return;
     const page = await this.#page({}, signal);
     if (generation !== this.#place.generation) return;
-    const registers = { canvas: {}, clear: [], objects: {}, units: {} };
-    this.#jump({ epoch: page.epoch, revision: 0, registers });
+    this.#jump({ ...lineageOf(page), revision: 0, registers: NO_REGISTERS });
     this.#deliver(page.ops, page.epoch);
   }
 
@@ -182,10 +192,14 @@ export class CatchUp {
     const path = drawingPath(this.#drawingId, "/snapshot");
     const options = { signal, timeout: SNAPSHOT_TIMEOUT };
     try {
-      const body = await this.#http.json<Partial<Snapshot> & Position>("GET", path, undefined, options);
+      const body = await this.#http.json<SnapshotBody>("GET", path, undefined, options);
       signal.throwIfAborted();
-      const { epoch, revision, registers } = body;
-      return registers ? { epoch, revision, registers } : undefined;
+      const { revision, registers } = body;
+      if (registers === undefined || registers === null) return undefined;
+      if (!isNewerFormat(registers)) return { ...lineageOf(body), revision, registers };
+      const error = outdatedError(`a snapshot has the format ${registers.format}`);
+      this.#events.outdated(error);
+      throw error;
     } catch (error) {
       if (error instanceof RevcastError && error.code === "snapshots_unavailable") return undefined;
       throw error;
@@ -214,6 +228,7 @@ export class CatchUp {
 
   #deliver(ops: readonly CommittedOp[], epoch: string): void {
     const next = this.#place.take(ops, epoch);
-    if (next.length > 0) this.#events.ops(next, epoch);
+    const at = this.#place.position;
+    if (at !== undefined && next.length > 0) this.#events.ops(next, at.epoch);
   }
 }

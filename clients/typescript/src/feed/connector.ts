@@ -9,7 +9,8 @@ import type { Ladder } from "./ladder.js";
 import { type End, endOf, type Link, type LinkEvents, type LinkKind, type Live } from "./link.js";
 import { Timer } from "./timer.js";
 
-export type ConnectionState = "connecting" | "live" | "fallback" | "offline";
+/** `outdated`: for good, since this version does not understand the server. */
+export type ConnectionState = "connecting" | "live" | "fallback" | "offline" | "outdated";
 
 type Reset = Parameters<LinkEvents["reset"]>[0];
 
@@ -26,6 +27,8 @@ export interface Host extends Omit<LinkEvents, "live" | "heard" | "reset" | "end
   lost(): void;
   /** The user has no role. */
   denied(error?: RevcastError): void;
+  /** This version does not understand the server: the connector is to be closed. */
+  outdated(error: RevcastError): void;
   connection(state: ConnectionState): void;
 }
 
@@ -243,6 +246,10 @@ export class Connector {
   }
 
   #onEnded(tried: Tried, end: End): void {
+    if (end.advice === "outdated" && end.error !== undefined) {
+      this.#host.outdated(end.error);
+      return;
+    }
     if (end.advice === "stop") this.#ladder.forbidSocket();
     if (tried === this.#probe) {
       this.#probe = undefined;

@@ -9,6 +9,7 @@ import { BACKOFF_LAST, EVENTS_BUFFER, EVENTS_SILENCE, PING_TIMEOUT, SUBSCRIBE_TI
 import {
   type End,
   endOf,
+  endOfHello,
   Inbox,
   type Link,
   type LinkContext,
@@ -105,6 +106,11 @@ export class EventsLink implements Link {
       // The stream ends here, and the server has spread the moments of coming back.
       const delay = Math.min(message.reconnect_in_ms, BACKOFF_LAST);
       this.#end({ advice: "again", isOwn: false, delay });
+      return;
+    }
+    if (message.type === "hello") {
+      const end = endOfHello(message);
+      if (end !== undefined) this.#end(end);
       return;
     }
     if (message.type === "subscribed") this.#deadline.stop();

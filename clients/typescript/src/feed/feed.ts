@@ -8,7 +8,14 @@ import type { Http } from "../http.js";
 import type { JsonObject } from "../json.js";
 import { EXPECT_WITHIN } from "../limits.js";
 import type { CommittedOp } from "../ops.js";
-import type { Position, Role, Roster } from "../protocol.js";
+import {
+  type Lineage,
+  type LogPosition,
+  lineageOf,
+  type Position,
+  type Role,
+  type Roster,
+} from "../protocol.js";
 import { CatchUp, type Snapshot } from "./catch_up.js";
 import { type ConnectionState, Connector } from "./connector.js";
 import { EventsLink } from "./events.js";
@@ -25,6 +32,8 @@ export interface FeedEvents {
   snapshot(snapshot: Snapshot): void;
   /** Ops that continue the position, in order, each once. */
   ops(ops: readonly CommittedOp[], epoch: string): void;
+  /** The log goes on in another epoch: the state is one of its log, too, and the position is in it from now on. */
+  adopted(log: Lineage): void;
   presence(
     change:
       | { readonly kind: "roster"; readonly roster: Roster }
@@ -66,7 +75,8 @@ export class Feed {
   /** That of the place at the last snapshot. */
   #generation = 0;
   #isStarted = false;
-  #isClosed = false;
+  /** Why nothing is read any more, once that is so. */
+  #over: RevcastError | undefined;
   #role: Role | null | undefined;
   #connectionId: string | undefined;
   /** What I show; shown again with each new subscription. */
@@ -80,6 +90,8 @@ export class Feed {
     this.#catchUp = new CatchUp(http, drawingId, this.#place, {
       snapshot: (snapshot) => this.#onSnapshot(snapshot),
       ops: (ops, epoch) => events.ops(ops, epoch),
+      adopted: (log) => this.#onAdopted(log),
+      outdated: (error) => this.#onOutdated(error),
     });
     this.#poster = new Poster({
       http,
@@ -110,6 +122,7 @@ export class Feed {
         latency: (ms) => events.latency(ms),
         error: (error) => events.error(error),
         denied: (error) => this.#onDenied(error),
+        outdated: (error) => this.#onOutdated(error),
         connection: (state) => events.connection(state),
       },
       new Ladder(WebSocketClass !== undefined),
@@ -133,13 +146,13 @@ export class Feed {
   /**
    * Reads what is missing over REST. Calls share one flight. A rejection needs no handler.
    *
-   * @throws {RevcastError} when it did not work; `closed` after `close`.
+   * @throws {RevcastError} when it did not work; `closed` after `close`, `client_outdated` once this version is too old.
    */
   catchUp(): Promise<void> {
-    if (!this.#isClosed) return this.#catchUp.run();
-    const closed = Promise.reject(closedError());
-    closed.catch(() => {});
-    return closed;
+    if (this.#over === undefined) return this.#catchUp.run();
+    const over = Promise.reject(this.#over);
+    over.catch(() => {});
+    return over;
   }
 
   /** A commit was answered with this head: what does not come by itself soon is read. */
@@ -189,10 +202,18 @@ export class Feed {
 
   /** Final: nothing is told after it. */
   close(): void {
+    this.#end(closedError());
+  }
+
+  get #isClosed(): boolean {
+    return this.#over !== undefined;
+  }
+
+  #end(error: RevcastError): void {
     if (this.#isClosed) return;
-    this.#isClosed = true;
+    this.#over = error;
     this.#connector.close();
-    this.#catchUp.stop(closedError());
+    this.#catchUp.stop(error);
     this.#poster.close();
     this.#expecting.stop();
     this.#repair.stop();
@@ -217,16 +238,33 @@ export class Feed {
 
   #onOps(ops: readonly CommittedOp[], epoch: string): void {
     const next = this.#place.take(ops, epoch);
-    if (next.length > 0) this.#events.ops(next, epoch);
+    // Those of the epoch before are of the log of this one, too.
+    const at = this.#place.position;
+    if (at !== undefined && next.length > 0) this.#events.ops(next, at.epoch);
     this.#mend();
   }
 
-  #onHead(head: Position): void {
+  #onHead(head: LogPosition): void {
+    const meeting = this.#place.meet(head);
+    if (meeting === "adopted") this.#onAdopted(lineageOf(head));
     this.#place.hear(head);
-    const at = this.#place.valid;
-    // A log of another epoch without a word about it: REST has the last word.
-    if (at !== undefined && at.epoch !== head.epoch) this.#read(this.#catchUp.run());
+    // A log of an epoch of which nothing is known, or one that is over: REST has the last word.
+    if (meeting === "foreign" && this.#place.valid !== undefined) this.#read(this.#catchUp.run());
     else this.#mend();
+  }
+
+  /** The links go on, too: they tell by themselves when they are there. */
+  #onAdopted(log: Lineage): void {
+    this.#generation = this.#place.generation;
+    this.#events.adopted(log);
+  }
+
+  /** What comes is not understood here. What is there stays, and nothing is read or followed any more. */
+  #onOutdated(error: RevcastError): void {
+    if (this.#isClosed) return;
+    this.#end(error);
+    this.#events.connection("outdated");
+    this.#events.error(error);
   }
 
   #onSnapshot(snapshot: Snapshot): void {
@@ -238,7 +276,13 @@ export class Feed {
     if (isElsewhere && !this.#isClosed) this.#connector.refollow();
   }
 
-  #recover({ reason, epoch, revision }: Parameters<LinkEvents["reset"]>[0]): Promise<void> {
+  #recover(reset: Parameters<LinkEvents["reset"]>[0]): Promise<void> {
+    const { reason, epoch, revision } = reset;
+    if (this.#place.meet(reset) === "adopted") {
+      // What is missing comes with the subscription from the position.
+      this.#onAdopted(lineageOf(reset));
+      return reason === "epoch_changed" ? Promise.resolve() : this.#catchUp.run();
+    }
     const at = this.#place.valid;
     // A reset may cross with a catch-up that has moved on already.
     const isLost = at?.epoch !== epoch || (reason === "revision_ahead" && revision < at.revision);
@@ -280,7 +324,7 @@ export class Feed {
       return;
     }
     if (error !== undefined && (error.code === "AUTH_FAILED" || !error.retryable)) this.#events.error(error);
-    const isWhole = error === undefined && !this.#place.isBehind;
+    const isWhole = error === undefined && this.#place.valid !== undefined && !this.#place.isBehind;
     this.#repairs = isWhole ? 0 : this.#repairs + 1;
     if (!isWhole) this.#repair.start(backoff(this.#repairs, this.#random), () => this.#mend());
   }

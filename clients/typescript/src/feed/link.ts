@@ -1,10 +1,21 @@
 // What the feed sees of a transport, whichever it is, and the messages that two of them have in common.
 
-import type { RevcastError } from "../errors.js";
+import { outdatedError, type RevcastError } from "../errors.js";
 import type { Http } from "../http.js";
 import type { JsonObject } from "../json.js";
 import type { CommittedOp } from "../ops.js";
-import type { Position, PresenceDiff, Reset, Role, Roster, ServerMessage } from "../protocol.js";
+import {
+  type Hello,
+  type LogPosition,
+  lineageOf,
+  type Position,
+  PROTOCOL_VERSION,
+  type PresenceDiff,
+  type Reset,
+  type Role,
+  type Roster,
+  type ServerMessage,
+} from "../protocol.js";
 
 export type LinkKind = "socket" | "events" | "poll";
 
@@ -21,7 +32,7 @@ export interface Link {
 }
 
 /** How a subscription begins. */
-export interface Live extends Position {
+export interface Live extends LogPosition {
   readonly role: Role;
   readonly presence?: Roster;
   /** Its name among those present, where it has one by itself. */
@@ -32,9 +43,9 @@ export interface Live extends Position {
 export interface End {
   /**
    * `at_once`: the next attempt needs no pause. `denied`: the user has no role. `stop`: no link of this kind is to be
-   * tried again.
+   * tried again. `outdated`: no link is, since this version does not understand the server.
    */
-  readonly advice: "again" | "at_once" | "denied" | "stop";
+  readonly advice: "again" | "at_once" | "denied" | "stop" | "outdated";
   /** Whether the failure is one of this kind of transport, rather than of the server or the network. */
   readonly isOwn: boolean;
   readonly error?: RevcastError;
@@ -47,9 +58,10 @@ export interface LinkEvents {
   /** Anything came. */
   heard(): void;
   ops(ops: readonly CommittedOp[], epoch: string): void;
-  head(head: Position): void;
+  /** Where the log is. It comes before the first ops of another epoch. */
+  head(head: LogPosition): void;
   /** Nothing is followed any more. `follow` begins again. */
-  reset(reset: Pick<Reset, "reason" | "epoch" | "revision">): void;
+  reset(reset: Pick<Reset, "reason" | keyof LogPosition>): void;
   roster(roster: Roster): void;
   diff(diff: Pick<PresenceDiff, "set" | "gone">): void;
   /** A role that is not the one that `live` told. */
@@ -70,6 +82,13 @@ export interface LinkContext {
 export function endOf(error: RevcastError, isOwn: boolean): End {
   if (isDenied(error)) return { advice: "denied", isOwn: false, error };
   return { advice: "again", isOwn: isOwn && error.code !== "AUTH_FAILED", error };
+}
+
+/** The end that the greeting of a server brings which speaks a newer protocol. */
+export function endOfHello({ protocol }: Hello): End | undefined {
+  if (!(protocol > PROTOCOL_VERSION)) return undefined;
+  const error = outdatedError(`the server speaks version ${protocol} of the protocol`);
+  return { advice: "outdated", isOwn: false, error };
 }
 
 /** Whether an error says that the user has no role. A page of some proxy does not say so. */
@@ -118,7 +137,7 @@ export class Inbox {
       const { epoch, revision, role, presence } = message;
       this.#epoch = epoch;
       events.live({
-        epoch,
+        ...lineageOf(message),
         revision,
         role,
         ...(presence === undefined ? {} : { presence }),
@@ -131,8 +150,11 @@ export class Inbox {
       return { advice: "denied", isOwn: false };
     } else if (this.#epoch !== undefined) {
       if (message.type === "ops") events.ops(message.ops, this.#epoch);
-      else if (message.type === "head") events.head(message);
-      else if (message.type === "presence") events.diff(message);
+      else if (message.type === "head") {
+        // Ops do not bear an epoch: they are of that of the last head.
+        this.#epoch = message.epoch;
+        events.head(message);
+      } else if (message.type === "presence") events.diff(message);
       else if (message.type === "role" && message.role !== null) events.role(message.role);
     }
     return undefined;

@@ -3,7 +3,7 @@
 import { asRevcastError, RevcastError } from "../errors.js";
 import { drawingPath, type Schemas } from "../http.js";
 import { POLL_PAUSE, POLL_TIMEOUT, POLL_WAIT, ROLE_INTERVAL, ROSTER_INTERVAL } from "../limits.js";
-import type { Role, Roster } from "../protocol.js";
+import { isOnLog, lineageOf, type Roster } from "../protocol.js";
 import { isGone, type OpsPage, opsPath } from "./catch_up.js";
 import { endOf, type Link, type LinkContext, type LinkEvents } from "./link.js";
 import { Timer } from "./timer.js";
@@ -46,14 +46,15 @@ export class PollLink implements Link {
       let roleAt = performance.now();
       const drawing = await this.#drawing(signal);
       events.heard();
-      const { epoch, latest_revision: revision, role } = drawing;
+      const { latest_revision: revision, role } = drawing;
+      const log = lineageOf(drawing);
       const at = this.#context.position();
-      if (epoch !== at.epoch) {
+      if (!isOnLog(log, at)) {
         this.#leave();
-        events.reset({ reason: "epoch_changed", epoch, revision });
+        events.reset({ reason: "epoch_changed", ...log, revision });
         return;
       }
-      events.live({ ...at, role });
+      events.live({ ...log, revision: at.revision, role });
       if (signal.aborted) return;
       void this.#readRoster(signal);
       for (;;) {
@@ -75,19 +76,23 @@ export class PollLink implements Link {
     const page = await http.json<OpsPage>("GET", opsPath(drawingId, at, POLL_WAIT), undefined, options);
     signal.throwIfAborted();
     this.#events.heard();
+    const log = lineageOf(page);
+    if (log.epoch !== at.epoch) this.#events.head({ ...log, revision: at.revision });
+    signal.throwIfAborted();
     this.#events.ops(page.ops, page.epoch);
     signal.throwIfAborted();
-    this.#events.head({ epoch: page.epoch, revision: page.latest_revision });
+    this.#events.head({ ...log, revision: page.latest_revision });
     signal.throwIfAborted();
     // Something in between does not wait for us: it must not be asked without a pause.
     const isIdle = page.ops.length === 0 && performance.now() - beganAt < POLL_PAUSE;
     if (isIdle) await new Promise<void>((resolve) => this.#pause.start(POLL_PAUSE, resolve));
   }
 
-  async #drawing(signal: AbortSignal): Promise<Schemas["DrawingView"] & { role: Role }> {
+  async #drawing(signal: AbortSignal): Promise<Schemas["DrawingView"]> {
     const { http, drawingId } = this.#context;
     const path = drawingPath(drawingId);
-    const drawing = await http.json<Schemas["DrawingView"]>("GET", path, undefined, { signal });
+    const options = { signal };
+    const drawing = await http.json<Schemas["DrawingView"]>("GET", path, undefined, options);
     signal.throwIfAborted();
     return drawing;
   }

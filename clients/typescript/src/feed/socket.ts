@@ -22,6 +22,7 @@ import {
 import {
   type End,
   endOf,
+  endOfHello,
   Inbox,
   type Link,
   type LinkContext,
@@ -164,10 +165,13 @@ export class SocketLink implements Link {
     this.#answer.stop();
     this.#events.heard();
     switch (message.type) {
-      case "hello":
+      case "hello": {
+        const end = endOfHello(message);
+        if (end !== undefined) this.#end(end);
         this.#connectionId = message.connection_id;
         this.#heartbeat = message.heartbeat_ms;
         return;
+      }
       case "pong":
         this.#events.latency(performance.now() - message.t);
         return;

@@ -307,7 +307,7 @@ export interface paths {
          * @description The page ends after `limit` ops, or before its JSON would pass 1 MiB; it holds one op at least. `Accept:
          *     application/x-ndjson` gives one op a line, `application/msgpack` the page in MessagePack; of several forms it is the
          *     one with the highest `q`, and JSON among equals. The headers `Revcast-Epoch`, `-From`, `-To`, `-Latest-Revision` and
-         *     `-Complete` stand in every form.
+         *     `-Complete` stand in every form, and `-Previous-Epoch` with `-Base` where the epoch goes on with the one before.
          */
         get: operations["read_ops"];
         put?: never;
@@ -548,8 +548,13 @@ export interface components {
         /** @description Ops to commit, whole or not at all. */
         CommitRequest: {
             /**
+             * Format: uuid
+             * @description The epoch of `if_revision`, which is then a position. Alone it has to be the epoch of the log: `410 epoch_changed`.
+             */
+            epoch?: string | null;
+            /**
              * Format: int64
-             * @description Commit only if the head is this revision; `409 revision_conflict` otherwise.
+             * @description Commit only if the head is this revision, but for folds of the server after it; `409 revision_conflict` otherwise.
              */
             if_revision?: number | null;
             /** @description 1 to 500 ops, in order. */
@@ -641,6 +646,11 @@ export interface components {
         DrawingView: {
             /**
              * Format: int64
+             * @description The revision up to which the logs of both epochs are equal.
+             */
+            base?: number;
+            /**
+             * Format: int64
              * @description In milliseconds since 1970.
              */
             created_at: number;
@@ -654,6 +664,11 @@ export interface components {
              * @description The head of its log.
              */
             latest_revision: number;
+            /**
+             * Format: uuid
+             * @description The epoch before, if this one goes on with it: positions of it are good up to `base`.
+             */
+            previous_epoch?: string;
             /** @description The caller's role. */
             role: components["schemas"]["Role"];
             /**
@@ -684,14 +699,24 @@ export interface components {
         };
         /** @description What can be undone and redone. */
         HistoryResponse: {
+            /**
+             * Format: int64
+             * @description The revision up to which the logs of both epochs are equal.
+             */
+            base?: number;
             can_redo: boolean;
             can_undo: boolean;
             /** Format: uuid */
             epoch: string;
             /**
              * Format: uuid
-             * @description The unit that a redo would pick now: of those whose redoing can be seen, the one undone last. A unit is not
-             *     redone once its actor has drawn something new.
+             * @description The epoch before, if this one goes on with it: positions of it are good up to `base`.
+             */
+            previous_epoch?: string;
+            /**
+             * Format: uuid
+             * @description The unit that a redo would pick now: of those whose redoing can be seen in the same way, the one undone last. A unit is
+             *     not redone once its actor has drawn something new.
              */
             redo_unit?: string | null;
             /**
@@ -700,8 +725,15 @@ export interface components {
              */
             revision: number;
             /**
+             * Format: int64
+             * @description Units that began at or below this revision are closed: nobody undoes or redoes them any more. 0 before the first
+             *     fold.
+             */
+            undo_floor: number;
+            /**
              * Format: uuid
-             * @description The unit that an undo would pick now: of those whose undoing can be seen, the one that began last.
+             * @description The unit that an undo would pick now: of those whose undoing can be seen, or could be if all others of the scope were
+             *     undone, the one that began last.
              */
             undo_unit?: string | null;
         };
@@ -875,6 +907,11 @@ export interface components {
         };
         /** @description What a page says in JSON and MessagePack. */
         OpsPage: {
+            /**
+             * Format: int64
+             * @description The revision up to which the logs of both epochs are equal.
+             */
+            base?: number | null;
             /** @description Whether the page reaches `until`, or else the head: there is nothing more to fetch now. */
             complete: boolean;
             /** Format: uuid */
@@ -890,6 +927,11 @@ export interface components {
              */
             latest_revision: number;
             ops: components["schemas"]["OpOutput"][];
+            /**
+             * Format: uuid
+             * @description The epoch before, if this one goes on with it: positions of it are good up to `base`.
+             */
+            previous_epoch?: string | null;
             /**
              * Format: int64
              * @description Last revision of the page, and the `after` of the next one; `from` - 1 when the page is empty.
@@ -1023,6 +1065,16 @@ export interface components {
             };
             /** @description Each `canvas.clear`; writes without a value. */
             clear: components["schemas"]["RegisterWrite"][];
+            /**
+             * Format: int64
+             * @description The floor of the latest fold: units that began at or below it are closed.
+             */
+            floor: number;
+            /**
+             * Format: int64
+             * @description How the registers are to be read: 2. A reader that meets another format must not compute a view.
+             */
+            format: number;
             /** @description By `object_id`; those too that are not seen. */
             objects: {
                 [key: string]: components["schemas"]["ObjectRegisters"];
@@ -1070,8 +1122,18 @@ export interface components {
         ScopeParam: "mine" | "all";
         /** @description The canvas at a revision. */
         SnapshotBody: {
+            /**
+             * Format: int64
+             * @description The revision up to which the logs of both epochs are equal.
+             */
+            base?: number | null;
             /** Format: uuid */
             epoch: string;
+            /**
+             * Format: uuid
+             * @description The epoch before, if this one goes on with it: positions of it are good up to `base`.
+             */
+            previous_epoch?: string | null;
             registers?: components["schemas"]["RegistersView"] | null;
             /**
              * Format: int64
@@ -1228,6 +1290,11 @@ export interface components {
              * @description The revision of its first op.
              */
             first: number;
+            /**
+             * Format: int64
+             * @description When an op, an undo or a redo last named it, in milliseconds since 1970.
+             */
+            touched: number;
             /** @description The latest undo or redo that changed it: the revision, and whether it was an undo. */
             undone?: [
                 number,
@@ -1682,7 +1749,10 @@ export interface operations {
                 at?: number;
                 /** @description The drawing as it was at this time, in milliseconds since 1970. */
                 at_time?: number;
-                /** @description The epoch of `at`; `410 epoch_changed` when it is not that of the log. */
+                /**
+                 * @description The epoch of `at`, which has to be that of the log, or the one before up to `base`: `410 epoch_changed`.
+                 *     Without `at`, it has to be that of the log.
+                 */
                 epoch?: string;
             };
             header?: never;
@@ -2076,6 +2146,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `invalid_field`: the user id is a name of the server */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     delete_member: {
@@ -2134,15 +2213,21 @@ export interface operations {
     read_ops: {
         parameters: {
             query?: {
-                /** @description Exclusive start: the last revision the client has; 0 for the whole log. */
+                /** @description Exclusive start: the last revision the client has; 0, by default, for the whole log. */
                 after?: number;
-                /** @description Inclusive end. A page that ends here is closed: it has an `ETag` and may be cached for ever. */
+                /**
+                 * @description Inclusive end. A page that ends here is closed: it has an `ETag`, and may be cached for ever if `epoch` is that of the
+                 *     log.
+                 */
                 until?: number;
                 /** @description Most ops in the page; 1,000 at most and by default. */
                 limit?: number;
                 /** @description Seconds to wait for an op when there is none yet; 30 at most. */
                 wait?: number;
-                /** @description The epoch of `after`; `410 epoch_changed` when it is not that of the log. */
+                /**
+                 * @description The epoch of `after` and `until`, which has to be that of the log, or the one before up to `base`: `410
+                 *     epoch_changed`. Without `after`, it has to be that of the log.
+                 */
                 epoch?: string;
             };
             header?: never;
@@ -2258,7 +2343,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `forbidden`, `unit_forbidden` */
+            /** @description `forbidden`, `unit_forbidden`, `server_only` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2278,6 +2363,15 @@ export interface operations {
             };
             /** @description `op_id_conflict`, `revision_conflict`, `unit_closed` */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `epoch_changed` */
+            410: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2590,7 +2684,10 @@ export interface operations {
                 at?: number;
                 /** @description The canvas as it was at this time, in milliseconds since 1970. */
                 at_time?: number;
-                /** @description The epoch of `at`; `410 epoch_changed` when it is not that of the log. */
+                /**
+                 * @description The epoch of `at`, which has to be that of the log, or the one before up to `base`: `410 epoch_changed`.
+                 *     Without `at`, it has to be that of the log.
+                 */
                 epoch?: string;
                 /** @description `only` leaves the registers out: enough to look at, not to go on from with ops. */
                 view?: "only";

@@ -68,7 +68,8 @@ function absorb(slot: Slot | undefined, entry: Entry): number | undefined {
   return byteLength(slot.body) - before;
 }
 
-/** The body of a request. Each op goes out exactly as it is stored. */
-export function requestBody(entries: readonly Entry[]): string {
-  return `{"ops":[${entries.map((entry) => entry.body).join(",")}]}`;
+/** The body of a request. Each op goes out exactly as it is stored. With an `epoch` it is for the log of that one alone. */
+export function requestBody(entries: readonly Entry[], epoch?: string): string {
+  const guard = epoch === undefined ? "" : `"epoch":${JSON.stringify(epoch)},`;
+  return `{${guard}"ops":[${entries.map((entry) => entry.body).join(",")}]}`;
 }

@@ -10,15 +10,17 @@ export type Leaving = Set<Entry>;
 
 /**
  * Posts the oldest entries in one request, begun at once. Resolves with its answer if the page lives on, and with
- * `undefined` if it failed: the usual way of sending goes on in any case.
+ * `undefined` if it failed: the usual way of sending goes on in any case. It is for the log of an `epoch` alone, where that
+ * is known: in another one, what was lost with the epoch before goes first.
  */
 export function leaveWith(
   entries: readonly Entry[],
   leaving: Leaving,
+  epoch: string | undefined,
   post: (body: string) => Promise<unknown>,
 ): Promise<CommitAnswer | undefined> | undefined {
   const batch: Entry[] = [];
-  let bytes = '{"ops":[]}'.length;
+  let bytes = requestBody([], epoch).length;
   for (const entry of entries) {
     // Its body is about to change, and is stored both before and after. What follows may depend on it.
     if (entry.changing) break;
@@ -32,7 +34,7 @@ export function leaveWith(
     entry.sent = "maybe";
     leaving.add(entry);
   }
-  return outcome(post(requestBody(batch)), batch, leaving);
+  return outcome(post(requestBody(batch, epoch)), batch, leaving);
 }
 
 async function outcome(

@@ -7,6 +7,8 @@ import { closedError, RevcastError } from "../errors.js";
 import { drawingPath, type Http } from "../http.js";
 import { MAX_PENDING_BYTES, MAX_PENDING_OPS } from "../limits.js";
 import type { PendingOp, Point } from "../ops.js";
+import type { Lineage } from "../protocol.js";
+import { Acks } from "./acks.js";
 import { isToggle, unitOf } from "./coalesce.js";
 import { Intake } from "./intake.js";
 import { Journal } from "./journal.js";
@@ -37,6 +39,7 @@ export class Outbox {
   readonly #intake: Intake;
   readonly #outgoing: Outgoing;
   readonly #outcomes: Outcomes;
+  readonly #acks: Acks;
   readonly #status: Status;
   readonly #reconciler: Reconciler;
   readonly #lookout: Lookout;
@@ -111,6 +114,14 @@ export class Outbox {
       storeOpen: () => this.#intake.store(),
       changed,
     });
+    this.#acks = new Acks({
+      ...parts,
+      outcomes: this.#outcomes,
+      events,
+      isLeading: () => this.#tabs.isLeading,
+      isClosed: () => this.#closing !== undefined,
+      tell: (message) => this.#tabs.tell(message),
+    });
     this.#sender = new Sender({
       http,
       path: this.#path,
@@ -120,7 +131,12 @@ export class Outbox {
         return this.#outgoing.next(maxOps);
       },
       isPending: (entry) => this.#queue.has(entry),
-      succeeded: (answer) => this.#acknowledge(answer),
+      epoch: () => this.#acks.epoch,
+      isVoid: (answer) => this.#acks.isVoid(answer),
+      outrun: () => {
+        if (this.#closing === undefined) events.outrun();
+      },
+      succeeded: (answer) => this.#answered(answer),
       refused: (refused) => this.#refused(refused),
       attempted: (failure) => this.#attempted(failure),
     });
@@ -188,21 +204,20 @@ export class Outbox {
   /** These were seen in the log of an epoch, in its order: as good as an answer. */
   confirmed(seen: readonly Ack[], epoch: string): void {
     if (this.#closing !== undefined) return;
-    const opIds = seen.map(({ op_id }) => op_id);
-    // Also those that are not pending here, or not yet: the storage may still hold them.
-    for (const opId of opIds) this.#settled.add(opId.toLowerCase());
-    this.#outcomes.takeBack(opIds);
-    const gone = this.#outcomes.settle(opIds);
-    if (gone.length > 0) {
-      this.#sender.settledElsewhere();
-      // They vanish from the storage, and are not to be taken for removed.
-      if (this.#tabs.isLeading) {
-        const head = { epoch, revision: seen.at(-1)?.revision ?? 0 };
-        this.#tabs.tell({ type: "acknowledged", acks: acksOf(gone, seen), head });
-      }
-    }
+    if (this.#acks.seen(seen, epoch)) this.#sender.settledElsewhere();
     this.#kick();
     this.#status.update();
+  }
+
+  /**
+   * The log is this one from now on. What was acknowledged, and is not known to be in it, is posted again: by the tab that
+   * sends. In others it is not seen until that is done.
+   */
+  moved(log: Lineage): void {
+    if (this.#closing !== undefined || log.epoch === this.#acks.epoch) return;
+    this.#acks.moved(log);
+    this.#status.update();
+    if (this.#reconciler.isLoaded) this.#sender.wake();
   }
 
   /** Resolves when nothing is pending, of the time before either; rejects with `closed` when it is closed before that. */
@@ -298,23 +313,18 @@ export class Outbox {
 
   #beacon(): void {
     const candidates = this.#queue.entries.filter((entry) => entry.mine || this.#tabs.isLeading);
-    const sent = leaveWith(candidates, this.#leaving, (body) => this.#http.beacon<unknown>(this.#path, body));
+    const post = (body: string) => this.#http.beacon<unknown>(this.#path, body);
+    const sent = leaveWith(candidates, this.#leaving, this.#acks.epoch, post);
     void sent?.then((answer) => {
-      if (answer !== undefined) this.#acknowledge(answer);
+      if (answer !== undefined) this.#answered(answer);
     });
   }
 
   // --- Outcomes ---------------------------------------------------------------------------------
 
-  #acknowledge(answer: CommitAnswer): void {
-    const head = { epoch: answer.epoch, revision: answer.latest_revision };
-    const settled = this.#outcomes.settle(answer.results.map(({ op_id }) => op_id));
-    // The page has lived on after `close`: the storage is told, nobody else.
-    if (this.#closing !== undefined) return;
-    const acks = acksOf(settled, answer.results);
-    this.#events.acknowledged(acks, head);
-    if (acks.length > 0) this.#tabs.tell({ type: "acknowledged", acks, head });
-    this.#status.update();
+  #answered(answer: CommitAnswer): void {
+    this.#acks.answered(answer);
+    if (this.#closing === undefined) this.#status.update();
   }
 
   /** What the server has refused is rejected, unless that is for its unit alone. */
@@ -330,6 +340,9 @@ export class Outbox {
     // What still waits may be of that unit too.
     this.#intake.store();
     await this.#outgoing.moveOn(closed);
+    if (this.#closing !== undefined) return;
+    this.#events.continued();
+    this.#tabs.tell({ type: "continued" });
     this.#status.update();
   }
 
@@ -353,6 +366,8 @@ export class Outbox {
     this.#isCatchingUp = true;
     void this.#lookout.look("all").then(() => {
       this.#isCatchingUp = false;
+      this.#acks.restore();
+      this.#status.update();
       this.#kick();
     });
   }
@@ -366,12 +381,12 @@ export class Outbox {
       case "changed":
         void this.#lookout.look("all");
         break;
-      case "acknowledged": {
-        for (const { op_id } of message.acks) this.#settled.add(op_id.toLowerCase());
-        this.#outcomes.settle(message.acks.map(({ op_id }) => op_id));
-        this.#events.acknowledged(message.acks, message.head);
+      case "acknowledged":
+        this.#acks.told(message.acks, message.head);
         break;
-      }
+      case "continued":
+        this.#events.continued();
+        break;
       case "attempted":
         if (!this.#tabs.isLeading) this.#status.attemptedElsewhere(message.failed);
         break;
@@ -398,12 +413,4 @@ export class Outbox {
 /** Whether an op is drawn in a unit that others have begun: only such a one can go on in another unit. */
 function isContinuable({ id, op }: Entry): boolean {
   return !isToggle(op) && unitOf(op) !== id;
-}
-
-/** Where these entries are in the log, by what was told of it. */
-function acksOf(entries: readonly Entry[], told: readonly Ack[]): Ack[] {
-  const ids = new Set(entries.map(({ id }) => id));
-  return told
-    .filter(({ op_id }) => ids.has(op_id.toLowerCase()))
-    .map(({ op_id, revision }) => ({ op_id, revision }));
 }

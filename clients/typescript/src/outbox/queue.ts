@@ -23,6 +23,8 @@ export interface Entry {
   changing: boolean;
   /** Whether it was made here, not in another tab or session. */
   readonly mine: boolean;
+  /** Whether it was in a log that is over, and goes before all others. */
+  readonly restored: boolean;
 }
 
 export class Queue {
@@ -60,11 +62,25 @@ export class Queue {
     return entry;
   }
 
+  /** Takes in ops that were sent before, in front of all others, which may depend on them. They are in memory alone. */
+  restore(ops: readonly { readonly op: PendingOp; readonly body: string }[]): void {
+    const entries = ops.map(({ op, body }) => {
+      const entry = new Pending(op, body, undefined, true);
+      entry.state = "memory";
+      entry.sent = "maybe";
+      return entry;
+    });
+    this.#entries = [...entries, ...this.#entries];
+    for (const entry of entries) this.#note(entry);
+  }
+
   /** Takes in an op found in the storage, at its place. It may have been sent by whoever stored it. */
   insert(op: PendingOp, body: string, key: number): Entry {
     const entry = new Pending(op, body, key);
-    // What has no key yet will get a greater one.
-    const at = this.#entries.findLastIndex((other) => other.key !== undefined && other.key < key);
+    // What has no key yet will get a greater one, unless it was restored.
+    const at = this.#entries.findLastIndex(
+      (other) => other.restored || (other.key !== undefined && other.key < key),
+    );
     this.#entries.splice(at + 1, 0, entry);
     this.#note(entry);
     return entry;
@@ -119,6 +135,7 @@ class Pending implements Entry {
     public op: PendingOp,
     body: string,
     public key: number | undefined,
+    readonly restored = false,
   ) {
     const isFound = key !== undefined;
     this.id = op.op_id.toLowerCase();

@@ -24,6 +24,11 @@ export class Settled {
   has(id: string): boolean {
     return this.#ids.has(id);
   }
+
+  /** It is pending again. */
+  delete(id: string): void {
+    this.#ids.delete(id);
+  }
 }
 
 /** What was new in the storage. */

@@ -5,7 +5,14 @@
 import { backoff } from "../backoff.js";
 import { asRevcastError, RevcastError } from "../errors.js";
 import type { Http, Schemas } from "../http.js";
-import { ECHO_GRACE, MAX_BATCH_OPS, MAX_RETRY_AFTER, RESTART_AFTER, SLOW_RETRY } from "../limits.js";
+import {
+  ECHO_GRACE,
+  MAX_BATCH_OPS,
+  MAX_EPOCH_REFUSALS,
+  MAX_RETRY_AFTER,
+  RESTART_AFTER,
+  SLOW_RETRY,
+} from "../limits.js";
 import { requestBody } from "./batch.js";
 import type { Entry } from "./queue.js";
 import type { Refusal } from "./store.js";
@@ -19,6 +26,12 @@ export interface SenderOptions {
   /** The next entries to send, at most `maxOps`, durable and frozen; none when there is nothing to send. */
   next(maxOps: number): Promise<readonly Entry[]>;
   isPending(entry: Entry): boolean;
+  /** The epoch of the log, as far as it is known: what is sent is for that log alone. */
+  epoch(): string | undefined;
+  /** Whether an answer is of a log that is over, and so is none. */
+  isVoid(answer: CommitAnswer): boolean;
+  /** The log is in another epoch. What was sent is sent again, once that is known or after a pause. */
+  outrun(): void;
   succeeded(answer: CommitAnswer): void;
   /** Resolves once it is settled what becomes of them: the next request waits for it. */
   refused(refused: ReadonlyMap<Entry, Refusal>): Promise<void>;
@@ -30,6 +43,10 @@ export class Sender {
   readonly #options: SenderOptions;
   /** The entries of the last attempt, until it is answered: a retry sends the same. */
   #batch: readonly Entry[] = [];
+  /** What was the epoch of the log then. In another one, other entries may have to go first. */
+  #batchEpoch: string | undefined;
+  /** Refusals in a row for the epoch. */
+  #epochRefusals = 0;
   /** Ops in a batch. Halved to find what is refused without being named, or what is too slow to send. */
   #maxOps = MAX_BATCH_OPS;
   #failures = 0;
@@ -108,6 +125,9 @@ export class Sender {
   /** Sends one batch; `false` when there is none, or when it has to wait. */
   async #attempt(): Promise<boolean> {
     if (this.#isClosed) return false;
+    const epoch = this.#options.epoch();
+    if (epoch !== this.#batchEpoch) this.#batch = [];
+    this.#batchEpoch = epoch;
     let batch = this.#pendingOf(this.#batch).slice(0, this.#maxOps);
     if (batch.length === 0) batch = [...(await this.#options.next(this.#maxOps))];
     this.#batch = batch;
@@ -121,6 +141,7 @@ export class Sender {
     if (this.#isClosed) return false;
     this.#batch = [];
     this.#failures = 0;
+    this.#epochRefusals = 0;
     this.#notBefore = 0;
     this.#maxOps = Math.min(MAX_BATCH_OPS, this.#maxOps * 2);
     this.#options.succeeded(answer);
@@ -135,8 +156,9 @@ export class Sender {
     this.#isRestarting = false;
     const { signal } = this.#request;
     try {
-      const answer = await http.json<unknown>("POST", path, requestBody(batch), { signal });
-      if (isAnswerTo(answer, batch)) return answer;
+      const guard = this.#epochRefusals < MAX_EPOCH_REFUSALS ? this.#batchEpoch : undefined;
+      const answer = await http.json<unknown>("POST", path, requestBody(batch, guard), { signal });
+      if (isAnswerTo(answer, batch) && !this.#options.isVoid(answer)) return answer;
     } finally {
       this.#request = undefined;
       clearTimeout(this.#grace);
@@ -147,14 +169,21 @@ export class Sender {
 
   /** Whether to go on at once. */
   async #failed(error: RevcastError, batch: readonly Entry[]): Promise<boolean> {
-    const isRefusal = isAboutOps(error);
+    const isOutrun = error.code === "epoch_changed";
+    const isRefusal = !isOutrun && isAboutOps(error);
     // A request that the server has refused, for whatever reason, has changed nothing: what was never sent otherwise may
     // be merged anew.
     const isUndone = isRefusal || (error.problem !== undefined && (error.status ?? 500) < 500);
     if (isUndone) this.#batch = [];
     for (const entry of batch) if (entry.sent === "now") entry.sent = isUndone ? "never" : "maybe";
     if (this.#pendingOf(batch).length === 0 || this.#isRestarting) return true;
-    if (error.retryable || error.code === "AUTH_FAILED") return this.#retry(error, batch);
+    if (isOutrun) {
+      this.#epochRefusals += 1;
+      this.#options.outrun();
+    }
+    // It may be known by now.
+    if (this.#options.epoch() !== this.#batchEpoch) return true;
+    if (isOutrun || error.retryable || error.code === "AUTH_FAILED") return this.#retry(error, batch);
     if (!isRefusal) {
       this.#options.attempted(error);
       this.#pause(SLOW_RETRY);
@@ -176,7 +205,8 @@ export class Sender {
     this.#failures += 1;
     const asked = Math.min(error.retryAfter ?? 0, MAX_RETRY_AFTER);
     this.#notBefore = Date.now() + asked;
-    this.#options.attempted(error);
+    // What is only for another epoch is no failure: it goes on as soon as that is known.
+    if (error.code !== "epoch_changed") this.#options.attempted(error);
     // On top of what was asked for: those who were told the same do not come back together.
     this.#pause(asked + backoff(this.#failures, this.#options.random));
     return false;

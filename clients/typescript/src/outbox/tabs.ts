@@ -16,6 +16,8 @@ export type TabMessage =
       readonly acks: readonly { readonly op_id: string; readonly revision: number }[];
       readonly head: Position;
     }
+  /** What is left of a gesture goes on in another undo unit. */
+  | { readonly type: "continued" }
   /** How the last attempt to send went. */
   | { readonly type: "attempted"; readonly failed: boolean }
   /** Whoever sends is to try now. */
@@ -130,6 +132,7 @@ function isTabMessage(data: unknown): data is TabMessage {
   return (
     type === "added" ||
     type === "changed" ||
+    type === "continued" ||
     type === "attempted" ||
     type === "wake" ||
     (type === "acknowledged" && Array.isArray(acks))

@@ -25,6 +25,15 @@ export interface OutboxEvents {
   removed(opIds: readonly string[]): void;
   /** The server has these, at these revisions. They stay in the picture until the confirmed state has them. */
   acknowledged(acks: readonly Ack[], head: Position): void;
+  /**
+   * These were acknowledged, and are not in the log as it goes on now. Those that are posted again from here are `added`
+   * once more right after it.
+   */
+  revoked(opIds: readonly string[]): void;
+  /** The log is in another epoch than was told by `moved`: it is to be read. */
+  outrun(): void;
+  /** The server has closed the undo unit of a gesture: the rest of it goes on as a unit of its own. */
+  continued(): void;
   /** These are gone from the queue without being in the log, and are to be taken out of the picture. */
   rejected(rejected: readonly RejectedOp[]): void;
   sync(state: SyncState): void;

@@ -1,7 +1,8 @@
 // What becomes of a unit that the server has closed before all of its ops were sent: the rest goes on as a unit of its own.
 //
-// A long gesture, or one in a busy drawing, may fall below the undo horizon while it is drawn. That keeps it from being
-// undone as one, and is no reason to lose any of it. Pure but for the ids of new ops.
+// The server folds old history when there is too much of it, and a gesture may pause for so long that its unit is folded,
+// or reach the server late. That keeps it from being undone as one, and is no reason to lose any of it. Pure but for the
+// ids of new ops.
 
 import { v5 as uuid } from "uuid";
 import { MAX_CONTINUED_UNITS } from "../limits.js";

@@ -16,8 +16,11 @@ export interface Amendment {
 export class Window {
   readonly #close: () => void;
   #entries: Entry[] = [];
-  /** Where those begin that may still change: after the newest op that is neither an update nor an append. */
-  #from = 0;
+  /**
+   * The newest of each object, of those that may still change: after the newest op that is neither an update nor an
+   * append. Ops on different objects commute, so it need not be the last one.
+   */
+  readonly #newest = new Map<string, Entry>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** `close` is called when the time is over. It is to take the entries soon. */
@@ -27,17 +30,20 @@ export class Window {
 
   /** Takes in an entry. Only updates and appends wait; any other op ends the waiting of all. */
   push(entry: Entry): void {
+    const { op } = entry;
     this.#entries.push(entry);
-    if (mayWait(entry.op)) this.#timer ??= setTimeout(this.#close, COALESCE_WINDOW);
-    else {
-      this.#from = this.#entries.length;
+    if (mayWait(op)) {
+      this.#newest.set(op.object_id, entry);
+      this.#timer ??= setTimeout(this.#close, COALESCE_WINDOW);
+    } else {
+      this.#newest.clear();
       this.#close();
     }
   }
 
   /** What an update makes of one that waits, if the two may be merged. */
   merge(update: Extract<PendingOp, { type: "object.update" }>): Amendment | undefined {
-    const entry = this.#newest(update.object_id);
+    const entry = this.#newest.get(update.object_id);
     if (entry?.op.type !== "object.update") return undefined;
     const op = mergeUpdates(entry.op, update);
     return op && { entry, op };
@@ -45,7 +51,7 @@ export class Window {
 
   /** What points make of an append that waits, if there is room for them. */
   extend(objectId: string, points: readonly Point[]): Amendment | undefined {
-    const entry = this.#newest(objectId);
+    const entry = this.#newest.get(objectId);
     if (entry?.op.type !== "stroke.append") return undefined;
     const extended = extendAppend(entry.op, entry.bytes, points);
     return extended && { entry, ...extended };
@@ -57,16 +63,7 @@ export class Window {
     this.#timer = undefined;
     const entries = this.#entries;
     this.#entries = [];
-    this.#from = 0;
+    this.#newest.clear();
     return entries;
-  }
-
-  /** The newest op on an object. Ops on other objects commute with it, so it need not be the last one. */
-  #newest(objectId: string): Entry | undefined {
-    for (let at = this.#entries.length - 1; at >= this.#from; at -= 1) {
-      const entry = this.#entries[at];
-      if (entry !== undefined && "object_id" in entry.op && entry.op.object_id === objectId) return entry;
-    }
-    return undefined;
   }
 }

@@ -50,6 +50,42 @@ describe("the place", () => {
     expect(place.jump({ epoch: "e2", revision: 0 })).toBe(true);
   });
 
+  test("goes on in the next epoch with what the two logs have in common", () => {
+    const place = at(5);
+    place.take([op(7), op(9)], "e1");
+    const { generation } = place;
+    expect(place.meet({ epoch: "e2", previous_epoch: "e1", base: 7 })).toBe("adopted");
+    expect(place.position).toEqual({ epoch: "e2", revision: 5 });
+    // What was asked for before is no answer any more: it may be beyond the base.
+    expect(place.generation).toBe(generation + 1);
+    expect(place.known).toBe(7);
+    // The held 9 was of the other log. What is late of that one is taken up to the base.
+    expect(taken(place, [6, 8], "e1")).toEqual([6, 7]);
+    expect(taken(place, [8], "e1")).toEqual([]);
+    expect(taken(place, [8, 9], "e2")).toEqual([8, 9]);
+  });
+
+  test("level with the base it goes on, ahead of it it is lost", () => {
+    const log = { epoch: "e2", previous_epoch: "e1", base: 7 };
+    expect(at(7).meet(log)).toBe("adopted");
+    const ahead = at(8);
+    expect(ahead.meet(log)).toBe("lost");
+    expect(ahead.valid).toBeUndefined();
+  });
+
+  test("an epoch without a word about it, or of two before, is foreign and changes nothing", () => {
+    const place = at(5);
+    for (const log of [
+      { epoch: "e2" },
+      { epoch: "e2", previous_epoch: null, base: null },
+      { epoch: "e3", previous_epoch: "e2", base: 7 },
+    ]) {
+      expect(place.meet(log)).toBe("foreign");
+    }
+    expect(place.meet({ epoch: "e1" })).toBe("same");
+    expect(place.valid).toEqual({ epoch: "e1", revision: 5 });
+  });
+
   test("takes nothing while it is not valid, nor of another epoch", () => {
     const place = at(1);
     expect(taken(place, [2], "e2")).toEqual([]);

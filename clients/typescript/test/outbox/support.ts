@@ -57,6 +57,8 @@ export const undo = (n: number, unit: number): PendingOp => ({ op_id: id(n), typ
 /** A request as the server got it. */
 export interface Received {
   readonly ops: readonly { readonly op_id: string; readonly type: string }[];
+  /** The log that it is for alone. */
+  readonly epoch: string | undefined;
   readonly body: string;
   readonly keepalive: boolean;
   readonly at: number;
@@ -68,13 +70,14 @@ type Handler = (received: Received) => Response | undefined | Promise<Response |
 export class Server {
   readonly log = new Map<string, { body: string; revision: number }>();
   readonly requests: Received[] = [];
+  epoch = EPOCH;
   /** Answers in place of the log; `undefined`: the log answers. */
   handler: Handler = () => undefined;
 
   readonly fetch = async (_url: unknown, init: RequestInit = {}): Promise<Response> => {
     const body = String(init.body);
-    const { ops } = JSON.parse(body) as Pick<Received, "ops">;
-    const received = { ops, body, keepalive: init.keepalive ?? false, at: Date.now() };
+    const { ops, epoch } = JSON.parse(body) as Pick<Received, "ops" | "epoch">;
+    const received = { ops, epoch, body, keepalive: init.keepalive ?? false, at: Date.now() };
     this.requests.push(received);
     const aborted = new Promise<never>((_, reject) => {
       init.signal?.addEventListener("abort", () => reject(init.signal?.reason));
@@ -87,7 +90,8 @@ export class Server {
     return (await this.handler(received)) ?? this.commit(received);
   }
 
-  commit({ ops }: Received): Response {
+  commit({ ops, epoch }: Received): Response {
+    if (epoch !== undefined && epoch !== this.epoch) return problem(410, "epoch_changed");
     for (const [index, op] of ops.entries()) {
       const known = this.log.get(op.op_id);
       if (known !== undefined && known.body !== JSON.stringify(op)) {
@@ -100,7 +104,7 @@ export class Server {
       this.log.set(op.op_id, { body: JSON.stringify(op), revision });
       return { op_id: op.op_id, revision, duplicate: known !== undefined };
     });
-    return Response.json({ epoch: EPOCH, latest_revision: this.log.size, results });
+    return Response.json({ epoch: this.epoch, latest_revision: this.log.size, results });
   }
 
   /** The ids of the ops of each request, as numbers. */
@@ -151,6 +155,11 @@ export class Told {
   readonly added: PendingOp[] = [];
   readonly amended: PendingOp[] = [];
   readonly removed: string[] = [];
+  readonly revoked: string[] = [];
+  /** How often the log was said to be in another epoch. */
+  outrun = 0;
+  /** How often a gesture went on in a unit of its own. */
+  continued = 0;
   readonly acks: Ack[] = [];
   readonly rejected: RejectedOp[] = [];
   readonly sync: string[] = [];
@@ -183,6 +192,13 @@ export function rig(options: RigOptions = {}): Rig {
       added: (op) => void told.added.push(op),
       amended: (op) => void told.amended.push(op),
       removed: (ids) => void told.removed.push(...ids),
+      revoked: (ids) => void told.revoked.push(...ids),
+      outrun: () => {
+        told.outrun += 1;
+      },
+      continued: () => {
+        told.continued += 1;
+      },
       acknowledged: (acks) => void told.acks.push(...acks),
       rejected: (list) => void told.rejected.push(...list),
       sync: (state) => void told.sync.push(state),

@@ -1,4 +1,4 @@
-// A unit that falls below the undo horizon while it is drawn loses nothing but being undone as one.
+// A unit that is folded while it is drawn loses nothing but being undone as one.
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { COALESCE_WINDOW, MAX_CONTINUED_UNITS, MAX_OFFLINE_POINTS } from "../../src/limits.js";
@@ -81,6 +81,7 @@ test("what is left of a closed unit goes on as a unit of its own, in its place",
   // That of before, the batch, and the batch once more.
   expect(server.requests.slice(1).map(({ ops }) => ops.length)).toEqual([1, 4, 4]);
   expect(told.removed).toEqual([id(2)]);
+  expect(told.continued).toBe(1);
   expect(told.added.at(-1)).toEqual(first);
   expect(told.amended.map(({ op_id, unit }) => [op_id, unit])).toEqual([
     [id(3), first?.op_id],
@@ -137,6 +138,7 @@ test("an undo of a closed unit is refused, and keeps nothing else of it from bei
   const { server, told } = rig;
   await gathered(rig, [undo(5, 1), append(2, "a", 2, 1)]);
   await sent(rig, closing(server, id(1)));
+  expect(told.continued).toBe(1);
   expect(told.rejected.map(({ op, error }) => [op.op_id, error.code])).toEqual([[id(5), "unit_closed"]]);
   expect(logged(server)[1]).toMatchObject({ type: "stroke.append", index: 2 });
 });

@@ -3,12 +3,15 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import WebSocket from "ws";
 import {
+  type CommittedOp,
   createClient,
   type Drawing,
   MemoryStore,
   type OutboxStore,
   type RevcastError,
+  type Schemas,
 } from "../../src/index.js";
+import { startImported } from "./imported.js";
 import { startProxy } from "./proxy.js";
 import { type Person, startTestbed, type Testbed } from "./testbed.js";
 
@@ -54,8 +57,6 @@ const shared = async (role: "editor" | "viewer" = "editor"): Promise<string> => 
   await testbed.setRole(alice, drawingId, "bob", role);
   return drawingId;
 };
-/** Revisions by which the undo horizon moves: a unit is closed once it is one to two of them behind. */
-const UNDO_HORIZON = 1_024;
 const within = <T>(read: () => T) => expect.poll(read, { timeout: 10_000 });
 const kinds = (drawing: Drawing) => drawing.view().objects.map((object) => object.kind);
 
@@ -201,12 +202,12 @@ test("an op that the server refuses leaves the picture, is told, and stops nothi
   expect([b.sync, b.rejected.length]).toEqual(["saved", 0]);
 });
 
-test("a gesture of more ops than the undo horizon is wide arrives whole", async () => {
+test("a gesture of thousands of ops arrives whole, and is undone whole", async () => {
   const id = await shared();
   const [a, b] = [open(alice, id), open(bob, id)];
   await within(() => a.connection).toBe("live");
   const unit = a.newUnit();
-  const count = 2 * UNDO_HORIZON + 500;
+  const count = 2_500;
   for (let n = 0; n < count; n += 1) a.createObject({ kind: "rect", object_id: `r${n}`, unit });
   await a.flush();
   await within(() => b.view().objects.length).toBe(count);
@@ -214,28 +215,88 @@ test("a gesture of more ops than the undo horizon is wide arrives whole", async 
   expect(a.view().objects).toHaveLength(count);
   await within(() => b.revision).toBe(count);
   expect(b.stateHash()).toBe(a.stateHash());
+  expect(a.undo()).toBe(true);
+  await within(() => b.view().objects).toEqual([]);
+  expect(a.history()).toEqual({ canUndo: false, canRedo: true });
 }, 60_000);
 
-test("a stroke goes on though others draw the undo horizon past its begin", async () => {
-  const id = await shared();
-  const [a, b] = [open(alice, id), open(bob, id)];
-  await within(() => [a.connection, b.role]).toEqual(["live", "editor"]);
-  const stroke = a.beginStroke({ tool: "pen", points: [[0, 0]] });
-  await a.flush();
-  for (let n = 0; n < 2 * UNDO_HORIZON; n += 1) b.createObject({ kind: "rect" });
-  await b.flush();
-  for (let x = 1; x <= 3; x += 1) {
-    stroke.append([[x, x]]);
+describe("a drawing whose history was folded", () => {
+  const STROKE = "01980000-0000-7000-8000-000000000001";
+  const FLOOR = 3;
+
+  /** Alice has begun a stroke, and Bob has drawn before the fold and after it. */
+  const folded = async (): Promise<{ own: Testbed; id: string }> => {
+    const id = crypto.randomUUID();
+    const rect = { type: "object.create", kind: "rect", props: {}, actor: "bob" } as const;
+    const made = [
+      { type: "stroke.begin", object_id: "s", tool: "pen", props: {}, points: [[0, 0]], actor: "alice" },
+      { ...rect, object_id: "a" },
+      { ...rect, object_id: "b" },
+      { type: "fold", floor: FLOOR, actor: "revcast:fold" },
+      { ...rect, object_id: "c" },
+    ];
+    const log = made.map((op, index) => {
+      const op_id = index === 0 ? STROKE : crypto.randomUUID();
+      return { ...op, op_id, revision: index + 1, ts: 1_000 + index } as CommittedOp;
+    });
+    const own = await startImported({ owner: "alice", drawingId: id, log });
+    ends.push(() => own.close());
+    await own.setRole(await own.person("alice"), id, "bob", "editor");
+    return { own, id };
+  };
+  const openAt = async (own: Testbed, name: string, id: string) =>
+    open(await own.person(name), id, { url: own.url });
+
+  test("has nothing to undo from before the fold, and says up to where", async () => {
+    const { own, id } = await folded();
+    const [a, b] = [await openAt(own, "alice", id), await openAt(own, "bob", id)];
+    await within(() => [a.revision, b.revision]).toEqual([5, 5]);
+    expect([a.undoFloor, b.undoFloor]).toEqual([FLOOR, FLOOR]);
+    expect(a.history()).toEqual({ canUndo: false, canRedo: false });
+    expect(b.undo()).toBe(true);
+    expect(kinds(b)).toEqual(["stroke", "rect", "rect"]);
+    expect(b.history()).toEqual({ canUndo: false, canRedo: true });
+    await b.flush();
+    const person = await own.person("bob");
+    const read = <T>(what: string) => own.call<T>(person, "GET", `/v1/drawings/${id}/${what}`);
+    expect(await read<Schemas["HistoryResponse"]>("history")).toMatchObject({
+      revision: 6,
+      undo_floor: FLOOR,
+      can_undo: false,
+      can_redo: true,
+    });
+    await within(() => [a.revision, b.revision]).toEqual([6, 6]);
+    const { state_hash } = await read<Schemas["SnapshotBody"]>("snapshot");
+    expect([a.stateHash(), b.stateHash()]).toEqual([state_hash, state_hash]);
+  });
+
+  test("has a stroke go on whose unit is closed, as a unit of its own", async () => {
+    const { own, id } = await folded();
+    const [a, b] = [await openAt(own, "alice", id), await openAt(own, "bob", id)];
+    await within(() => [a.connection, b.connection]).toEqual(["live", "live"]);
+    let told = 0;
+    a.onUnitClosed(() => {
+      told += 1;
+    });
+    for (let index = 1; index <= 3; index += 1) {
+      const points: [number, number][] = [[index, index]];
+      a.edit({ type: "stroke.append", object_id: "s", index, points, unit: STROKE });
+      await a.flush();
+    }
+    a.edit({ type: "stroke.end", object_id: "s", count: 3, unit: STROKE });
     await a.flush();
-  }
-  stroke.end();
-  await a.flush();
-  expect(a.rejected).toEqual([]);
-  const seen = (drawing: Drawing) => drawing.view().objects.find(({ kind }) => kind === "stroke");
-  await within(() => seen(b)?.complete).toBe(true);
-  const points = [0, 1, 2, 3].map((x) => [x, x]);
-  for (const drawing of [a, b]) expect(seen(drawing)?.points).toEqual(points);
-}, 60_000);
+    expect(told).toBe(1);
+    expect(a.rejected).toEqual([]);
+    const seen = (drawing: Drawing) => drawing.view().objects.find(({ kind }) => kind === "stroke");
+    await within(() => seen(b)?.complete).toBe(true);
+    const points = [0, 1, 2, 3].map((x) => [x, x]);
+    for (const drawing of [a, b]) expect(seen(drawing)?.points).toEqual(points);
+    // An undo takes back what was drawn since, and no more.
+    expect(a.undo()).toBe(true);
+    await within(() => seen(b)).toMatchObject({ complete: false, points: [[0, 0]] });
+    expect(a.history().canUndo).toBe(false);
+  });
+});
 
 test("who may not know of a drawing is told so", async () => {
   const id = await testbed.createDrawing(alice);

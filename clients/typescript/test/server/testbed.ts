@@ -15,6 +15,8 @@ export interface TestbedOptions {
   readonly nodes?: number;
   /** Flags of `revcast serve`. */
   readonly flags?: readonly string[];
+  /** A program to run in place of the `revcast` that was built. */
+  readonly server?: string;
 }
 
 /** A user that tests act as. */
@@ -36,9 +38,10 @@ export class Testbed {
 
   /** Use `startTestbed`. */
   constructor(options: TestbedOptions) {
-    const { backend = "sqlite", nodes = 1, flags = [] } = options;
+    const { backend = "sqlite", nodes = 1, flags = [], server } = options;
+    const env = server === undefined ? process.env : { ...process.env, REVCAST_BIN: server };
     const args = ["--backend", backend, "--nodes", `${nodes}`, ...flags];
-    this.#program = spawn(PROGRAM, args, { stdio: ["pipe", "pipe", "inherit"] });
+    this.#program = spawn(PROGRAM, args, { env, stdio: ["pipe", "pipe", "inherit"] });
     this.#program.on("error", (error) => {
       this.#program.stdout?.destroy(new Error(`${PROGRAM}: ${error.message}: run cargo build --workspace`));
     });

@@ -1,5 +1,6 @@
 // A server in the memory of a test: REST, sockets and event streams over one log, each of which can be told to fail.
 
+import { NO_REGISTERS } from "../../src/canvas/registers.js";
 import type { CommittedOp } from "../../src/index.js";
 import type { ClientMessage, Role, Roster } from "../../src/protocol.js";
 
@@ -56,6 +57,8 @@ export class FakeSocket {
   onclose: ((event: { code: number; reason: string }) => void) | null = null;
   onerror: (() => void) | null = null;
   isFollowing = false;
+  /** The revision that was sent last. */
+  cursor = 0;
 
   constructor(
     readonly server: FeedServer,
@@ -74,7 +77,8 @@ export class FakeSocket {
     this.onopen?.();
     const { epoch, heartbeat } = this.server;
     const connection_id = `socket-${this.server.sockets.all.indexOf(this) + 1}`;
-    this.receive({ type: "hello", protocol: 1, connection_id, epoch, heartbeat_ms: heartbeat, limits: {} });
+    const { protocol } = this.server;
+    this.receive({ type: "hello", protocol, connection_id, epoch, heartbeat_ms: heartbeat, limits: {} });
   }
 
   send(text: string): void {
@@ -95,16 +99,19 @@ export class FakeSocket {
   }
 
   ops(...ops: CommittedOp[]): void {
+    this.cursor = ops.at(-1)?.revision ?? this.cursor;
     this.receive({ type: "ops", drawing_id: DRAWING, revision: ops.at(-1)?.revision, ops });
   }
 
   head(revision: number, epoch = this.server.epoch): void {
-    this.receive({ type: "head", drawing_id: DRAWING, epoch, revision });
+    const lineage = epoch === this.server.epoch ? this.server.lineage : {};
+    this.receive({ type: "head", drawing_id: DRAWING, epoch, revision, ...lineage });
   }
 
   reset(reason: string, revision = this.server.head): void {
     this.isFollowing = false;
-    this.receive({ type: "reset", drawing_id: DRAWING, reason, epoch: this.server.epoch, revision });
+    const { epoch, lineage } = this.server;
+    this.receive({ type: "reset", drawing_id: DRAWING, reason, epoch, revision, ...lineage });
   }
 
   /** The socket closes. */
@@ -126,16 +133,18 @@ export class FakeSocket {
     if (message.type === "ping" && server.sockets.answersPings) this.receive({ type: "pong", t: message.t });
     if (message.type !== "subscribe") return;
     const { after = server.head, epoch } = message;
-    if (epoch !== server.epoch) this.reset("epoch_changed");
+    if (epoch === undefined || !server.knows(epoch, after)) this.reset("epoch_changed");
     else if (after > server.head) this.reset("revision_ahead");
     else if (server.head - after > 1000) this.reset("too_far_behind");
     else {
       this.isFollowing = true;
-      const { role, roster } = server;
+      this.cursor = after;
+      const { role, roster, lineage } = server;
       this.receive({
         type: "subscribed",
         drawing_id: DRAWING,
-        epoch,
+        epoch: server.epoch,
+        ...lineage,
         revision: after,
         role,
         presence: roster,
@@ -187,7 +196,10 @@ export class FakeStream {
 }
 
 export class FeedServer {
+  protocol = 2;
   epoch = "epoch-1";
+  /** The epoch that the log goes on from, and up to where. */
+  lineage: { readonly previous_epoch: string; readonly base: number } | undefined;
   log: CommittedOp[] = [];
   role: Role = "editor";
   roster: Roster = {};
@@ -195,6 +207,10 @@ export class FeedServer {
   pageSize = 1000;
   token = "token";
   hasSnapshots = true;
+  /** What a snapshot holds. */
+  registers = (): object => ({ ...NO_REGISTERS, canvas: { from: [[this.head, null, this.head]] } });
+  /** Whether sockets hear of new ops by themselves. */
+  isTelling = true;
   /** `live`: all by itself. `refused`: closed at once. `silent`: never opens. `mute`: opens, says hello, no more. */
   readonly sockets = {
     mode: "live" as "live" | "refused" | "silent" | "mute",
@@ -258,9 +274,61 @@ export class FeedServer {
 
   /** Commits ops, and lets those who follow know. */
   commit(count: number): void {
-    const ops = range(this.head + 1, this.head + count);
-    this.log.push(...ops);
-    for (const socket of this.sockets.all) if (socket.isFollowing) socket.ops(...ops);
+    const before = this.head;
+    this.log.push(...range(before + 1, before + count));
+    this.#tell(before);
+  }
+
+  /** Another server takes over: it has the log up to `base`, in a new epoch, and lets those who follow know. */
+  failover(base: number, epoch = `${this.epoch}'`): void {
+    this.lineage = { previous_epoch: this.epoch, base };
+    this.#begin(epoch, base);
+    for (const socket of this.sockets.all) {
+      if (socket.isFollowing && socket.cursor > base) socket.reset("epoch_changed");
+      else if (socket.isFollowing) socket.head(base);
+    }
+  }
+
+  /** A backup is restored, which has the log up to `base`. Nothing is known of what was there before. */
+  restore(base: number, epoch = `${this.epoch}*`): void {
+    this.#begin(epoch, base);
+    this.lineage = undefined;
+    for (const socket of this.sockets.all) if (socket.isFollowing) socket.reset("epoch_changed");
+  }
+
+  #begin(epoch: string, base: number): void {
+    this.epoch = epoch;
+    this.log = this.log.slice(0, base);
+  }
+
+  /** Whether a position is one of this log, as far as its epoch goes. */
+  knows(epoch: string, revision: number): boolean {
+    if (epoch === this.epoch) return true;
+    return epoch === this.lineage?.previous_epoch && revision <= this.lineage.base;
+  }
+
+  /** Commits what is posted: each op once. */
+  post(seen: Seen): Response {
+    const { ops, epoch } = seen.body as { ops: readonly CommittedOp[]; epoch?: string };
+    if (epoch !== undefined && epoch !== this.epoch) {
+      return problem(410, "epoch_changed", { epoch: this.epoch, latest_revision: this.head });
+    }
+    const before = this.head;
+    const logged = new Map(this.log.map(({ op_id, revision }) => [op_id, revision]));
+    const results = ops.map((op) => {
+      const known = logged.get(op.op_id);
+      const revision = known ?? this.head + 1;
+      if (known === undefined) this.log.push({ ...op, revision, actor: "alice", ts: revision });
+      return { op_id: op.op_id, revision, duplicate: known !== undefined };
+    });
+    this.#tell(before);
+    return json({ epoch: this.epoch, latest_revision: this.head, results });
+  }
+
+  #tell(before: number): void {
+    const ops = this.log.slice(before);
+    if (ops.length === 0) return;
+    for (const socket of this.sockets.all) if (socket.isFollowing && this.isTelling) socket.ops(...ops);
     for (const wake of this.#waiting) wake();
   }
 
@@ -290,17 +358,19 @@ export class FeedServer {
   };
 
   async #usual(seen: Seen): Promise<Response> {
-    const { epoch, head, role } = this;
+    const { epoch, head, role, lineage } = this;
     switch (kindOf(seen)) {
       case "POST tickets":
         return json({ ticket: `ticket-${this.count("POST tickets")}`, expires_at: 0 });
       case "GET snapshot": {
         if (!this.hasSnapshots) return problem(503, "snapshots_unavailable");
-        const registers = { canvas: { from: [[head, null, head]] }, clear: [], objects: {}, units: {} };
-        return json({ epoch, revision: head, state_hash: "", view: {}, registers });
+        const registers = this.registers();
+        return json({ epoch, ...lineage, revision: head, state_hash: "", view: {}, registers });
       }
       case "GET ops":
         return this.#ops(seen);
+      case "POST ops":
+        return this.post(seen);
       case "GET events":
         return this.#events(seen);
       case "GET presence":
@@ -310,7 +380,7 @@ export class FeedServer {
         return json({ connection_id, count: 1, expires_at: 0 });
       }
       case `GET ${DRAWING}`:
-        return json({ drawing_id: DRAWING, epoch, latest_revision: head, role });
+        return json({ drawing_id: DRAWING, epoch, ...lineage, latest_revision: head, role });
       default:
         throw new Error(`not served: ${kindOf(seen)}`);
     }
@@ -321,7 +391,7 @@ export class FeedServer {
     const epoch = seen.query.get("epoch");
     const gone = (code: string): Response =>
       problem(410, code, { epoch: this.epoch, latest_revision: this.head });
-    if (epoch !== null && epoch !== this.epoch) return gone("epoch_changed");
+    if (epoch !== null && !this.knows(epoch, after)) return gone("epoch_changed");
     if (after > this.head) return gone("revision_ahead");
     if (seen.query.has("wait") && after === this.head) await this.#news(seen.signal);
     const ops = this.log.slice(after, after + this.pageSize);
@@ -329,6 +399,7 @@ export class FeedServer {
     const latest_revision = this.head;
     return json({
       epoch: this.epoch,
+      ...this.lineage,
       from: after + 1,
       to,
       latest_revision,
@@ -356,15 +427,15 @@ export class FeedServer {
     const stream = new FakeStream(seen);
     this.streams.all.push(stream);
     const after = Number(seen.query.get("after"));
-    const { epoch, role, roster, head } = this;
-    if (seen.query.get("epoch") !== epoch) {
-      stream.send({ type: "reset", reason: "epoch_changed", epoch, revision: head });
+    const { epoch, role, roster, head, lineage } = this;
+    if (!this.knows(seen.query.get("epoch") ?? "", after)) {
+      stream.send({ type: "reset", reason: "epoch_changed", epoch, ...lineage, revision: head });
       stream.end();
     } else if (head - after > 1000) {
       stream.send({ type: "reset", reason: "too_far_behind", epoch, revision: head });
       stream.end();
     } else {
-      stream.send({ type: "subscribed", epoch, revision: after, role, presence: roster });
+      stream.send({ type: "subscribed", epoch, ...lineage, revision: after, role, presence: roster });
       if (head > after) stream.send({ type: "ops", revision: head, ops: this.log.slice(after) });
     }
     return stream.response;

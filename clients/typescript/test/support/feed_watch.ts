@@ -4,7 +4,7 @@ import { expect, vi } from "vitest";
 import type { RevcastError } from "../../src/errors.js";
 import { Feed, type FeedEvents, type FeedOptions } from "../../src/feed/feed.js";
 import { Http } from "../../src/http.js";
-import type { Position, Role } from "../../src/protocol.js";
+import type { Lineage, Position, Role } from "../../src/protocol.js";
 import { DRAWING, type FeedServer } from "./feed_server.js";
 
 export class Watched {
@@ -12,6 +12,8 @@ export class Watched {
   readonly snapshots: Position[] = [];
   /** Revisions of ops, in the order of telling. */
   readonly revisions: number[] = [];
+  /** Epochs in which the log has gone on. */
+  readonly adopted: Lineage[] = [];
   readonly states: string[] = [];
   readonly roles: (Role | null)[] = [];
   readonly ids: (string | undefined)[] = [];
@@ -43,6 +45,11 @@ export class Watched {
           this.#at = { epoch, revision };
           this.revisions.push(revision);
         }
+      },
+      adopted: (log) => {
+        if (this.#at === undefined) throw new Error("there is nothing to go on from");
+        this.#at = { epoch: log.epoch, revision: this.#at.revision };
+        this.adopted.push(log);
       },
       presence: (change) => this.presence.push(change),
       role: (role) => this.roles.push(role),

@@ -1,7 +1,6 @@
 // Random numbers and logs that are the same for the same seed, so that a failure can be repeated.
 
-import type { CommittedOp, DrawingOp, JsonObject, UndoRedo } from "../../src/index.js";
-import { filler } from "./vectors.js";
+import type { CommittedOp, DrawingOp, Fold, JsonObject, UndoRedo } from "../../src/index.js";
 
 /** Gives whole numbers below a bound. */
 export type Random = (bound: number) => number;
@@ -21,23 +20,25 @@ export const ACTORS = ["gm", "alice", "bob"] as const;
 
 type Payload<T> = T extends unknown ? Omit<T, "revision" | "actor" | "ts" | "op_id" | "unit"> : never;
 
-/**
- * A log of `size` ops on few objects, so that they collide. It may cross folds: now and then fillers lead to the next
- * one.
- */
-export function randomLog(seed: number, size: number): CommittedOp[] {
+/** Ops between two folds of a random log. */
+const FOLD_EVERY = 15;
+
+/** A log of `size` ops on few objects, so that they collide, with folds, of which some are not valid. */
+export function randomLog(seed: number, size: number, { hasFolds = true } = {}): CommittedOp[] {
   const random = randomOf(seed);
   const pick = <T>(items: readonly T[]): T => items[random(items.length)] as T;
   const log: CommittedOp[] = [];
   const units: string[] = [];
-  for (let drawn = 0; drawn < size; drawn += 1) {
-    if (random(40) === 0) {
-      const target = log.length + 1024 - (log.length % 1024) - random(3);
-      while (log.length < target) log.push(filler(log.length + 1));
-    }
+  while (log.length < size) {
     const revision = log.length + 1;
     const op_id = `00000000-0000-7000-8000-a${revision.toString(16).padStart(11, "0")}`;
     const fields = { revision, actor: pick(ACTORS), ts: revision, op_id };
+    if (random(FOLD_EVERY) === 0 && hasFolds) {
+      const floor = random(4) === 0 ? random(revision + 2) : Math.max(0, revision - 1 - random(30));
+      const fold: Fold = { ...fields, actor: "revcast:fold", type: "fold", floor };
+      log.push(fold);
+      continue;
+    }
     const unit = units.length > 0 && random(3) === 0 ? pick(units.slice(-12)) : undefined;
     if (unit !== undefined && random(2) === 0) {
       log.push({ ...fields, unit, type: pick<UndoRedo["type"]>(["undo", "undo", "redo"]) });

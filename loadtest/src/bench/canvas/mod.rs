@@ -1,17 +1,21 @@
-//! The rows about canvases: the reducer, the first picture of a long log, and what building snapshots costs the writers.
+//! The rows about canvases: the reducer, the open history, the first picture of a long log, and what building snapshots
+//! costs the writers.
 
+pub mod history;
 pub mod log;
 mod picture;
 pub mod reducer;
 mod snapshots;
 
 use std::{
+    ffi::OsStr,
     path::Path,
     process::Command,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, ensure};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -33,6 +37,9 @@ pub(super) async fn run(
     if is_wanted("reducer") {
         cluster.reducer(report)?;
     }
+    if is_wanted("history") {
+        cluster.history(report).await?;
+    }
     if is_wanted("picture") {
         cluster.picture(report).await?;
     }
@@ -43,6 +50,15 @@ pub(super) async fn run(
 }
 
 impl Cluster<'_> {
+    /// Starts the process `reducer` with these arguments, and then the seconds of a measurement; tells its figures.
+    fn run_reducer<F: DeserializeOwned>(&self, arguments: &[&OsStr]) -> anyhow::Result<F> {
+        let program = std::env::current_exe()?.with_file_name("reducer");
+        let output = Command::new(&program).args(arguments).arg(self.bench.seconds.to_string()).output();
+        let output = output.with_context(|| format!("starting {}", program.display()))?;
+        ensure!(output.status.success(), "the reducer failed: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
     /// Makes a drawing of the first user of a log in a file, with `revcast import`; tells the seconds as well.
     fn import(&self, url: &str, log: &Path) -> anyhow::Result<(Uuid, f64)> {
         let (drawing, owner) = (Uuid::now_v7(), load::user(0));

@@ -53,10 +53,12 @@ struct Side {
 }
 
 /// A snapshot that was read.
-struct Snapshot {
-    revision: u64,
-    ms: f64,
-    bytes: (usize, usize),
+pub(super) struct Snapshot {
+    pub(super) revision: u64,
+    pub(super) ms: f64,
+    /// As it came, and inflated.
+    pub(super) bytes: (usize, usize),
+    pub(super) json: String,
 }
 
 impl Cluster<'_> {
@@ -98,7 +100,7 @@ impl Cluster<'_> {
     ) -> anyhow::Result<Side> {
         let folder = TempFolder::new("log")?;
         let file = folder.path().join(name);
-        log::write_committed(&file, log::ops(strokes(ops)))?;
+        log::write_committed(&file, log::folded(log::ops(strokes(ops))))?;
         let (drawing, seconds) = self.import(url, &file)?;
         let built = self.wait_for_snapshot(server, &drawing).await?;
         let mut connection = Connection::open(&server.base, &self.tokens[0]).await?;
@@ -177,7 +179,7 @@ async fn commit(connection: &mut Connection, drawing: &Uuid) -> anyhow::Result<(
 }
 
 /// Reads the canvas at the head, gzipped; the time ends with the last byte, before it is inflated.
-async fn read(connection: &mut Connection, drawing: &Uuid) -> anyhow::Result<Snapshot> {
+pub(super) async fn read(connection: &mut Connection, drawing: &Uuid) -> anyhow::Result<Snapshot> {
     let started = Instant::now();
     let status = connection.get_gzip(&format!("/v1/drawings/{drawing}/snapshot")).await?;
     let ms = started.elapsed().as_secs_f64() * 1e3;
@@ -185,7 +187,7 @@ async fn read(connection: &mut Connection, drawing: &Uuid) -> anyhow::Result<Sna
     let mut json = String::new();
     GzDecoder::new(connection.body()).read_to_string(&mut json)?;
     let revision = field(&json, "\"revision\":").context("no revision")?.parse()?;
-    Ok(Snapshot { revision, ms, bytes: (connection.body().len(), json.len()) })
+    Ok(Snapshot { revision, ms, bytes: (connection.body().len(), json.len()), json })
 }
 
 fn tell(sides: &[Side; 2], report: &mut Report) {

@@ -1,8 +1,5 @@
 //! From ops to a canvas, on one core.
 
-use std::process::Command;
-
-use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::log::{self, Fate};
@@ -16,7 +13,7 @@ use crate::{
     swarm::as_f64,
 };
 
-/// Ops in the log: some three hundred steps of the undo horizon.
+/// Ops in the log: it is folded some seventy times.
 const OPS: usize = 300_000;
 /// Of so many strokes one is undone, and another one deleted.
 const TAKEN_BACK: usize = 20;
@@ -57,13 +54,9 @@ impl Cluster<'_> {
         let folder = TempFolder::new("reducer")?;
         let file = folder.path().join("log");
         let (strokes, source) = pen::load_or_make_up();
-        log::write(&file, log::ops(strokes.into_iter().cycle().zip(fates())).take(OPS))?;
+        log::write(&file, log::folded(log::ops(strokes.into_iter().cycle().zip(fates()))).take(OPS))?;
 
-        let program = std::env::current_exe()?.with_file_name("reducer");
-        let output = Command::new(&program).arg(&file).arg(self.bench.seconds.to_string()).output();
-        let output = output.with_context(|| format!("starting {}", program.display()))?;
-        ensure!(output.status.success(), "the reducer failed: {}", String::from_utf8_lossy(&output.stderr));
-        let figures: Figures = serde_json::from_slice(&output.stdout)?;
+        let figures: Figures = self.run_reducer(&[file.as_os_str()])?;
 
         let (ops, points) = (as_f64(figures.ops), as_f64(figures.points));
         let applied = ops / figures.apply_seconds;

@@ -91,11 +91,12 @@ impl Cluster<'_> {
     async fn import_large(&self, url: &str, strokes: &[Stroke]) -> anyhow::Result<Vec<Uuid>> {
         let folder = TempFolder::new("log")?;
         let file = folder.path().join("large");
-        log::write_committed(&file, drawn(strokes, 0, STROKES))?;
+        log::write_committed(&file, log::folded(drawn(strokes, 0, STROKES)))?;
         let (large, _) = self.import(url, &file)?;
         let server = self.start_server(url, &[])?;
         self.wait_for_snapshot(&server, &large).await?;
         let pool = sql::postgres_pool(url, 1).await?;
+        sql::weigh_down(&pool, large).await?;
         let others = DRAWINGS as usize - 1;
         let others = sql::make_drawings(&pool, others, |nth| vec![load::user(nth + 1)]).await?;
         Ok([vec![large], others].concat())

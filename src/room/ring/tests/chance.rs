@@ -12,6 +12,8 @@ enum Step {
         is_large: bool,
     },
     Head,
+    /// The log goes on in a new epoch.
+    GoOn,
     /// What comes before the ring is read from there on, in frames of so many ops; perhaps not to its end.
     Prepend {
         from: u64,
@@ -40,6 +42,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (1..6_u64, prop::bool::weighted(0.25)).prop_map(|(count, is_large)| Step::Push { count, is_large }),
         1 => Just(Step::Head),
+        1 => Just(Step::GoOn),
         4 => (0..20_u64, 1..5_u64, prop::bool::weighted(0.25))
             .prop_map(|(from, size, is_cut)| Step::Prepend { from, size, is_cut }),
         1 => Just(Step::Forget),
@@ -67,6 +70,8 @@ struct World {
     head: u64,
     why: ResetReason,
     readers: Vec<Watched>,
+    /// Up to where each log is that of the one before.
+    bases: Vec<u64>,
     /// Where the broadcaster stands, and what it saw there.
     offered: u64,
     batch: Option<Batch>,
@@ -81,8 +86,14 @@ impl World {
                 self.head += count;
             }
             Step::Head => {
-                let (epoch, revision) = (epoch(self.log), Revision(self.head));
-                self.ring.push(News::Head { epoch, revision }, epoch, revision);
+                let (branch, revision) = (branch(self.log), Revision(self.head));
+                self.ring.push(News::Head { branch, revision }, branch, revision);
+            }
+            Step::GoOn => {
+                self.log += 1;
+                self.bases.push(self.head);
+                let (branch, revision) = (going_on(self.log, self.head), Revision(self.head));
+                self.ring.push(News::Head { branch, revision }, branch, revision);
             }
             Step::Prepend { from, size, is_cut } => {
                 let until = self.ring.first_revision().map_or(self.head, |first| first.0 - 1);
@@ -95,13 +106,14 @@ impl World {
             Step::Restart { head, keeps_epoch } => {
                 self.life += 1;
                 self.log += u64::from(!keeps_epoch);
+                self.bases.resize(usize::try_from(self.log).unwrap() + 1, 0);
                 self.head = head;
                 self.why = if keeps_epoch { ResetReason::RevisionAhead } else { ResetReason::EpochChanged };
                 restart(&self.ring, self.log, head, self.why);
             }
             Step::Join { behind } => {
                 let after = self.head.saturating_sub(behind);
-                let joined = self.ring.join(epoch(self.log), Revision(after), Revision(self.head));
+                let joined = self.ring.join(branch(self.log), Revision(after), Revision(self.head));
                 let (life, log) = (self.life, self.log);
                 self.readers.extend(joined.map(|reader| Watched { reader, life, log, position: after }));
             }
@@ -123,7 +135,7 @@ impl World {
         for nth in (0..self.readers.len()).rev() {
             let watched = &mut self.readers[nth];
             if watched.reader.take(&batch) {
-                batch.items.iter().for_each(|item| watched.note(item));
+                batch.items.iter().for_each(|item| watched.note(item, &self.bases));
                 assert_eq!(watched.reader.position().1, Revision(watched.position));
             } else {
                 while self.read(nth) {}
@@ -142,7 +154,7 @@ impl World {
                     drop(self.readers.swap_remove(nth));
                     return false;
                 }
-                watched.note(&item);
+                watched.note(&item, &self.bases);
                 true
             }
             Next::Empty => {
@@ -162,15 +174,19 @@ impl World {
 
 impl Watched {
     /// What it gets is of its log, and right after what it has.
-    fn note(&mut self, item: &Item) {
+    fn note(&mut self, item: &Item, bases: &[u64]) {
         match &item.news {
             News::Ops(frame) => {
-                assert_eq!((frame.epoch, frame.first), (epoch(self.log), Revision(self.position + 1)));
+                let log = usize::try_from(frame.epoch.0.as_u128()).unwrap();
+                let is_told = log as u64 <= self.log;
+                assert!(is_told || frame.last.0 <= bases[log], "the epoch is told before its own ops");
+                assert_eq!(frame.first, Revision(self.position + 1));
                 assert_eq!(revisions(item), (frame.first.0..=frame.last.0).collect::<Vec<_>>());
                 self.position = frame.last.0;
             }
-            News::Head { epoch: at, revision } => {
-                assert_eq!(*at, epoch(self.log));
+            News::Head { branch, revision } => {
+                // Who joined in a later epoch hears of earlier ones again.
+                self.log = self.log.max(u64::try_from(branch.epoch.0.as_u128()).unwrap());
                 assert!(revision.0 <= self.position, "the head is told before the ops");
             }
             News::Restarted { .. } => panic!("a batch with a new log is not taken"),
@@ -187,8 +203,8 @@ proptest! {
         let ring = Arc::new(Ring::new(drawing()));
         let why = ResetReason::EpochChanged;
         let offered = ring.end();
-        let mut world =
-            World { ring, life: 0, log: 0, head: 0, why, readers: Vec::new(), offered, batch: None };
+        let (readers, bases) = (Vec::new(), vec![0]);
+        let mut world = World { ring, life: 0, log: 0, head: 0, why, readers, bases, offered, batch: None };
         for step in steps {
             world.step(step);
             let held = world.ring.lock().bytes;

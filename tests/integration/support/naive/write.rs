@@ -44,13 +44,23 @@ impl Write {
         self.value.as_ref().is_some_and(|value| value == "delete")
     }
 
+    /// The object that is written to; none where it is the canvas itself.
+    pub fn object(&self) -> Option<&str> {
+        match &self.to {
+            Register::Object(id, _) => Some(id),
+            Register::Canvas(_) | Register::Clear => None,
+        }
+    }
+
     pub fn value(&self) -> &Value {
         self.value.as_ref().expect("only an unset, a clear and an end are without a value")
     }
 }
 
 /// The unit that an op belongs to or, if it is an undo or redo, acts on. UUIDs are the same in either case.
+/// A fold has none, and must not be asked for it.
 pub fn unit_of(op: &Value) -> String {
+    assert_ne!(op["type"], "fold", "a fold has no unit");
     text(op.get("unit").unwrap_or(&op["op_id"])).to_ascii_lowercase()
 }
 
