@@ -62,8 +62,8 @@ pub const COMPRESS_ABOVE_BYTES: u64 = 1_024;
 
 // --- Undo and folding -----------------------------------------------------------------------------
 
-/// What the open history of a drawing may weigh before it is folded, in bytes, by default: its open writes, and
-/// [`OPEN_UNIT_WEIGHT`] for each open unit.
+/// What the open history of a drawing may weigh before it is folded, in bytes, by default: twice its open writes as registers
+/// spell them, and [`OPEN_UNIT_WEIGHT`] for each open unit.
 pub const UNDO_BUDGET: u64 = 4 << 20;
 /// What an open unit weighs beside its writes, in bytes.
 pub const OPEN_UNIT_WEIGHT: u64 = 128;

@@ -17,7 +17,7 @@ pub struct OpenUnit {
     pub first: Revision,
     /// When it last took an op, an undo or a redo, in milliseconds since 1970.
     pub touched: i64,
-    /// The bytes of its writes that may still count, as registers spell them.
+    /// What its writes that may still count weigh: twice the bytes that registers spell of them.
     pub bytes: u64,
 }
 

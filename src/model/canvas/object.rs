@@ -121,7 +121,7 @@ impl Object {
             .chain(self.ends.values().flat_map(open_units))
     }
 
-    /// Calls `each` with the unit and the bytes of every open write, as far as registers spell them.
+    /// Calls `each` with the unit and the weight of every open write.
     pub(super) fn open_bytes(&self, each: &mut impl FnMut(u64, usize)) {
         open_bytes(&self.exists, |_| EXISTENCE_BYTES, each);
         for chain in [&self.kind, &self.z, &self.tool] {
@@ -157,14 +157,15 @@ pub(super) fn open_units<T>(chain: &Chain<T>) -> impl Iterator<Item = u64> {
     chain.iter().filter(|write| write.is_open()).map(|write| write.unit)
 }
 
-/// Calls `each` with the unit and the bytes of every open write of a register.
+/// Calls `each` with the unit and the weight of every open write of a register: twice what registers spell of it. So an open
+/// history at the default budget is less than 1 MiB of gzipped registers.
 pub(super) fn open_bytes<T>(
     chain: &Chain<T>,
     value: impl Fn(&T) -> usize,
     each: &mut impl FnMut(u64, usize),
 ) {
     for write in chain.iter().filter(|write| write.is_open()) {
-        each(write.unit, WRITE_BYTES + value(&write.value));
+        each(write.unit, 2 * (WRITE_BYTES + value(&write.value)));
     }
 }
 
