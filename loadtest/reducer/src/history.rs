@@ -33,7 +33,10 @@ pub(super) fn measure(log: &Path, time: Duration) -> anyhow::Result<Figures> {
     };
     let fold_seconds = passes(time / 4, || {
         let mut folded = canvas.clone();
-        timed(|| Ok(ensure!(folded.apply(&fold) == Applied::Next && folded.floor() == floor)))
+        timed(|| {
+            ensure!(folded.apply(&fold) == Applied::Next && folded.floor() == floor, "it is no fold");
+            Ok(())
+        })
     })?;
     Ok(Figures {
         ops: held as u64,

@@ -1,8 +1,8 @@
 //! One register: the writes to one property, and which of them counts.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    mem,
+    collections::{BTreeMap, HashMap, btree_map},
+    mem, slice,
 };
 
 use smallvec::SmallVec;
@@ -77,7 +77,11 @@ impl<T> Chain<T> {
 
     /// The write that counts: the newest whose unit is live.
     pub(super) fn top(&self, liveness: Liveness<'_>) -> Option<&Write<T>> {
-        self.iter().rev().find(|write| liveness.is_live(write.unit))
+        let is_live = |write: &&Write<T>| liveness.is_live(write.unit);
+        match &self.0 {
+            Writes::Few(few) => few.iter().rfind(is_live),
+            Writes::Many(many) => many.by_revision.values().rfind(is_live),
+        }
     }
 
     /// The newest live write that is older than `revision`.
@@ -108,7 +112,19 @@ impl<T> Chain<T> {
     /// beneath it goes, for it will never be seen again.
     pub(super) fn fold(&mut self, floor: u64, liveness: Liveness<'_>) {
         let closes = |write: &Write<T>| write.unit <= floor;
+        // Most registers have nothing that is to be closed.
+        if !self.iter().any(|write| write.is_open() && closes(write)) {
+            return;
+        }
         let is_base = |write: &Write<T>| closes(write) && liveness.is_live(write.unit);
+        if let Writes::Few(few) = &mut self.0 {
+            if let Some(base) = few.iter().rposition(is_base) {
+                few.drain(..base);
+                few[0].unit = CLOSED;
+            }
+            few.retain(|write| !write.is_open() || !closes(write));
+            return few.shrink_to_fit();
+        }
         let Some(base) = self.iter().rev().find(|write| is_base(write)).map(|write| write.revision) else {
             // What is closed and was undone is undone for good.
             return self.retain(|write| !closes(write));
@@ -148,12 +164,11 @@ impl<T> Chain<T> {
     }
 
     /// All writes, ascending by revision.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Write<T>> {
-        let (few, many) = match &self.0 {
-            Writes::Few(few) => (few.as_slice(), None),
-            Writes::Many(many) => (Default::default(), Some(many.by_revision.values())),
-        };
-        few.iter().chain(many.into_iter().flatten())
+    pub(super) fn iter(&self) -> Iter<'_, T> {
+        match &self.0 {
+            Writes::Few(few) => Iter::Few(few.iter()),
+            Writes::Many(many) => Iter::Many(many.by_revision.values()),
+        }
     }
 
     /// A chain of these writes, which must ascend by revision.
@@ -185,6 +200,32 @@ impl<T> Chain<T> {
             Writes::Many(many) => many.by_revision.len() * (2 * size_of::<Write<T>>() + PLACE),
         };
         places + self.iter().map(|write| value(&write.value)).sum::<usize>()
+    }
+}
+
+/// The writes of a chain, ascending by revision.
+pub(super) enum Iter<'a, T> {
+    Few(slice::Iter<'a, Write<T>>),
+    Many(btree_map::Values<'a, u64, Write<T>>),
+}
+
+impl<'a, T> Iterator for Iter<'a, T> {
+    type Item = &'a Write<T>;
+
+    fn next(&mut self) -> Option<&'a Write<T>> {
+        match self {
+            Self::Few(few) => few.next(),
+            Self::Many(many) => many.next(),
+        }
+    }
+}
+
+impl<'a, T> DoubleEndedIterator for Iter<'a, T> {
+    fn next_back(&mut self) -> Option<&'a Write<T>> {
+        match self {
+            Self::Few(few) => few.next_back(),
+            Self::Many(many) => many.next_back(),
+        }
     }
 }
 
