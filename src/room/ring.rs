@@ -8,7 +8,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -36,6 +36,8 @@ pub(super) struct Ring {
     /// this one, never the other way round.
     state: Mutex<State>,
     readers: AtomicUsize,
+    /// How often places of items that were gone have been given again.
+    layout: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -73,7 +75,7 @@ impl Ring {
             gathered: VecDeque::new(),
             replaced: (0, ResetReason::EpochChanged),
         };
-        Self { drawing_id, state: Mutex::new(state), readers: AtomicUsize::new(0) }
+        Self { drawing_id, state: Mutex::new(state), readers: AtomicUsize::new(0), layout: AtomicU64::new(0) }
     }
 
     /// Appends ops, which reach up to `head`, for whoever looks next.
@@ -109,6 +111,9 @@ impl Ring {
     pub(super) fn prepend(&self, frames: Vec<Frame>, head: Revision) {
         let mut state = self.lock();
         state.seal(self.drawing_id);
+        // The places of items that are gone are given again: what was made of those that had them is void.
+        self.layout.fetch_add(1, Ordering::Release);
+        state.gathered.clear();
         // Who has not read yet that the log is another one learns it by the number of its log.
         if let Some(nth) = state.items.iter().position(|item| matches!(item.news, News::Restarted { .. })) {
             for _ in 0..=nth {
@@ -190,7 +195,16 @@ impl Ring {
         let first = from.max(state.start);
         let skip = usize::try_from(first - state.start).unwrap_or(usize::MAX);
         let items = state.items.iter().skip(skip).cloned().collect();
-        Batch::new(items, first, state.replaced.0, state.position.map(|(branch, _)| branch.epoch))
+        let mut batch = Batch::new(items, first, state.replaced.0, self.layout());
+        if let Some((branch, _)) = state.position {
+            let tells = state.told_epoch_at.is_some_and(|at| (first..batch.end()).contains(&at));
+            batch.note_epoch(branch.epoch, branch.previous_epoch().filter(|_| tells));
+        }
+        batch
+    }
+
+    fn layout(&self) -> u64 {
+        self.layout.load(Ordering::Acquire)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -231,6 +245,10 @@ impl State {
                 News::Ops(frame) if bytes + frame.json.len() <= limits::GATHERED_BYTES || frames == 0 => {
                     (bytes, count, frames) = (bytes + frame.json.len(), nth, frames + 1);
                     ops.push(frame.clone());
+                }
+                // The one that tells the epoch is told, even to whom the ops before it came from the store in that epoch.
+                News::Head { .. } if self.told_epoch_at == Some(self.start + offset as u64 + nth - 1) => {
+                    break;
                 }
                 News::Head { branch, .. } if frames > 0 && is_same(branch.epoch) => (),
                 _ => break,

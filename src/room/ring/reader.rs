@@ -55,25 +55,30 @@ pub enum Next {
 pub struct Batch {
     /// The items, in order.
     pub items: Vec<Arc<Item>>,
-    /// Number of the first of them.
+    /// Number of the first of them, and how often numbers had been given again by then.
     first: u64,
+    layout: u64,
     /// First and last revision of their ops, if there are any.
     revisions: Option<(Revision, Revision)>,
     /// How often the log had been replaced when they were told.
     log: u64,
     /// Whether the log is replaced in between.
     restarts: bool,
-    /// The epoch of the log when they were told, and the last branch that a head among them tells.
+    /// The epoch of the log when they were told, and the one before, if it is among them that the log goes on.
     epoch: Option<Epoch>,
+    tells_after: Option<Epoch>,
+    /// The last branch that a head among them tells.
     branch: Option<Branch>,
     /// All of them as one piece, for each encoding.
     joined: [OnceLock<Bytes>; ENCODING_SLOTS],
 }
 
 impl Batch {
-    pub(super) fn new(items: Vec<Arc<Item>>, first: u64, log: u64, epoch: Option<Epoch>) -> Self {
-        let (restarts, branch, joined) = (false, None, Default::default());
-        let mut batch = Self { items, first, revisions: None, log, restarts, epoch, branch, joined };
+    pub(super) fn new(items: Vec<Arc<Item>>, first: u64, log: u64, layout: u64) -> Self {
+        let (restarts, joined) = (false, Default::default());
+        let (revisions, epoch, tells_after, branch) = (None, None, None, None);
+        let mut batch =
+            Self { items, first, layout, revisions, log, restarts, epoch, tells_after, branch, joined };
         for item in &batch.items {
             match &item.news {
                 News::Ops(frame) => {
@@ -85,6 +90,11 @@ impl Batch {
             }
         }
         batch
+    }
+
+    /// Notes of which epoch the log is, and after which one the items tell so.
+    pub(super) fn note_epoch(&mut self, epoch: Epoch, tells_after: Option<Epoch>) {
+        (self.epoch, self.tells_after) = (Some(epoch), tells_after);
     }
 
     /// Number of the item after the last.
@@ -117,8 +127,10 @@ impl Reader {
     pub fn take(&mut self, batch: &Batch) -> bool {
         let fits = batch.revisions.is_none_or(|(first, _)| first == self.position.next());
         // One that has missed the word of a new epoch must not get its ops.
-        let knows = batch.branch.is_some() || batch.epoch.is_none_or(|epoch| epoch == self.branch.epoch);
-        let is_next = self.cursor == batch.first && self.log == batch.log && fits && !batch.restarts && knows;
+        let own = self.branch.epoch;
+        let knows = batch.epoch.is_none_or(|epoch| epoch == own) || batch.tells_after == Some(own);
+        let is_here = self.cursor == batch.first && self.ring.layout() == batch.layout;
+        let is_next = is_here && self.log == batch.log && fits && !batch.restarts && knows;
         if is_next {
             self.cursor = batch.end();
             self.position = batch.revisions.map_or(self.position, |(_, last)| last);
@@ -168,10 +180,13 @@ impl Reader {
         }
     }
 
-    /// Whether the log has gone on in a new epoch, and the head that told so has left the ring unread.
+    /// Whether the log has gone on in a new epoch, and the head that told so has left the ring unread; or in several, which
+    /// is too much to be told one after the other.
     fn has_missed_epoch(&self, state: &State) -> bool {
-        let is_old = state.position.is_some_and(|(branch, _)| branch.epoch != self.branch.epoch);
-        is_old && state.told_epoch_at.is_none_or(|at| self.cursor > at)
+        let Some((branch, _)) = state.position else { return false };
+        let is_ahead = state.told_epoch_at.is_some_and(|at| self.cursor <= at);
+        let will_be_told = is_ahead && branch.previous_epoch() == Some(self.branch.epoch);
+        branch.epoch != self.branch.epoch && !will_be_told
     }
 
     fn lagged(&self, state: &State) -> Next {

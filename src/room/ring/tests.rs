@@ -195,13 +195,24 @@ fn a_replaced_log_ends_every_reader_of_the_one_before_even_one_that_comes_late()
 }
 
 #[test]
+fn frames_that_were_joined_are_not_those_that_come_to_their_places_later() {
+    let ring = ring(&[(3, 3), (4, 4)]);
+    assert_eq!(read_all(&mut join(&ring, 2, 4).unwrap()), [3, 4]);
+    ring.forget_before(Instant::now());
+    // Two frames again, in the places of those before, of which the first begins earlier.
+    ring.prepend(vec![frame(1, 3), frame(4, 4)], Revision(4));
+    assert_eq!(read_all(&mut join(&ring, 1, 4).unwrap()), [2, 3, 4]);
+}
+
+#[test]
 fn a_log_that_goes_on_in_a_new_epoch_tells_so_between_the_ops_of_both() {
     let ring = ring(&[(1, 2), (3, 3)]);
     let (mut reads, mut takes) = (join(&ring, 0, 3).unwrap(), join(&ring, 3, 3).unwrap());
     let (from, now) = (ring.end(), going_on(1, 3));
     ring.push(News::Head { branch: now, revision: Revision(3) }, now, Revision(3));
-    push(&ring, frame_of(1, 4, 4, 0));
-    push(&ring, frame_of(1, 5, 5, 0));
+    for revision in [4, 5] {
+        ring.push(News::Ops(frame_of(1, revision, revision, 0)), now, Revision(revision));
+    }
     assert!(takes.take(&ring.batch(from)));
     assert_eq!(takes.position(), (now, Revision(5)));
     // Who has some to catch up on gets the small frames of each epoch as one, and never those of two.

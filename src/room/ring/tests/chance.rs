@@ -70,6 +70,8 @@ struct World {
     head: u64,
     why: ResetReason,
     readers: Vec<Watched>,
+    /// The log as it is told.
+    branch: Branch,
     /// Up to where each log is that of the one before.
     bases: Vec<u64>,
     /// Where the broadcaster stands, and what it saw there.
@@ -82,17 +84,19 @@ impl World {
         match step {
             Step::Push { count, is_large } => {
                 let size = if is_large { LARGE } else { 0 };
-                push(&self.ring, frame_of(self.log, self.head + 1, self.head + count, size));
+                let frame = frame_of(self.log, self.head + 1, self.head + count, size);
                 self.head += count;
+                self.ring.push(News::Ops(frame), self.branch, Revision(self.head));
             }
             Step::Head => {
-                let (branch, revision) = (branch(self.log), Revision(self.head));
+                let (branch, revision) = (self.branch, Revision(self.head));
                 self.ring.push(News::Head { branch, revision }, branch, revision);
             }
             Step::GoOn => {
                 self.log += 1;
                 self.bases.push(self.head);
-                let (branch, revision) = (going_on(self.log, self.head), Revision(self.head));
+                self.branch = going_on(self.log, self.head);
+                let (branch, revision) = (self.branch, Revision(self.head));
                 self.ring.push(News::Head { branch, revision }, branch, revision);
             }
             Step::Prepend { from, size, is_cut } => {
@@ -107,13 +111,14 @@ impl World {
                 self.life += 1;
                 self.log += u64::from(!keeps_epoch);
                 self.bases.resize(usize::try_from(self.log).unwrap() + 1, 0);
+                self.branch = branch(self.log);
                 self.head = head;
                 self.why = if keeps_epoch { ResetReason::RevisionAhead } else { ResetReason::EpochChanged };
                 restart(&self.ring, self.log, head, self.why);
             }
             Step::Join { behind } => {
                 let after = self.head.saturating_sub(behind);
-                let joined = self.ring.join(branch(self.log), Revision(after), Revision(self.head));
+                let joined = self.ring.join(self.branch, Revision(after), Revision(self.head));
                 let (life, log) = (self.life, self.log);
                 self.readers.extend(joined.map(|reader| Watched { reader, life, log, position: after }));
             }
@@ -195,7 +200,7 @@ impl Watched {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
     #[test]
     fn whatever_happens_a_reader_gets_what_comes_next_or_is_told_to_start_anew(
         steps in prop::collection::vec(step(), 1..80),
@@ -204,7 +209,7 @@ proptest! {
         let why = ResetReason::EpochChanged;
         let offered = ring.end();
         let (readers, bases) = (Vec::new(), vec![0]);
-        let mut world = World { ring, life: 0, log: 0, head: 0, why, readers, bases, offered, batch: None };
+        let mut world = World { ring, life: 0, log: 0, head: 0, why, readers, branch: branch(0), bases, offered, batch: None };
         for step in steps {
             world.step(step);
             let held = world.ring.lock().bytes;
