@@ -49,23 +49,17 @@ impl WriteLimits {
     #[must_use]
     pub fn new(rates: WriteRates, metrics: Arc<Metrics>) -> Self {
         let of_user = |rate| limiter(rate, rate);
-        // Whatever the rate, the largest request passes where nothing came before it.
-        let of_drawing = |rate: u32, seconds: u32, largest: usize| {
-            limiter(rate, rate.saturating_mul(seconds).max(u32::try_from(largest).unwrap_or(u32::MAX)))
-        };
         Self {
             requests: of_user(rates.requests),
             ops: of_user(rates.ops),
             presence: of_user(limits::PRESENCE_POSTS_PER_SECOND),
-            drawing_bytes: of_drawing(
+            drawing_bytes: limiter(
                 rates.drawing_bytes,
-                limits::DRAWING_BYTES_BURST,
-                limits::MAX_BODY_BYTES,
+                rates.drawing_bytes.saturating_mul(limits::DRAWING_BYTES_BURST),
             ),
-            drawing_units: of_drawing(
+            drawing_units: limiter(
                 rates.drawing_units,
-                limits::DRAWING_UNITS_BURST,
-                limits::MAX_OPS_PER_REQUEST,
+                rates.drawing_units.saturating_mul(limits::DRAWING_UNITS_BURST),
             ),
             metrics,
         }
