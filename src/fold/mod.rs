@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::now_ms,
+    clock::{millis, now_ms},
     commit::{CommitError, Committer},
     limits,
     model::{DrawingId, Epoch, Revision, Role, ServerOps, UserId},
@@ -112,7 +112,7 @@ impl Folder {
         if newest.first().is_some_and(|snapshot| snapshot.revision >= floor) {
             return Ok(false);
         }
-        let then = now_ms - policy::millis(limits::FOLD_HARD_KEEPS);
+        let then = now_ms - millis(limits::FOLD_HARD_KEEPS);
         let floor = floor.min(self.committed_before(drawing, then).await?);
         let plan = FoldPlan { floor, from: stand.floor, planned_at: stand.head, yields: false };
         Ok(plan.floor > plan.from && self.commit(drawing, stand.branch.epoch, plan).await)

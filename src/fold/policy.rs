@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::{
+    clock::millis,
     limits,
     model::{OpenUnit, Revision},
 };
@@ -70,10 +71,6 @@ fn below_touched(units: &[OpenUnit], now_ms: i64, period: Duration) -> Option<Re
     let then = now_ms - millis(period);
     let first = units.iter().find(|unit| unit.touched > then)?.first;
     Some(Revision(first.0 - 1))
-}
-
-pub(super) fn millis(period: Duration) -> i64 {
-    i64::try_from(period.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

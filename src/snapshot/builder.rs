@@ -20,7 +20,7 @@ use super::{
     retention::superseded,
 };
 use crate::{
-    clock::now_ms,
+    clock::{millis, now_ms},
     limits,
     model::{Canvas, DrawingId, Epoch, OpenUnit, Revision},
     store::{Claim, Snapshot, Store, StoreError, call},
@@ -283,10 +283,6 @@ fn is_old(id: Uuid) -> bool {
     let made = id.get_timestamp().map_or(0, |made| made.to_unix().0);
     now_ms() / 1_000 - i64::try_from(made).unwrap_or(i64::MAX)
         > limits::LOCAL_WASTE_MAX_AGE.as_secs().cast_signed()
-}
-
-fn millis(period: Duration) -> i64 {
-    i64::try_from(period.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl std::fmt::Debug for Builder {
