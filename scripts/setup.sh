@@ -53,6 +53,7 @@ Missing: ${missing[*]}. Please install, in whatever way your system has:
   - PostgreSQL 15 or later, server and client programs, with pg_config on the PATH
   - nats-server 2.9 or later, on the PATH (https://github.com/nats-io/nats-server/releases)
   - Chromium, at /usr/bin/chromium or where the variable CHROMIUM says; curl; Python with venv
+  - PgBouncer, at /usr/sbin/pgbouncer or where the variable PGBOUNCER says
 TEXT
         exit 1
     fi
@@ -73,7 +74,7 @@ TEXT
     # systemd does not ask for the runlevel: what came with these packages is stopped again.
     if has systemctl && [[ -d /run/systemd/system ]]; then
         for service in "${missing[@]}"; do
-            [[ $service == postgresql || $service == nats-server ]] || continue
+            [[ $service == postgresql || $service == nats-server || $service == pgbouncer ]] || continue
             "${root[@]}" systemctl disable --now "$service" || echo "$service is still running" >&2
         done
     fi
@@ -110,6 +111,7 @@ if [[ $what == all ]]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
     has_chromium || missing+=(chromium)
     has curl || missing+=(curl)
+    [[ -x ${PGBOUNCER:-/usr/sbin/pgbouncer} ]] || missing+=(pgbouncer)
 fi
 [[ ${#missing[@]} -eq 0 ]] || install_packages "${missing[@]}"
 

@@ -174,11 +174,12 @@ async fn answer_questions(
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
+            // That it is away is told once, by its health.
             StoreError::Unavailable(error) => {
-                tracing::warn!(%error, "the store is unavailable");
+                tracing::debug!(%error, "the store is unavailable");
                 Self::new(ErrorCode::StoreUnavailable, "the store does not answer; try again")
             }
-            StoreError::Failed(_) | StoreError::Corrupt(_) => {
+            StoreError::Failed(_) | StoreError::Corrupt(_) | StoreError::Unfit(_) => {
                 tracing::error!(%error, "the store failed");
                 Self::new(ErrorCode::Internal, "the store failed")
             }

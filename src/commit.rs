@@ -231,7 +231,7 @@ impl Writer {
                 Err(StoreError::Unavailable(error))
                     if attempt < limits::COMMIT_ATTEMPTS && started.elapsed() < limits::COMMIT_PATIENCE =>
                 {
-                    tracing::warn!(%error, attempt, "the store broke off; appending again");
+                    tracing::debug!(%error, attempt, "the store broke off; appending again");
                     attempt += 1;
                 }
                 outcome => return outcome,
@@ -281,7 +281,7 @@ impl Announcer {
                 appended.outcomes.into_iter().map(|outcome| into_result(epoch, outcome)).collect::<Vec<_>>()
             }
             Err(error) => {
-                tracing::error!(%error, requests = requests.len(), "a batch was not committed");
+                crate::log_store_failure!(error, requests = requests.len(), "a batch was not committed");
                 let error = Arc::new(error);
                 requests.iter().map(|_| Err(CommitError::Store(error.clone()))).collect()
             }

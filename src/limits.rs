@@ -452,6 +452,20 @@ pub const STORE_CALL_TIMEOUT: Duration = Duration::from_secs(9);
 pub const STORE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A pooled connection idle for longer is probed before it is used.
 pub const STORE_PROBE_AFTER: Duration = Duration::from_secs(1);
+/// Time in which a connection that has idled, or is given back, has to answer.
+pub const STORE_PING_TIMEOUT: Duration = Duration::from_secs(1);
+/// Time to connect to one host of the store, outside of the pool.
+pub const STORE_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long `/readyz` takes a write for a proof that the store takes writes.
+pub const STORE_PROOF_MAX_AGE: Duration = Duration::from_secs(1);
+/// Time for the write by which it is proved.
+pub const STORE_PROBE_TIMEOUT: Duration = READY_TIMEOUT;
+/// Pause between two such writes while they fail.
+pub const STORE_PROBE_PAUSE: Duration = Duration::from_millis(500);
+/// How long after a write that found no room a smaller one proves nothing.
+pub const STORE_NO_ROOM_HOLD: Duration = Duration::from_secs(3);
+/// While the store only reads, connections are tried anew no more often than this.
+pub const STORE_READ_ONLY_PAUSE: Duration = Duration::from_millis(500);
 /// How long the process waits for the store at start.
 pub const STORE_START_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time for the store to answer `/readyz`.

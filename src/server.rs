@@ -202,6 +202,7 @@ impl Server {
         let sockets = Connections::new(per_user, per_second, args.drain_window, metrics.clone());
         let sockets = Arc::new(sockets);
         tasks.spawn(sockets.clone().look_after(stop.clone()));
+        tasks.spawn(watch_store(store.clone(), stop.clone()));
         let write_limits = Arc::new(WriteLimits::new(write_rates(args), metrics.clone()));
         let (hints, hinted) = snapshot::hints();
         tasks.spawn(follow_control(bus.clone(), access.clone(), rooms.clone(), hints, stop.clone()));
@@ -232,6 +233,7 @@ impl Server {
             asyncapi: gateway::asyncapi_yaml()?.into(),
             tasks: tasks.clone(),
             draining: stops.draining.clone(),
+            takes_writes: args.roles.contains(&NodeRole::Api),
         });
         let gateway = Gateway::new(GatewayParts {
             rooms,
@@ -399,6 +401,11 @@ async fn follow_control(
     }
 }
 
+/// Looks whether the store takes writes.
+async fn watch_store(store: Arc<dyn Store>, stop: CancellationToken) {
+    store.health().run(&*store, stop).await;
+}
+
 /// Removes the ops of deleted drawings and of imports that came to nothing, a little at a time.
 async fn purge(store: Arc<dyn Store>, stop: CancellationToken) {
     loop {
@@ -406,7 +413,7 @@ async fn purge(store: Arc<dyn Store>, stop: CancellationToken) {
             Ok(false) => limits::PURGE_PAUSE,
             Ok(true) => limits::HOUSEKEEPING_INTERVAL,
             Err(error) => {
-                tracing::warn!(%error, "deleted drawings and stale imports could not be purged");
+                crate::log_store_failure!(error, "deleted drawings and stale imports could not be purged");
                 limits::HOUSEKEEPING_INTERVAL
             }
         };

@@ -23,8 +23,9 @@ pub enum LogFormat {
     Json,
 }
 
-/// What is logged by default. The client of a bucket tells of each attempt that failed; we tell of the outcome.
-pub const LOG_FILTER: &str = "info,object_store=warn";
+/// What is logged by default. The clients of a bucket and of the database tell of each attempt that failed or was slow; we
+/// tell of the outcome.
+pub const LOG_FILTER: &str = "info,object_store=warn,sqlx=error";
 
 /// Where log lines go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,7 @@ macro_rules! metrics {
                 describe_counter!("revcast_resets_total", Unit::Count, "Readers told to go to REST, by reason.");
                 describe_counter!("revcast_socket_closes_total", Unit::Count, "Sockets closed, by code.");
                 describe_counter!("revcast_http_responses_total", Unit::Count, "Responses, by status.");
+                describe_gauge!("revcast_store_writable", Unit::Count, "1 while the store takes writes, 0 while it does not.");
                 Self { $($field: metrics!(@make $kind $name),)+ }
             }
         }

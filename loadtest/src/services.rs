@@ -3,8 +3,10 @@
 //! Everything ends with the handle, and with the process that started it even if that is killed. Owns what all of them
 //! share: starting, signalling and ending processes, and their folders.
 
+mod disk;
 mod nats;
 mod pair;
+mod pgbouncer;
 mod postgres;
 mod revcast;
 
@@ -25,9 +27,11 @@ use std::{
 
 use anyhow::{Context, bail};
 
+pub use disk::SmallDisk;
 pub use nats::Nats;
 pub use pair::{PostgresPair, Replication};
-pub use postgres::{Durability, Postgres, dump_database, restore_database};
+pub use pgbouncer::{PgBouncer, pgbouncer_version};
+pub use postgres::{Durability, Postgres, dump_database, execute, restore_database};
 pub use revcast::Revcast;
 
 /// Time for a service to become reachable.

@@ -27,10 +27,15 @@ struct Health {
 #[derive(Debug, Serialize, ToSchema)]
 struct Readiness {
     /// `ready`; `degraded` without the bus, when ops reach other nodes at the heartbeat only, or without the blob
-    /// store, when no snapshots are built or read; `unavailable` without the store; `draining` while stopping.
+    /// store, when no snapshots are built or read; `unavailable` while the store takes no writes (on a node without the
+    /// role `api`, `degraded`); `draining` while stopping.
     #[schema(example = "ready")]
     status: &'static str,
-    /// Whether the store answers.
+    /// What is wrong, in words; absent when nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "the disk of the database is full")]
+    reason: Option<&'static str>,
+    /// Whether the store takes writes: something was written to it within the last second.
     store: bool,
     /// Whether the bus is connected.
     bus: bool,
@@ -53,16 +58,23 @@ async fn healthz() -> Json<Health> {
     )
 )]
 async fn readyz(State(api): State<Api>) -> Response {
-    let meta = tokio::time::timeout(limits::READY_TIMEOUT, api.store.meta());
-    let (meta, blobs) = tokio::join!(meta, api.blobs.is_good());
-    let (store, bus) = (matches!(meta, Ok(Ok(_))), api.bus.is_connected());
+    let (store, blobs) = tokio::join!(api.store.health().check(), api.blobs.is_good());
+    let bus = api.bus.is_connected();
+    let reason = match store {
+        _ if api.draining.is_cancelled() => Some("the server is stopping"),
+        Err(reason) => Some(reason),
+        Ok(()) if !bus => Some("the bus is not connected"),
+        Ok(()) if !blobs => Some("the blob store does not take what is written"),
+        Ok(()) => None,
+    };
     let (code, status) = match (api.draining.is_cancelled(), store, bus && blobs) {
-        (true, _, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
-        (_, false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-        (_, _, false) => (StatusCode::OK, "degraded"),
+        (true, ..) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+        (_, Err(_), _) if api.takes_writes => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        (_, Err(_), _) | (.., false) => (StatusCode::OK, "degraded"),
         _ => (StatusCode::OK, "ready"),
     };
-    let mut response = (code, Json(Readiness { status, store, bus, blobs })).into_response();
+    let store = store.is_ok();
+    let mut response = (code, Json(Readiness { status, reason, store, bus, blobs })).into_response();
     if code == StatusCode::SERVICE_UNAVAILABLE {
         let pause = HeaderValue::from(limits::RETRY_AFTER.as_secs());
         response.headers_mut().insert(header::RETRY_AFTER, pause);

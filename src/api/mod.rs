@@ -85,6 +85,8 @@ pub struct Parts {
     pub tasks: TaskTracker,
     /// Cancelled when the server takes nothing new.
     pub draining: CancellationToken,
+    /// Whether this node is there to write.
+    pub takes_writes: bool,
 }
 
 impl Deref for Api {

@@ -67,7 +67,10 @@ impl Folder {
                     else => return,
                 };
                 if let Err(error) = outcome {
-                    tracing::warn!(%error, "a drawing could not be folded; it is looked at again when it has grown");
+                    crate::log_store_failure!(
+                        error,
+                        "a drawing could not be folded; it is looked at again when it has grown"
+                    );
                 }
             }
         };
@@ -179,8 +182,9 @@ impl Folder {
                 tracing::debug!(%drawing, ?refusal, "a fold was dropped");
                 false
             }
+            // The writer has logged what failed.
             Err(error) => {
-                tracing::warn!(%drawing, %error, "a fold was not committed; another one is planned later");
+                tracing::debug!(%drawing, %error, "a fold was not committed; another one is planned later");
                 false
             }
         }

@@ -22,7 +22,7 @@ use crate::{
     bus::{Bus, ControlMessage},
     limits,
     model::{Branch, DrawingId, Epoch, Revision, UserId},
-    store::{Store, StoreError},
+    store::{self, Store, StoreError},
     telemetry::Metrics,
 };
 
@@ -273,8 +273,8 @@ async fn beat(inner: Arc<Inner>) {
         let rooms: Vec<_> = inner.lock().iter().map(|(id, room)| (*id, room.clone())).collect();
         inner.metrics.rooms.set(f64::from(u32::try_from(rooms.len()).unwrap_or(u32::MAX)));
         let ids: Vec<_> = rooms.iter().map(|(id, _)| *id).collect();
-        match tokio::time::timeout(limits::STORE_CALL_TIMEOUT, inner.store.heads(&ids)).await {
-            Ok(Ok(heads)) => {
+        match store::call(inner.store.heads(&ids)).await {
+            Ok(heads) => {
                 inner.epoch.send_if_modified(|epoch| std::mem::replace(epoch, heads.epoch) != heads.epoch);
                 for (id, room) in &rooms {
                     inner.presence.note_readers(*id, room.ring.reader_count());
@@ -283,8 +283,7 @@ async fn beat(inner: Arc<Inner>) {
                     let _ = room.commands.try_send(Command::Heartbeat { epoch: heads.epoch, head });
                 }
             }
-            Ok(Err(error)) => tracing::warn!(%error, "the heads could not be read"),
-            Err(_) => tracing::warn!("the heads could not be read in time"),
+            Err(error) => crate::log_store_failure!(error, "the heads could not be read"),
         }
     }
 }
@@ -299,10 +298,9 @@ async fn watch_roles(inner: Arc<Inner>) {
             _ = ticks.tick() => (),
         }
         let rooms: Vec<_> = inner.lock().iter().map(|(id, room)| (*id, room.clone())).collect();
-        match tokio::time::timeout(limits::STORE_CALL_TIMEOUT, check_roles(&inner, &rooms)).await {
-            Ok(Ok(())) => (),
-            Ok(Err(error)) => tracing::warn!(%error, "the roles of readers could not be read"),
-            Err(_) => tracing::warn!("the roles of readers could not be read in time"),
+        match store::call(check_roles(&inner, &rooms)).await {
+            Ok(()) => (),
+            Err(error) => crate::log_store_failure!(error, "the roles of readers could not be read"),
         }
     }
 }

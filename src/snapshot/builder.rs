@@ -88,6 +88,13 @@ pub enum BuildError {
     Encode(#[from] std::io::Error),
 }
 
+impl BuildError {
+    /// Whether the store is away, which its health tells.
+    pub(super) fn is_outage(&self) -> bool {
+        matches!(self, Self::Store(error) | Self::Load(LoadError::Store(error)) if error.is_passing())
+    }
+}
+
 impl Builder {
     /// Builds a snapshot of each drawing that is `every` ops past its newest.
     #[must_use]

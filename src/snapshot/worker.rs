@@ -13,7 +13,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::builder::{Builder, Built, OpenHistory};
+use super::builder::{BuildError, Builder, Built, OpenHistory};
 use crate::{
     limits,
     model::DrawingId,
@@ -107,7 +107,7 @@ impl Worker {
                 rounds.after = page.next;
                 self.build_all(page.due, rounds).await;
             }
-            Err(error) => return rounds.fail(&error),
+            Err(error) => return rounds.fail(&error.into()),
         }
         for _ in 0..limits::SNAPSHOT_WASTE_BATCHES {
             match self.builder.remove_waste().await {
@@ -135,6 +135,7 @@ impl Worker {
         *self.building() = Some((drawing, id));
         let built = self.builder.build_as(drawing, id).await;
         *self.building() = None;
+        rounds.is_failing_to_build &= built.is_err();
         match built {
             Ok(Built::Snapshot(open)) => {
                 tracing::debug!(%drawing, revision = %open.revision, "built a snapshot");
@@ -150,7 +151,7 @@ impl Worker {
             }
             Ok(Built::Nothing) => return,
             Err(error) => {
-                tracing::warn!(%drawing, %error, "a snapshot could not be built");
+                rounds.fail_build(drawing, &error);
                 rounds.pause(drawing);
                 // What is wrong is mostly wrong for the next drawing, too.
                 tokio::time::sleep(limits::SNAPSHOT_RETRY_PAUSE).await;
@@ -173,6 +174,8 @@ struct Rounds {
     after: Option<DrawingId>,
     /// Whether the last time failed, which has been told.
     is_failing: bool,
+    /// Whether the last build failed, which has been told.
+    is_failing_to_build: bool,
     /// The drawings of which a stretch was built, and the next one is due.
     on_the_way: HashSet<DrawingId>,
     /// The drawings of which a build has failed, and until when they are left alone.
@@ -180,9 +183,17 @@ struct Rounds {
 }
 
 impl Rounds {
-    fn fail(&mut self, error: &dyn std::fmt::Display) {
-        if !std::mem::replace(&mut self.is_failing, true) {
+    fn fail(&mut self, error: &BuildError) {
+        if !error.is_outage() && !std::mem::replace(&mut self.is_failing, true) {
             tracing::warn!(%error, "snapshots cannot be looked after; trying again");
+        }
+    }
+
+    fn fail_build(&mut self, drawing: DrawingId, error: &BuildError) {
+        if error.is_outage() || std::mem::replace(&mut self.is_failing_to_build, true) {
+            tracing::debug!(%drawing, %error, "a snapshot could not be built");
+        } else {
+            tracing::warn!(%drawing, %error, "a snapshot could not be built; trying again");
         }
     }
 

@@ -69,7 +69,7 @@ macro_rules! impl_store {
             .bind(title)
             .bind(owner.as_str())
             .bind(now_ms)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             if inserted.rows_affected() == 0 {
                 let (created_by, is_whole) = sqlx::query_as::<_, (String, bool)>(
@@ -77,7 +77,7 @@ macro_rules! impl_store {
                        FROM drawings WHERE drawing_id = $1",
                 )
                 .bind(id.0)
-                .fetch_one(&mut *tx)
+                .fetch_one(&mut tx)
                 .await?;
                 if created_by != owner.as_str() || !is_whole {
                     return Ok(CreateOutcome::Taken);
@@ -87,11 +87,11 @@ macro_rules! impl_store {
                 tx.commit().await?;
                 return Ok(CreateOutcome::Exists);
             }
-            sqlx::query("INSERT INTO heads (drawing_id) VALUES ($1)").bind(id.0).execute(&mut *tx).await?;
+            sqlx::query("INSERT INTO heads (drawing_id) VALUES ($1)").bind(id.0).execute(&mut tx).await?;
             sqlx::query("INSERT INTO members (drawing_id, user_id, role) VALUES ($1, $2, 'owner')")
                 .bind(id.0)
                 .bind(owner.as_str())
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
             tx.commit().await?;
             Ok(CreateOutcome::Created)
@@ -171,7 +171,7 @@ macro_rules! impl_store {
             )
             .bind(id.0)
             .bind(now_ms)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             if done.rows_affected() == 0 {
                 return Ok(false);
@@ -188,7 +188,7 @@ macro_rules! impl_store {
                 "DELETE FROM snapshots WHERE drawing_id = $1",
                 "DELETE FROM snapshot_claims WHERE drawing_id = $1",
             ] {
-                sqlx::query(statement).bind(id.0).execute(&mut *tx).await?;
+                sqlx::query(statement).bind(id.0).execute(&mut tx).await?;
             }
             tx.commit().await?;
             Ok(true)
@@ -259,7 +259,7 @@ macro_rules! impl_store {
             )
             .bind(id.0)
             .bind(now_ms)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             if locked.rows_affected() == 0 {
                 return Ok(MemberOutcome::NotFound);
@@ -276,7 +276,7 @@ macro_rules! impl_store {
                     .bind(id.0)
                     .bind(user.as_str()),
             }
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             if done.rows_affected() == 0 {
                 // Who is gone already has to be gone for good before a retry is told so.
@@ -287,7 +287,7 @@ macro_rules! impl_store {
                 "SELECT count(*) FROM members WHERE drawing_id = $1 AND role = 'owner'",
             )
             .bind(id.0)
-            .fetch_one(&mut *tx)
+            .fetch_one(&mut tx)
             .await?;
             if owners == 0 {
                 return Ok(MemberOutcome::LastOwner);
@@ -337,7 +337,7 @@ macro_rules! impl_store {
             let done = sqlx::query("DELETE FROM links WHERE drawing_id = $1 AND link_id = $2")
                 .bind(id.0)
                 .bind(link_id)
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
             tx.commit().await?;
             Ok(done.rows_affected() > 0)
@@ -356,7 +356,7 @@ macro_rules! impl_store {
             )
             .bind(token_hash)
             .bind(now_ms)
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut tx)
             .await?;
             let Some((drawing_id, offered)) = found else { return Ok(None) };
             let offered = role_from_sql(&offered)?;
@@ -366,7 +366,7 @@ macro_rules! impl_store {
             )
             .bind(drawing_id)
             .bind(now_ms)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             if locked.rows_affected() == 0 {
                 return Ok(None);
@@ -376,7 +376,7 @@ macro_rules! impl_store {
             )
             .bind(drawing_id)
             .bind(user.as_str())
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut tx)
             .await?;
             let role = match present.as_deref().map(role_from_sql).transpose()? {
                 Some(present) => present.max(offered),
@@ -389,10 +389,18 @@ macro_rules! impl_store {
             .bind(drawing_id)
             .bind(user.as_str())
             .bind(role.as_str())
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             tx.commit().await?;
             Ok(Some((DrawingId(drawing_id), role)))
+        }
+
+        async fn probe(&self) -> Result<(), StoreError> {
+            self.write_probe().await
+        }
+
+        fn health(&self) -> &Health {
+            &self.health
         }
 
         async fn close(&self) {
@@ -403,10 +411,10 @@ macro_rules! impl_store {
 
         impl $backend {
             /// Writes the row of a drawing as it is, so that the transaction has something to commit.
-            async fn touch(tx: &mut Transaction<'static, $database>, id: DrawingId) -> Result<(), StoreError> {
+            async fn touch(tx: &mut Tx<$database>, id: DrawingId) -> Result<(), StoreError> {
                 sqlx::query("UPDATE drawings SET updated_at = updated_at WHERE drawing_id = $1")
                     .bind(id.0)
-                    .execute(&mut **tx)
+                    .execute(&mut *tx)
                     .await?;
                 Ok(())
             }

@@ -140,7 +140,7 @@ macro_rules! impl_import {
             .bind(title)
             .bind(owner.as_str())
             .bind(now_ms)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             if inserted.rows_affected() > 0 {
                 tx.commit().await?;
@@ -150,7 +150,7 @@ macro_rules! impl_import {
                 "SELECT created_by FROM drawings WHERE drawing_id = $1 AND importing_since > 0",
             )
             .bind(id.0)
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut tx)
             .await?;
             let is_same = begun_by.as_deref() == Some(owner.as_str());
             Ok(if is_same { CreateOutcome::Exists } else { CreateOutcome::Taken })
@@ -163,7 +163,7 @@ macro_rules! impl_import {
                 "UPDATE drawings SET updated_at = updated_at WHERE drawing_id = $1 AND importing_since > 0",
             )
             .bind(id.0)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             if locked.rows_affected() == 0 {
                 return Ok(false);
@@ -175,7 +175,7 @@ macro_rules! impl_import {
                 sqlx::query("INSERT INTO fog (drawing_id, object_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
                     .bind(id.0)
                     .bind(object.as_str())
-                    .execute(&mut *tx)
+                    .execute(&mut tx)
                     .await?;
             }
             tx.commit().await?;
@@ -193,7 +193,7 @@ macro_rules! impl_import {
                 "UPDATE drawings SET importing_since = NULL WHERE drawing_id = $1 AND importing_since > 0",
             )
             .bind(id.0)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             if ended.rows_affected() == 0 || Self::last_imported(&mut tx, id).await?.0 != log.head {
                 return Ok(false);
@@ -209,12 +209,12 @@ macro_rules! impl_import {
             .bind(epoch)
             .bind(log.ts)
             .bind(i64::try_from(log.bytes).unwrap_or(i64::MAX))
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             sqlx::query("INSERT INTO members (drawing_id, user_id, role) VALUES ($1, $2, 'owner')")
                 .bind(id.0)
                 .bind(owner.as_str())
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
             tx.commit().await?;
             Ok(true)
@@ -226,7 +226,7 @@ macro_rules! impl_import {
                 "UPDATE drawings SET importing_since = 0 WHERE drawing_id = $1 AND importing_since IS NOT NULL",
             )
             .bind(id.0)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             if marked.rows_affected() == 0 {
                 return Ok(true);
@@ -237,14 +237,14 @@ macro_rules! impl_import {
             )
             .bind(id.0)
             .bind(i64::from(limit))
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             let is_all = removed.rows_affected() < u64::from(limit);
             if is_all {
                 for statement in
                     ["DELETE FROM fog WHERE drawing_id = $1", "DELETE FROM drawings WHERE drawing_id = $1"]
                 {
-                    sqlx::query(statement).bind(id.0).execute(&mut *tx).await?;
+                    sqlx::query(statement).bind(id.0).execute(&mut tx).await?;
                 }
             }
             tx.commit().await?;
@@ -263,14 +263,14 @@ macro_rules! impl_import {
         impl $backend {
             /// The last op of an import: its revision, which is 0 when there is none, and its id.
             async fn last_imported(
-                tx: &mut Transaction<'static, $database>,
+                tx: &mut Tx<$database>,
                 id: DrawingId,
             ) -> Result<(Revision, Option<OpId>), StoreError> {
                 let last = sqlx::query_as::<_, (i64, Uuid)>(
                     "SELECT revision, op_id FROM ops WHERE drawing_id = $1 ORDER BY revision DESC LIMIT 1",
                 )
                 .bind(id.0)
-                .fetch_optional(&mut **tx)
+                .fetch_optional(&mut *tx)
                 .await?;
                 let Some((revision, op_id)) = last else { return Ok((Revision(0), None)) };
                 Ok((revision_from_sql(revision)?, Some(OpId(op_id))))

@@ -132,7 +132,7 @@ macro_rules! impl_log {
 
             /// Looks up the undos and redos of units that guarded requests act on, under the lock of the heads.
             async fn look_up_toggles(
-                tx: &mut Transaction<'static, $database>,
+                tx: &mut Tx<$database>,
                 batch: &[AppendRequest],
                 known: &mut Known,
             ) -> Result<(), StoreError> {
@@ -152,7 +152,7 @@ macro_rules! impl_log {
                         .bind(revision_to_sql(after))
                         .bind(revision_to_sql(head.revision))
                         .bind(unit.0)
-                        .fetch_all(&mut **tx)
+                        .fetch_all(&mut *tx)
                         .await?;
                         for row in rows {
                             known.add_of_unit(request.drawing_id, unit, row)?;
@@ -165,7 +165,7 @@ macro_rules! impl_log {
             /// Looks up what conditional requests and folds insist on, under the lock of the heads: the latest op that is no
             /// fold, and the lowest unit that was named since a fold was planned.
             async fn look_up_conditions(
-                tx: &mut Transaction<'static, $database>,
+                tx: &mut Tx<$database>,
                 batch: &[AppendRequest],
                 known: &mut Known,
             ) -> Result<(), StoreError> {
@@ -182,7 +182,7 @@ macro_rules! impl_log {
                         .bind(drawing.0)
                         .bind(revision_to_sql(head.revision))
                         .bind(UserId::folder().as_str())
-                        .fetch_optional(&mut **tx)
+                        .fetch_optional(&mut *tx)
                         .await?;
                         known.unfolded.insert(drawing, revision_from_sql(latest.unwrap_or_default())?);
                     }
@@ -195,7 +195,7 @@ macro_rules! impl_log {
                         .bind(drawing.0)
                         .bind(revision_to_sql(plan.planned_at))
                         .bind(revision_to_sql(head.revision))
-                        .fetch_one(&mut **tx)
+                        .fetch_one(&mut *tx)
                         .await?;
                         if let Some(lowest) = lowest {
                             let lowest = revision_from_sql(lowest)?;

@@ -5,10 +5,14 @@
 
 mod columns;
 mod directory;
+mod error;
+mod health;
+mod hosts;
 mod import;
 mod log;
 mod postgres;
 mod resolve;
+mod sessions;
 mod snapshots;
 mod sqlite;
 mod types;
@@ -23,10 +27,13 @@ use crate::{
     model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
 };
 
+pub use error::StoreError;
+pub use health::Health;
 pub use import::{ImportStore, ImportedLog, ImportedOp};
 pub use postgres::PostgresStore;
 pub use snapshots::SnapshotStore;
 pub use sqlite::SqliteStore;
+
 pub use types::{
     AppendOutcome, AppendRequest, Appended, AppendedTo, Claim, CreateOutcome, Drawing, DrawingCursor,
     DuePage, FoldPlan, Heads, Link, LogPage, Member, MemberOutcome, Meta, NewOp, OpOutcome, PoolOptions,
@@ -153,77 +160,14 @@ pub trait Store: SnapshotStore + ImportStore + 'static {
         now_ms: i64,
     ) -> Result<Option<(DrawingId, Role)>, StoreError>;
 
+    /// Writes something small and commits it, wherever the store takes writes now.
+    async fn probe(&self) -> Result<(), StoreError>;
+
+    /// What is known of its writing.
+    fn health(&self) -> &Health;
+
     /// Finishes what is running and closes the connections.
     async fn close(&self);
-}
-
-/// Why the store did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// It cannot be reached, did not answer in time, or asks to try again.
-    #[error("the store is unavailable: {0}")]
-    Unavailable(#[source] sqlx::Error),
-    /// It refused the statement: a defect of ours or of the schema.
-    #[error("the store failed: {0}")]
-    Failed(#[source] sqlx::Error),
-    /// It holds what this version cannot read.
-    #[error("the store holds an unreadable {0}")]
-    Corrupt(&'static str),
-}
-
-impl StoreError {
-    /// The store did not answer within the time that the caller gives it.
-    #[must_use]
-    pub fn timed_out() -> Self {
-        Self::Unavailable(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
-    }
-}
-
-impl StoreError {
-    /// The node is stopping.
-    #[must_use]
-    pub fn stopped() -> Self {
-        Self::Unavailable(sqlx::Error::PoolClosed)
-    }
-
-    /// Whether what was inserted is there already.
-    #[must_use]
-    pub fn is_repeated(&self) -> bool {
-        matches!(self, Self::Failed(sqlx::Error::Database(error)) if error.is_unique_violation())
-    }
-
-    /// The same error for another who waited for the same answer; the cause stays with the first.
-    #[must_use]
-    pub fn again(&self) -> Self {
-        match self {
-            Self::Unavailable(_) => Self::Unavailable(sqlx::Error::Protocol(self.to_string())),
-            Self::Failed(_) => Self::Failed(sqlx::Error::Protocol(self.to_string())),
-            Self::Corrupt(what) => Self::Corrupt(what),
-        }
-    }
-}
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        use sqlx::Error::{Database, Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
-        let is_passing = match &error {
-            Io(_) | Tls(_) | PoolTimedOut | PoolClosed | WorkerCrashed | Protocol(_) => true,
-            Database(database) => is_passing_code(database.code().as_deref().unwrap_or_default()),
-            _ => false,
-        };
-        if is_passing { Self::Unavailable(error) } else { Self::Failed(error) }
-    }
-}
-
-/// Postgres: connection exceptions (08), too many connections and other lacks of resources (53),
-/// cancelled or shutting down (57), deadlock or serialization failure (40), and a server in
-/// read-only mode as after a failover (25006). SQLite: BUSY, LOCKED, IOERR, FULL and CANTOPEN,
-/// whose extended codes carry the primary one in their low byte.
-fn is_passing_code(code: &str) -> bool {
-    let is_sqlite = code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13 | 14));
-    let is_postgres =
-        code.len() == 5 && (["08", "53", "57", "40"].iter().any(|c| code.starts_with(c)) || code == "25006");
-    if code.len() == 5 { is_postgres } else { is_sqlite }
 }
 
 /// Revisions are positive and far below `i64::MAX`; a negative one in a row is damage.
@@ -242,6 +186,19 @@ fn revision_to_sql(revision: Revision) -> i64 {
 /// That of the call, or [`StoreError::Unavailable`] when it takes longer than `STORE_CALL_TIMEOUT`.
 pub async fn call<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     tokio::time::timeout(limits::STORE_CALL_TIMEOUT, answer).await.unwrap_or(Err(StoreError::timed_out()))
+}
+
+/// Logs what could not be done for want of the store, in the words of whoever wanted it. An outage is told once, by
+/// [`Health`]; what depends on it then fails all the time.
+#[macro_export]
+macro_rules! log_store_failure {
+    ($error:expr, $($told:tt)+) => {
+        if $error.is_passing() {
+            tracing::debug!(error = %$error, $($told)+);
+        } else {
+            tracing::error!(error = %$error, $($told)+);
+        }
+    };
 }
 
 /// Ops without a unit have the nil UUID in its place, which begins none: it is the id of no op without a unit.

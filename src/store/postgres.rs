@@ -7,30 +7,30 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    str::FromStr,
+    sync::Arc,
 };
 
 use async_trait::async_trait;
-use sqlx::{
-    Connection, PgPool, Postgres, Transaction,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{Postgres, migrate::Migrator};
 use uuid::Uuid;
 
 use super::{
     AppendRequest, Appended, AppendedTo, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads,
-    ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, PoolOptions, ReadRange,
-    Snapshot, SnapshotStore, Store, StoreError, StoredOp,
+    Health, ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, PoolOptions,
+    ReadRange, Snapshot, SnapshotStore, Store, StoreError, StoredOp,
     columns::Columns,
     directory::{DrawingRow, impl_store, role_from_sql, user_from_sql},
+    hosts::{Hosts, show},
     import::{impl_import, ops_after},
     log::{FIRST_STEP, OpRow, impl_log},
     resolve::{Known, KnownHead, LogRow, Resolution, fog_candidates, resolve},
     revision_from_sql, revision_to_sql,
+    sessions::{Sessions, Trust, Tx},
     snapshots::impl_snapshots,
     types::{HeadRow, branch_from_sql},
 };
 use crate::{
+    clock::now_ms,
     limits,
     model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
 };
@@ -39,39 +39,72 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     /// Serves reads. The same pool as `write`; the names are those `directory_methods` wants.
-    read: PgPool,
-    write: PgPool,
+    read: Sessions<Postgres>,
+    write: Sessions<Postgres>,
+    /// Where the database may be.
+    hosts: Arc<Hosts>,
+    health: Arc<Health>,
 }
+
+/// The advisory lock under which the schema is changed.
+const MIGRATION_LOCK: i64 = 0x7265_7663_6173_7401;
+
+const OLD_SCHEMA: &str = "the schema of the database is not up to date, and the role of --database-url may not change it: \
+     run `revcast migrate` with a role that owns the tables";
+
+const NO_STATEMENTS: &str = "a pooler between this server and Postgres gives each transaction another session, and does not \
+     know prepared statements: for PgBouncer, set `pool_mode = session`, or use 1.21 or later with \
+     `max_prepared_statements` above 0";
 
 impl PostgresStore {
     /// Connects, waiting for the server if it is not there yet, and brings the schema up to date
     /// under an advisory lock, so that any number of nodes may start at once.
     ///
     /// # Errors
-    /// When the server is not there in time, or a migration fails.
+    /// When the server is not there in time, is not fit, or a migration fails.
     pub async fn connect(url: &str, options: PoolOptions) -> Result<Self, StoreError> {
-        let connect = PgConnectOptions::from_str(url)?
-            .application_name("revcast")
-            .options([("statement_timeout", limits::STATEMENT_TIMEOUT.as_millis().to_string())]);
-        let pool = PgPoolOptions::new()
-            .max_connections(options.max_connections)
-            .acquire_timeout(limits::STORE_ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                // A connection in steady use needs no probe; one that idled may have died.
-                Box::pin(async move {
-                    if meta.idle_for > limits::STORE_PROBE_AFTER {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_lazy_with(connect);
-        let store = Self { read: pool.clone(), write: pool };
-        store.wait_until_reachable(options).await?;
+        let hosts = Arc::new(Hosts::parse(url)?);
+        hosts.wait(options).await?;
+        let health = Arc::<Health>::default();
+        let trust = Trust::new(health.clone());
+        let sessions = Sessions::new(hosts.current().clone(), options.max_connections.max(2), &trust);
+        let store = Self { read: sessions.clone(), write: sessions, hosts, health };
+        store.look_for_a_pooler().await?;
         store.migrate().await?;
         store.warn_without_timeline().await?;
         Ok(store)
+    }
+
+    /// Sees to it that sessions keep what they prepare: behind a pooler that gives each transaction another session of
+    /// the database, statements would be executed that another server has prepared.
+    async fn look_for_a_pooler(&self) -> Result<(), StoreError> {
+        let (mut one, mut other) = (self.write.acquire().await?, self.write.acquire().await?);
+        let statement_timeout = show(&mut one, "SHOW statement_timeout").await?;
+        let by_turns = async {
+            sqlx::query("SELECT 1").execute(&mut *one).await?;
+            // A pooler would give this one what the first had.
+            sqlx::raw_sql("BEGIN").execute(&mut *other).await?;
+            sqlx::query("SELECT 1").execute(&mut *other).await?;
+            sqlx::query("SELECT 1").execute(&mut *one).await?;
+            sqlx::raw_sql("ROLLBACK").execute(&mut *other).await
+        };
+        let outcome = by_turns.await;
+        // What failed in the middle does not go back.
+        one.close().await?;
+        other.close().await?;
+        match outcome {
+            Err(error) if loses_statements(&error) => {
+                return Err(StoreError::Unfit(NO_STATEMENTS.to_owned()));
+            }
+            outcome => drop(outcome?),
+        }
+        if statement_timeout == "0" {
+            tracing::warn!(
+                "a pooler drops this server's statement_timeout: set one for its role \
+                 (ALTER ROLE … SET statement_timeout = '5s')"
+            );
+        }
+        Ok(())
     }
 
     /// Says so if a promotion of a standby will not be noticed.
@@ -87,37 +120,68 @@ impl PostgresStore {
         Ok(())
     }
 
-    async fn wait_until_reachable(&self, options: PoolOptions) -> Result<(), StoreError> {
-        let deadline = tokio::time::Instant::now() + options.start_timeout;
-        loop {
-            match self.write.acquire().await {
-                Ok(_) => return Ok(()),
-                Err(error) if tokio::time::Instant::now() >= deadline => return Err(error.into()),
-                Err(error) => match StoreError::from(error) {
-                    StoreError::Unavailable(error) => {
-                        tracing::warn!(%error, "the store is not there yet");
-                        tokio::time::sleep(limits::RETRY_AFTER).await;
-                    }
-                    failed => return Err(failed),
-                },
-            }
-        }
-    }
-
     async fn migrate(&self) -> Result<(), StoreError> {
-        let mut connection = self.write.acquire().await?;
-        // Waiting for another node's migration may take longer than a statement should.
-        sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await?;
         let mut migrator = sqlx::migrate!("migrations/postgres");
+        // A role that may only read and write rows needs no more where there is nothing to change.
+        if self.has_migrations(&migrator).await? {
+            return Ok(());
+        }
+        // The lock of a transaction, which a pooler leaves alone.
+        let mut lock = self.write.begin().await?;
+        sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut lock).await?;
+        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(&mut lock).await?;
+        let mut connection = self.write.acquire().await?;
+        // A migration may take longer than a statement should.
+        sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await?;
         // A node that is older than the schema goes on with what it knows while the others are renewed.
-        let outcome = migrator.set_ignore_missing(true).run(&mut *connection).await;
+        let outcome = migrator.set_ignore_missing(true).set_locking(false).run(&mut *connection).await;
         // The session is altered; it does not go back to the pool.
         connection.close().await?;
-        outcome.map_err(|error| StoreError::Failed(sqlx::Error::Migrate(Box::new(error))))
+        lock.commit().await?;
+        outcome.map_err(|error| {
+            let error = sqlx::Error::Migrate(Box::new(error));
+            if is_forbidden(&error) {
+                StoreError::Unfit(OLD_SCHEMA.to_owned())
+            } else {
+                StoreError::Failed(error)
+            }
+        })
     }
 
-    async fn begin_write(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        Ok(self.write.begin().await?)
+    /// Whether all migrations are in the database as they are here.
+    async fn has_migrations(&self, migrator: &Migrator) -> Result<bool, StoreError> {
+        let is_there = sqlx::query_scalar::<_, bool>("SELECT to_regclass('_sqlx_migrations') IS NOT NULL");
+        if !is_there.fetch_one(&self.read).await? {
+            return Ok(false);
+        }
+        let applied = sqlx::query_as::<_, (i64, Vec<u8>)>(
+            "SELECT version, checksum FROM _sqlx_migrations WHERE success",
+        )
+        .fetch_all(&self.read)
+        .await?;
+        let applied: HashMap<i64, Vec<u8>> = applied.into_iter().collect();
+        Ok(migrator
+            .iter()
+            .all(|known| applied.get(&known.version).is_some_and(|sum| **sum == *known.checksum)))
+    }
+
+    async fn begin_write(&self) -> Result<Tx<Postgres>, StoreError> {
+        self.write.begin().await
+    }
+
+    /// Writes something small, at the host that takes writes: after a failure that may be another one than before. And
+    /// whoever asks the hosts is told more of the reason than by a pool that waits in vain.
+    async fn write_probe(&self) -> Result<(), StoreError> {
+        if self.health.is_suspect() {
+            self.hosts.follow(&self.write).await?;
+        }
+        sqlx::query(
+            "INSERT INTO write_probe (at) VALUES ($1) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
+        )
+        .bind(now_ms())
+        .execute(&self.write)
+        .await?;
+        Ok(())
     }
 
     /// The one round trip. `None` when the batch needs care.
@@ -153,6 +217,7 @@ impl PostgresStore {
             Err(error) if needs_care(&error) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
+        self.health.proved();
         let heads_before = heads_before.into_iter().map(revision_from_sql).collect::<Result<Vec<_>, _>>()?;
         let mut heads = HashMap::with_capacity(columns.drawings.len());
         for (id, (floor, ts)) in columns.drawings.iter().zip(floors.into_iter().zip(times)) {
@@ -174,10 +239,13 @@ impl PostgresStore {
         if resolution.inserts.is_empty() && !found.is_empty() {
             sqlx::query("UPDATE heads SET revision = revision WHERE drawing_id = ANY($1)")
                 .bind(&found)
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
         }
         tx.commit().await?;
+        if !resolution.inserts.is_empty() {
+            self.health.proved();
+        }
         Ok(Appended { epoch, heads: resolution.appended_to(), outcomes: resolution.outcomes })
     }
 
@@ -236,6 +304,26 @@ impl_log!(PostgresStore, Postgres);
 impl_snapshots!(PostgresStore, Postgres);
 impl_import!(PostgresStore, Postgres);
 
+/// Whether a statement was not there, or was there, against what the session knew.
+fn loses_statements(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code == "26000" || code == "42P05")
+}
+
+/// Whether the role has not the right, however deep the error says so.
+fn is_forbidden(error: &sqlx::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(sqlx::Error::Database(error)) = error.downcast_ref::<sqlx::Error>()
+            && error.code().is_some_and(|code| code == "42501")
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// Whether the batch must be looked at op by op: the function says so, or an `op_id` is there.
 fn needs_care(error: &sqlx::Error) -> bool {
     let Some(database) = error.as_database_error() else { return false };
@@ -243,17 +331,14 @@ fn needs_care(error: &sqlx::Error) -> bool {
 }
 
 /// Locks the heads and looks up everything that `resolve` wants to know.
-async fn look_up(
-    tx: &mut Transaction<'static, Postgres>,
-    batch: &[AppendRequest],
-) -> Result<(Epoch, Known), StoreError> {
+async fn look_up(tx: &mut Tx<Postgres>, batch: &[AppendRequest]) -> Result<(Epoch, Known), StoreError> {
     let drawings: Vec<Uuid> = batch.iter().map(|r| r.drawing_id.0).collect();
     let locked = sqlx::query_as::<_, (Uuid, i64, bool, i64, i64, Option<Uuid>, i64)>(
         "SELECT drawing_id, revision, has_fog, floor, ts, epoch, base
            FROM heads WHERE drawing_id = ANY($1) ORDER BY drawing_id FOR UPDATE",
     )
     .bind(&drawings)
-    .fetch_all(&mut **tx)
+    .fetch_all(&mut *tx)
     .await?;
     let (epoch, previous) = current_epoch(tx).await?;
     let mut known = Known::default();
@@ -283,7 +368,7 @@ async fn look_up(
     )
     .bind(&wanted_drawings)
     .bind(&wanted_ops)
-    .fetch_all(&mut **tx)
+    .fetch_all(&mut *tx)
     .await?;
     for row in rows {
         known.add_op(row)?;
@@ -296,7 +381,7 @@ async fn look_up(
         )
         .bind(drawings)
         .bind(objects)
-        .fetch_all(&mut **tx)
+        .fetch_all(&mut *tx)
         .await?;
         for row in rows {
             known.add_fog(row)?;
@@ -308,14 +393,13 @@ async fn look_up(
 }
 
 /// The epoch in which this transaction numbers, and the one before: new ones, if Postgres was promoted since.
-async fn current_epoch(tx: &mut Transaction<'static, Postgres>) -> Result<(Uuid, Option<Uuid>), StoreError> {
-    let row =
-        sqlx::query_as("SELECT epoch, previous_epoch FROM current_epoch()").fetch_one(&mut **tx).await?;
+async fn current_epoch(tx: &mut Tx<Postgres>) -> Result<(Uuid, Option<Uuid>), StoreError> {
+    let row = sqlx::query_as("SELECT epoch, previous_epoch FROM current_epoch()").fetch_one(&mut *tx).await?;
     Ok(row)
 }
 
 async fn write(
-    tx: &mut Transaction<'static, Postgres>,
+    tx: &mut Tx<Postgres>,
     batch: &[AppendRequest],
     resolution: &Resolution,
     epoch: Epoch,
@@ -339,19 +423,19 @@ async fn write(
     .bind(heads().map(|head| head.bytes).collect::<Vec<_>>())
     .bind(&fog_drawings)
     .bind(epoch.0)
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     if !fog_drawings.is_empty() {
         sqlx::query("INSERT INTO fog (drawing_id, object_id) SELECT * FROM unnest($1::uuid[], $2::text[])")
             .bind(&fog_drawings)
             .bind(&fog_objects)
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
     }
     Ok(())
 }
 
-async fn insert_ops(tx: &mut Transaction<'static, Postgres>, rows: &[LogRow<'_>]) -> Result<(), StoreError> {
+async fn insert_ops(tx: &mut Tx<Postgres>, rows: &[LogRow<'_>]) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO ops (drawing_id, revision, op_id, unit, actor, ts, body)
          SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::bigint[], $7::text[])",
@@ -363,7 +447,7 @@ async fn insert_ops(tx: &mut Transaction<'static, Postgres>, rows: &[LogRow<'_>]
     .bind(rows.iter().map(|row| row.actor).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.ts).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.body).collect::<Vec<_>>())
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     Ok(())
 }

@@ -172,7 +172,7 @@ macro_rules! impl_snapshots {
             .bind(drawing.0)
             .bind(revision_to_sql(Revision(every.max(1))))
             .bind(revision_to_sql(Revision(limits::SNAPSHOT_STRETCH.max(every))))
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut tx)
             .await?;
             let Some((head, is_due)) = found else { return Ok(Claim::NoDrawing) };
             let head = revision_from_sql(head)?;
@@ -184,7 +184,7 @@ macro_rules! impl_snapshots {
             )
             .bind(drawing.0)
             .bind(now_ms)
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut tx)
             .await?;
             if let Some(expired) = expired {
                 Self::insert_waste(&mut tx, drawing, expired).await?;
@@ -196,7 +196,7 @@ macro_rules! impl_snapshots {
             .bind(drawing.0)
             .bind(snapshot_id)
             .bind(until_ms)
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             if claimed.rows_affected() == 0 {
                 return Ok(Claim::Busy);
@@ -235,7 +235,7 @@ macro_rules! impl_snapshots {
             let (now, _) = current_epoch(&mut tx).await?;
             let head = sqlx::query_scalar::<_, i64>("SELECT revision FROM heads WHERE drawing_id = $1")
                 .bind(drawing.0)
-                .fetch_optional(&mut *tx)
+                .fetch_optional(&mut tx)
                 .await?;
             if now != epoch.0 || head.is_none_or(|head| head < revision_to_sql(snapshot.revision)) {
                 return Ok(false);
@@ -243,7 +243,7 @@ macro_rules! impl_snapshots {
             let ended = sqlx::query("DELETE FROM snapshot_claims WHERE drawing_id = $1 AND snapshot_id = $2")
                 .bind(drawing.0)
                 .bind(snapshot.snapshot_id)
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
             if ended.rows_affected() == 0 {
                 return Ok(false);
@@ -254,7 +254,7 @@ macro_rules! impl_snapshots {
             )
             .bind(drawing.0)
             .bind(revision_to_sql(snapshot.revision))
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut tx)
             .await?;
             if let Some(before) = before {
                 Self::insert_waste(&mut tx, drawing, before).await?;
@@ -270,7 +270,7 @@ macro_rules! impl_snapshots {
             .bind(i64::try_from(snapshot.bytes).unwrap_or(i64::MAX))
             .bind(snapshot.created_at)
             .bind(i64::try_from(snapshot.log_bytes).unwrap_or(i64::MAX))
-            .execute(&mut *tx)
+            .execute(&mut tx)
             .await?;
             tx.commit().await?;
             Ok(true)
@@ -305,7 +305,7 @@ macro_rules! impl_snapshots {
                 let retired = sqlx::query("DELETE FROM snapshots WHERE drawing_id = $1 AND snapshot_id = $2")
                     .bind(drawing.0)
                     .bind(id)
-                    .execute(&mut *tx)
+                    .execute(&mut tx)
                     .await?;
                 if retired.rows_affected() > 0 {
                     Self::insert_waste(&mut tx, drawing, *id).await?;
@@ -333,7 +333,7 @@ macro_rules! impl_snapshots {
             let ids: BTreeSet<&Uuid> = ids.iter().collect();
             let mut tx = self.begin_write().await?;
             for id in ids {
-                sqlx::query("DELETE FROM snapshot_waste WHERE snapshot_id = $1").bind(id).execute(&mut *tx).await?;
+                sqlx::query("DELETE FROM snapshot_waste WHERE snapshot_id = $1").bind(id).execute(&mut tx).await?;
             }
             tx.commit().await?;
             Ok(())
@@ -343,14 +343,14 @@ macro_rules! impl_snapshots {
         impl $backend {
             /// Holds the row of a drawing until the end of the transaction; false when there is no such drawing.
             async fn lock_drawing(
-                tx: &mut Transaction<'static, $database>,
+                tx: &mut Tx<$database>,
                 id: DrawingId,
             ) -> Result<bool, StoreError> {
                 let locked = sqlx::query(
                     "UPDATE drawings SET updated_at = updated_at WHERE drawing_id = $1 AND deleted_at IS NULL",
                 )
                 .bind(id.0)
-                .execute(&mut **tx)
+                .execute(&mut *tx)
                 .await?;
                 Ok(locked.rows_affected() > 0)
             }
@@ -372,7 +372,7 @@ macro_rules! impl_snapshots {
                 .bind(drawing.0)
                 .bind(snapshot_id)
                 .bind(now_ms)
-                .execute(&mut *tx)
+                .execute(&mut tx)
                 .await?;
                 if ended.rows_affected() == 0 {
                     return Ok(false);
@@ -383,14 +383,14 @@ macro_rules! impl_snapshots {
             }
 
             async fn insert_waste(
-                tx: &mut Transaction<'static, $database>,
+                tx: &mut Tx<$database>,
                 drawing: DrawingId,
                 snapshot_id: Uuid,
             ) -> Result<(), StoreError> {
                 sqlx::query("INSERT INTO snapshot_waste (snapshot_id, drawing_id) VALUES ($1, $2)")
                     .bind(snapshot_id)
                     .bind(drawing.0)
-                    .execute(&mut **tx)
+                    .execute(&mut *tx)
                     .await?;
                 Ok(())
             }

@@ -7,28 +7,31 @@ use std::{
     collections::{BTreeSet, HashMap},
     path::Path,
     str::FromStr,
+    sync::Arc,
 };
 
 use async_trait::async_trait;
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    Sqlite,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 use uuid::Uuid;
 
 use super::{
-    AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads, ImportStore,
-    ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, PoolOptions, ReadRange, Snapshot,
-    SnapshotStore, Store, StoreError, StoredOp,
+    AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads, Health,
+    ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, PoolOptions, ReadRange,
+    Snapshot, SnapshotStore, Store, StoreError, StoredOp,
     directory::{DrawingRow, impl_store, role_from_sql, user_from_sql},
     import::{impl_import, ops_after},
     log::{FIRST_STEP, OpRow, impl_log},
     resolve::{Known, KnownHead, LogRow, NewHead, Resolution, fog_candidates, resolve},
     revision_from_sql, revision_to_sql,
+    sessions::{Sessions, Trust, Tx},
     snapshots::impl_snapshots,
     types::{HeadRow, branch_from_sql},
 };
 use crate::{
+    clock::now_ms,
     limits,
     model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
 };
@@ -46,9 +49,10 @@ const CHECKPOINT_PAGES: &str = "10000";
 /// The store on an SQLite file.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
-    read: SqlitePool,
+    read: Sessions<Sqlite>,
     /// One connection: SQLite has one writer, and it should wait here rather than in the file.
-    write: SqlitePool,
+    write: Sessions<Sqlite>,
+    health: Arc<Health>,
 }
 
 impl SqliteStore {
@@ -70,14 +74,10 @@ impl SqliteStore {
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
         }
-        let pool = |max| {
-            SqlitePoolOptions::new()
-                .max_connections(max)
-                .acquire_timeout(limits::STORE_ACQUIRE_TIMEOUT)
-                .test_before_acquire(false)
-                .connect_lazy_with(connect.clone())
-        };
-        let store = Self { read: pool(options.max_connections.max(1)), write: pool(1) };
+        let health = Arc::<Health>::default();
+        let trust = Trust::new(health.clone());
+        let sessions = |max| Sessions::new(connect.clone(), max, &trust);
+        let store = Self { read: sessions(options.max_connections.max(1)), write: sessions(1), health };
         store.migrate(&file).await?;
         Ok(store)
     }
@@ -93,13 +93,25 @@ impl SqliteStore {
         let lock = lock.await.map_err(|_| sqlx::Error::WorkerCrashed)?.map_err(sqlx::Error::Io)?;
         let mut migrator = sqlx::migrate!("migrations/sqlite");
         // A node that is older than the schema goes on with what it knows while the others are renewed.
-        let outcome = migrator.set_ignore_missing(true).run(&self.write).await;
+        let mut connection = self.write.acquire().await?;
+        let outcome = migrator.set_ignore_missing(true).run(&mut *connection).await;
         drop(lock);
         outcome.map_err(|error| StoreError::Failed(sqlx::Error::Migrate(Box::new(error))))
     }
 
-    async fn begin_write(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
+    async fn begin_write(&self) -> Result<Tx<Sqlite>, StoreError> {
+        self.write.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    /// Writes something small.
+    async fn write_probe(&self) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO write_probe (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
+        )
+        .bind(now_ms())
+        .execute(&self.write)
+        .await?;
+        Ok(())
     }
 
     async fn append_batch(&self, batch: &[AppendRequest], now_ms: i64) -> Result<Appended, StoreError> {
@@ -110,6 +122,9 @@ impl SqliteStore {
             write(&mut tx, batch, &resolution, epoch).await?;
         }
         tx.commit().await?;
+        if !resolution.inserts.is_empty() {
+            self.health.proved();
+        }
         Ok(Appended { epoch, heads: resolution.appended_to(), outcomes: resolution.outcomes })
     }
 
@@ -154,8 +169,8 @@ impl SqliteStore {
 }
 
 /// The epoch in which a transaction numbers, and the one before.
-async fn current_epoch(tx: &mut Transaction<'static, Sqlite>) -> Result<(Uuid, Option<Uuid>), StoreError> {
-    let row = sqlx::query_as("SELECT epoch, previous_epoch FROM meta").fetch_one(&mut **tx).await?;
+async fn current_epoch(tx: &mut Tx<Sqlite>) -> Result<(Uuid, Option<Uuid>), StoreError> {
+    let row = sqlx::query_as("SELECT epoch, previous_epoch FROM meta").fetch_one(&mut *tx).await?;
     Ok(row)
 }
 
@@ -180,10 +195,7 @@ fn json_ids(ids: impl Iterator<Item = Uuid>) -> String {
 }
 
 /// Looks up everything that `resolve` wants to know; the transaction is the lock.
-async fn look_up(
-    tx: &mut Transaction<'static, Sqlite>,
-    batch: &[AppendRequest],
-) -> Result<(Epoch, Known), StoreError> {
+async fn look_up(tx: &mut Tx<Sqlite>, batch: &[AppendRequest]) -> Result<(Epoch, Known), StoreError> {
     let mut ids: Vec<DrawingId> = batch.iter().map(|r| r.drawing_id).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -194,7 +206,7 @@ async fn look_up(
            LEFT JOIN json_each($1) AS j LEFT JOIN heads h ON h.drawing_id = unhex(j.value)",
     )
     .bind(json_ids(ids.iter().map(|id| id.0)))
-    .fetch_all(&mut **tx)
+    .fetch_all(&mut *tx)
     .await?;
     let epoch = rows.first().map(|row| Epoch(row.0)).ok_or(StoreError::Corrupt("meta table"))?;
     let mut known = Known::default();
@@ -229,7 +241,7 @@ async fn look_up(
            CROSS JOIN ops o ON o.drawing_id = unhex(w.value ->> 0) AND o.op_id = unhex(w.value ->> 1)",
     )
     .bind(wanted)
-    .fetch_all(&mut **tx)
+    .fetch_all(&mut *tx)
     .await?;
     for row in rows {
         known.add_op(row)?;
@@ -247,7 +259,7 @@ async fn look_up(
             )
             .to_string(),
         )
-        .fetch_all(&mut **tx)
+        .fetch_all(&mut *tx)
         .await?;
         for row in rows {
             known.add_fog(row)?;
@@ -259,7 +271,7 @@ async fn look_up(
 }
 
 async fn write(
-    tx: &mut Transaction<'static, Sqlite>,
+    tx: &mut Tx<Sqlite>,
     batch: &[AppendRequest],
     resolution: &Resolution,
     epoch: Epoch,
@@ -283,26 +295,23 @@ async fn write(
     )
     .bind(heads)
     .bind(epoch.0)
-    .execute(&mut **tx)
+    .execute(&mut *tx)
     .await?;
     for (drawing_id, object) in &resolution.fog {
         sqlx::query("INSERT INTO fog (drawing_id, object_id) VALUES ($1, $2)")
             .bind(drawing_id.0)
             .bind(object.as_str())
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
         sqlx::query("UPDATE heads SET has_fog = 1 WHERE drawing_id = $1")
             .bind(drawing_id.0)
-            .execute(&mut **tx)
+            .execute(&mut *tx)
             .await?;
     }
     Ok(())
 }
 
-async fn insert_ops(
-    tx: &mut Transaction<'static, Sqlite>,
-    mut rows: &[LogRow<'_>],
-) -> Result<(), StoreError> {
+async fn insert_ops(tx: &mut Tx<Sqlite>, mut rows: &[LogRow<'_>]) -> Result<(), StoreError> {
     for size in INSERT_ROWS {
         while let Some((chunk, rest)) = rows.split_at_checked(size) {
             insert_chunk(tx, chunk).await?;
@@ -314,7 +323,7 @@ async fn insert_ops(
 
 /// Inserts as many rows as one of `INSERT_ROWS` says. OR FAIL spares SQLite the journal with which it
 /// would undo half a statement: a failure undoes the transaction.
-async fn insert_chunk(tx: &mut Transaction<'static, Sqlite>, rows: &[LogRow<'_>]) -> Result<(), StoreError> {
+async fn insert_chunk(tx: &mut Tx<Sqlite>, rows: &[LogRow<'_>]) -> Result<(), StoreError> {
     let mut builder = sqlx::QueryBuilder::<Sqlite>::new(
         "INSERT OR FAIL INTO ops (drawing_id, revision, op_id, unit, actor, ts, body) ",
     );
@@ -328,6 +337,6 @@ async fn insert_chunk(tx: &mut Transaction<'static, Sqlite>, rows: &[LogRow<'_>]
             .push_bind(row.ts)
             .push_bind(row.body);
     });
-    builder.build().persistent(true).execute(&mut **tx).await?;
+    builder.build().persistent(true).execute(&mut *tx).await?;
     Ok(())
 }

@@ -14,8 +14,8 @@ use revcast::{
     model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
     store::{
         AppendOutcome, AppendRequest, Appended, AppendedTo, Claim, CreateOutcome, Drawing, DrawingCursor,
-        DuePage, Heads, ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta,
-        OpOutcome, ReadRange, Refusal, Snapshot, SnapshotStore, Store, StoreError, StoredOp,
+        DuePage, Heads, Health, ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome,
+        Meta, OpOutcome, ReadRange, Refusal, Snapshot, SnapshotStore, Store, StoreError, StoredOp,
     },
     telemetry::Metrics,
 };
@@ -207,6 +207,12 @@ impl Store for GatedStore {
         unreachable!("a committer only appends")
     }
     async fn join_link(&self, _: &str, _: &UserId, _: i64) -> Result<Option<(DrawingId, Role)>, StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn probe(&self) -> Result<(), StoreError> {
+        unreachable!("a committer only appends")
+    }
+    fn health(&self) -> &Health {
         unreachable!("a committer only appends")
     }
     async fn close(&self) {}

@@ -69,6 +69,13 @@ impl PostgresPair {
         self.primary.url(self.front.port, DATABASE)
     }
 
+    /// The URL of the database with the hosts of both, past the proxy, and the standby first.
+    pub fn both_urls(&self) -> anyhow::Result<String> {
+        let (standby, primary) = (self.standby()?.postgres.port, self.primary.port);
+        let hosts = format!("127.0.0.1:{standby},127.0.0.1:{primary}");
+        Ok(format!("postgres://revcast@{hosts}/{DATABASE}?target_session_attrs=read-write"))
+    }
+
     /// A connection to the primary, past the proxy.
     pub async fn connect(&self) -> anyhow::Result<PgConnection> {
         connect(&self.primary).await

@@ -16,8 +16,8 @@ use std::{
 use anyhow::{Context, bail};
 
 use super::{
-    Owner, POLL, START_TIMEOUT, TempFolder, children_of, command, cpu_seconds, free_port, kill_with_children,
-    run, signal, spawn, unprivileged_user, wait_or_kill, wait_until_listening,
+    Owner, POLL, START_TIMEOUT, SmallDisk, TempFolder, children_of, command, cpu_seconds, free_port,
+    kill_with_children, run, signal, spawn, unprivileged_user, wait_or_kill, wait_until_listening,
 };
 
 /// A Postgres cluster of its own.
@@ -51,6 +51,23 @@ impl Postgres {
              max_wal_size = '4GB'\n"
         );
         Self::start_in(folder, &settings)
+    }
+
+    /// Makes and starts a cluster whose tables, and not whose WAL, are on a small disk. It is to be stopped before the
+    /// disk goes.
+    pub fn start_on_small_disk(mebibytes: u32) -> anyhow::Result<(Self, SmallDisk)> {
+        let folder = new_folder()?;
+        let disk = match unprivileged_user()? {
+            Some(owner) => SmallDisk::mount_for(mebibytes, &owner.uid.to_string(), &owner.gid.to_string())?,
+            None => SmallDisk::mount(mebibytes)?,
+        };
+        let data = disk.path().join("data");
+        fs::create_dir(&data)?;
+        give_away(&data)?;
+        std::os::unix::fs::symlink(data, folder.path().join("data"))?;
+        init(&folder, &["-X", &folder.path().join("wal").to_string_lossy()])?;
+        let settings = "max_connections = 50\nfsync = off\nshared_buffers = '16MB'\n";
+        Ok((Self::start_in(folder, settings)?, disk))
     }
 
     /// Starts a copy of a cluster that was made before and has served nobody; its only database is `postgres`. All such
@@ -136,6 +153,31 @@ impl Postgres {
         kill_with_children(&mut self.child)
     }
 
+    /// Stops each of its processes where it stands: they hold their connections, and answer nothing.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        self.signal_all("STOP")
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        self.signal_all("CONT")
+    }
+
+    /// Ends all sessions, as an administrator may.
+    pub fn kill_sessions(&self, database_url: &str) -> anyhow::Result<()> {
+        let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                     WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        execute(database_url, kill)
+    }
+
+    fn signal_all(&self, name: &str) -> anyhow::Result<()> {
+        signal(&self.child, name)?;
+        let children = children_of(self.child.id());
+        // Those that ended by themselves meanwhile take no signal.
+        let _ = run(Command::new("kill").args(["-s", name]).args(children.iter().map(u32::to_string)));
+        Ok(())
+    }
+
     /// Starts again after [`stop`](Self::stop).
     pub fn start_again(&mut self) -> anyhow::Result<()> {
         self.child = spawn_postgres(&self.bin, &self.folder.path().join("data"))?;
@@ -152,10 +194,15 @@ impl Postgres {
 /// A folder that belongs to the user as whom Postgres runs.
 fn new_folder() -> anyhow::Result<TempFolder> {
     let folder = TempFolder::new("postgres")?;
-    if let Some(owner) = unprivileged_user()? {
-        std::os::unix::fs::chown(folder.path(), Some(owner.uid), Some(owner.gid))?;
-    }
+    give_away(folder.path())?;
     Ok(folder)
+}
+
+fn give_away(folder: &Path) -> anyhow::Result<()> {
+    if let Some(owner) = unprivileged_user()? {
+        std::os::unix::fs::chown(folder, Some(owner.uid), Some(owner.gid))?;
+    }
+    Ok(())
 }
 
 /// Makes a cluster in `data` of a folder, with these options of `initdb`.
@@ -214,6 +261,22 @@ fn postgres_bin() -> anyhow::Result<PathBuf> {
     let bin = run(Command::new("pg_config").arg("--bindir"))
         .context("Postgres is not installed: run make setup")?;
     Ok(bin.trim().into())
+}
+
+/// Executes SQL, as an administrator would.
+pub fn execute(database_url: &str, sql: &str) -> anyhow::Result<()> {
+    let mut psql = Command::new(postgres_bin()?.join("psql"));
+    psql.args([
+        "--quiet",
+        "--no-psqlrc",
+        "--set",
+        "ON_ERROR_STOP=1",
+        "--dbname",
+        database_url,
+        "--command",
+        sql,
+    ]);
+    run(&mut psql).map(drop)
 }
 
 /// A backup of a database, as SQL.

@@ -1,8 +1,18 @@
 //! The program itself, as an operator runs it.
 
-use std::{path::Path, process::Stdio};
+use std::{
+    path::Path,
+    process::Stdio,
+    sync::{Arc, Mutex},
+};
 
-use tokio::process::{Child, Command};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+use super::eventually;
 
 /// What one run came to.
 #[derive(Debug)]
@@ -37,6 +47,50 @@ pub async fn finished(child: Child) -> Run {
     let output = child.wait_with_output().await.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim_end().to_owned();
     Run { succeeded: output.status.success(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// A server that serves, and what it logs, one JSON object a line.
+pub struct Serving {
+    /// `http://127.0.0.1:port`.
+    pub base: String,
+    lines: Arc<Mutex<Vec<Value>>>,
+    _child: Child,
+}
+
+impl Serving {
+    /// Starts a server with these flags, and waits until it listens.
+    pub async fn start(flags: &[&str]) -> Self {
+        let mut arguments = vec!["serve", "--dev", "--listen", "127.0.0.1:0", "--log-format", "json"];
+        arguments.extend(flags);
+        let mut child = spawn(&arguments);
+        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+        let lines = Arc::<Mutex<Vec<Value>>>::default();
+        let log = lines.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = output.next_line().await {
+                let line = serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+                log.lock().unwrap().push(line);
+            }
+        });
+        let address = eventually("the server listens", || async {
+            let lines = lines.lock().unwrap();
+            let line = lines.iter().find(|line| line["message"] == "listening")?;
+            line["address"].as_str().map(str::to_owned)
+        });
+        Self { base: format!("http://{}", address.await), lines, _child: child }
+    }
+
+    /// The lines so far of this level.
+    pub fn lines(&self, level: &str) -> Vec<Value> {
+        let lines = self.lines.lock().unwrap();
+        lines.iter().filter(|line| line["level"] == level).cloned().collect()
+    }
+
+    /// How many lines so far have a message that begins so.
+    pub fn count(&self, message: &str) -> usize {
+        let lines = self.lines.lock().unwrap();
+        lines.iter().filter(|line| line["message"].as_str().is_some_and(|m| m.starts_with(message))).count()
+    }
 }
 
 /// Gives a database a new epoch, and returns it.

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use revcast::{
     model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
     store::{
-        AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads, ImportStore,
-        ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, ReadRange, Snapshot,
-        SnapshotStore, Store, StoreError, StoredOp,
+        AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads, Health,
+        ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, ReadRange,
+        Snapshot, SnapshotStore, Store, StoreError, StoredOp,
     },
 };
 use uuid::Uuid;
@@ -131,6 +131,12 @@ impl<W: Watch> Store for WatchedStore<W> {
         now_ms: i64,
     ) -> Result<Option<(DrawingId, Role)>, StoreError> {
         self.watch.around(Call::Other, self.inner.join_link(token_hash, user, now_ms)).await
+    }
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.watch.around(Call::Other, self.inner.probe()).await
+    }
+    fn health(&self) -> &Health {
+        self.inner.health()
     }
     async fn close(&self) {
         self.inner.close().await;

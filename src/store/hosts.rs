@@ -1,0 +1,204 @@
+//! The hosts of a Postgres database: which of them takes writes.
+//!
+//! Owns the address, which may name several, as libpq's may. It asks outside of the pool, which is led to what it finds.
+
+use std::{
+    str::FromStr,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use futures_util::future::join_all;
+use sqlx::{
+    ConnectOptions, Connection, Postgres, Row,
+    postgres::{PgConnectOptions, PgConnection},
+};
+use tokio::time::{Instant, timeout};
+
+use super::{StoreError, sessions::Sessions};
+use crate::{limits, store::PoolOptions};
+
+/// Where a database may be.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    /// One at least.
+    all: Vec<PgConnectOptions>,
+    /// The one to which new sessions go.
+    current: AtomicUsize,
+}
+
+/// What a host does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Does {
+    Write,
+    ReadOnly,
+}
+
+impl Hosts {
+    /// Reads `postgres://user:password@host:port,host:port/database?…`. Of `target_session_attrs` only what asks for a
+    /// host that writes has a meaning here.
+    pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
+        let unfit = |what: &str| StoreError::Unfit(format!("--database-url: {what}"));
+        let (scheme, rest) = url.split_once("://").ok_or_else(|| unfit("is no URL"))?;
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let (user, hosts) = authority.rsplit_once('@').map_or(("", authority), |(user, hosts)| (user, hosts));
+        let at = if authority.contains('@') { "@" } else { "" };
+        let path = without_session_attrs(path).map_err(|value| {
+            unfit(&format!(
+                "target_session_attrs={value} is not possible: a server needs a host that takes writes"
+            ))
+        })?;
+        let statement_timeout = limits::STATEMENT_TIMEOUT.as_millis().to_string();
+        let options = |host: &str| {
+            let options = PgConnectOptions::from_str(&format!("{scheme}://{user}{at}{host}{path}"))?;
+            let options = options.application_name("revcast");
+            Ok(options.options([("statement_timeout", statement_timeout.as_str())]))
+        };
+        let all = hosts.split(',').map(options).collect::<Result<Vec<_>, sqlx::Error>>()?;
+        if all.len() > 1 && all.iter().any(|options| options.get_socket().is_some()) {
+            return Err(unfit("several hosts are named by their addresses, not by `host=`"));
+        }
+        Ok(Self { all, current: AtomicUsize::new(0) })
+    }
+
+    /// How to open a session now.
+    pub(super) fn current(&self) -> &PgConnectOptions {
+        &self.all[self.current.load(Ordering::Relaxed)]
+    }
+
+    /// Waits until one of them takes writes.
+    pub(super) async fn wait(&self, options: PoolOptions) -> Result<(), StoreError> {
+        let deadline = Instant::now() + options.start_timeout;
+        let mut told = None;
+        loop {
+            let error = match self.find().await {
+                Ok((host, Does::Write)) => {
+                    self.current.store(host, Ordering::Relaxed);
+                    return Ok(());
+                }
+                Ok((_, Does::ReadOnly)) => {
+                    StoreError::Unfit("no host of --database-url takes writes: all are read-only".to_owned())
+                }
+                Err(error) if refuses_options(&error) => {
+                    return Err(StoreError::Unfit(REFUSED_OPTIONS.to_owned()));
+                }
+                Err(error) => match StoreError::from(error) {
+                    StoreError::Unavailable(error) => StoreError::Unavailable(error),
+                    failed => return Err(failed),
+                },
+            };
+            if Instant::now() >= deadline {
+                return Err(error);
+            }
+            // Once for each reason.
+            if told.replace(error.reason()) != Some(error.reason()) {
+                let hosts = self.names();
+                tracing::warn!(%error, hosts, "the database is not there yet; trying on");
+            }
+            tokio::time::sleep(limits::RETRY_AFTER).await;
+        }
+    }
+
+    /// Looks where the database is now, and leads the sessions there if that is elsewhere.
+    pub(super) async fn follow(&self, sessions: &Sessions<Postgres>) -> Result<(), StoreError> {
+        let (host, _) = self.find().await?;
+        if self.current.swap(host, Ordering::Relaxed) != host {
+            sessions.lead_to(self.all[host].clone());
+            let host = self.all[host].get_host();
+            tracing::info!(host, "the store is at another host now");
+        }
+        Ok(())
+    }
+
+    /// The host that takes writes: the current one, or else the first; without any, one that reads.
+    async fn find(&self) -> Result<(usize, Does), sqlx::Error> {
+        let current = self.current.load(Ordering::Relaxed);
+        let answers = join_all(self.all.iter().map(ask)).await;
+        let order = || std::iter::once(current).chain(0..self.all.len());
+        for wanted in [Does::Write, Does::ReadOnly] {
+            if let Some(host) = order().find(|host| answers[*host].as_ref().ok() == Some(&wanted)) {
+                return Ok((host, wanted));
+            }
+        }
+        // All have failed; what the current one said is as good as the others' word.
+        let failed = answers.into_iter().nth(current).and_then(Result::err);
+        Err(failed.unwrap_or(sqlx::Error::PoolTimedOut))
+    }
+
+    fn names(&self) -> String {
+        let names = self.all.iter().map(|options| format!("{}:{}", options.get_host(), options.get_port()));
+        names.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// What a host does, asked by a connection of its own. Without a prepared statement, which poolers may not know.
+async fn ask(host: &PgConnectOptions) -> Result<Does, sqlx::Error> {
+    let question = async {
+        let mut connection = host.connect().await?;
+        let is_read_only = show(&mut connection, "SHOW transaction_read_only").await? == "on";
+        connection.close().await?;
+        Ok(if is_read_only { Does::ReadOnly } else { Does::Write })
+    };
+    let answer = timeout(limits::STORE_CONNECT_TIMEOUT, question).await;
+    answer.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+}
+
+/// The value of a setting.
+pub(super) async fn show(connection: &mut PgConnection, statement: &'static str) -> sqlx::Result<String> {
+    sqlx::raw_sql(statement).fetch_one(connection).await?.try_get(0)
+}
+
+const REFUSED_OPTIONS: &str = "a pooler between this server and Postgres refuses parameters: for PgBouncer, set \
+     `ignore_startup_parameters = extra_float_digits, options`, and `pool_mode = session` or, from 1.21 on, \
+     `pool_mode = transaction` with `max_prepared_statements` above 0";
+
+fn refuses_options(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.message().contains("startup parameter"))
+}
+
+/// The path and query without `target_session_attrs`, which is no parameter of a connection.
+fn without_session_attrs(path: &str) -> Result<String, String> {
+    let Some((path, query)) = path.split_once('?') else { return Ok(path.to_owned()) };
+    let mut kept = Vec::new();
+    for pair in query.split('&') {
+        match pair.split_once('=') {
+            Some(("target_session_attrs", "any" | "read-write" | "primary")) => (),
+            Some(("target_session_attrs", value)) => return Err(value.to_owned()),
+            _ => kept.push(pair),
+        }
+    }
+    let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };
+    Ok(format!("{path}{query}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hosts(url: &str) -> Vec<(String, u16, String)> {
+        let parsed = Hosts::parse(url).unwrap();
+        let of = |o: &PgConnectOptions| {
+            (o.get_host().to_owned(), o.get_port(), o.get_database().unwrap_or_default().to_owned())
+        };
+        parsed.all.iter().map(of).collect()
+    }
+
+    #[test]
+    fn an_address_may_name_several_hosts() {
+        let db = || "db".to_owned();
+        let (a, b) = (|port| ("a".to_owned(), port, db()), |port| ("b".to_owned(), port, db()));
+        assert_eq!(hosts("postgres://u:p%40@a/db"), [a(5432)]);
+        assert_eq!(hosts("postgres://u:p@a,b/db?target_session_attrs=read-write"), [a(5432), b(5432)]);
+        assert_eq!(hosts("postgresql://a:1,b:2/db?sslmode=disable&target_session_attrs=any"), [a(1), b(2)]);
+        assert_eq!(hosts("postgres://u@[::1]:7,b/db")[0].1, 7);
+    }
+
+    #[test]
+    fn an_address_that_asks_for_a_standby_is_refused() {
+        for wish in ["standby", "read-only", "prefer-standby"] {
+            let refused =
+                Hosts::parse(&format!("postgres://secret:secret@a,b/db?target_session_attrs={wish}"));
+            let sentence = refused.unwrap_err().to_string();
+            assert!(sentence.contains(wish) && !sentence.contains("secret"), "{sentence}");
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Starting against a database that is not there, that is not fit, or in which this server has few rights.
+
+use std::time::{Duration, Instant};
+
+use loadtest::services::{Durability, PgBouncer, Postgres, execute, free_port, pgbouncer_version};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use crate::support::{Client, LIFTED_LIMITS, new_database, new_id, op, program, program::Serving};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_port_is_told_within_five_seconds() {
+    let url = format!("postgres://secret:secret@127.0.0.1:{}/db", free_port().unwrap());
+    let started = Instant::now();
+    let mut child = program::spawn(&["serve", "--dev", "--database-url", &url, "--log-format", "json"]);
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    let line = tokio::time::timeout(Duration::from_secs(5), output.next_line()).await;
+    let line = line.expect("a line in time").unwrap().expect("a line");
+    assert!(started.elapsed() < Duration::from_secs(5));
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (&line["level"], &line["message"]),
+        (&"WARN".into(), &"the database is not there yet; trying on".into())
+    );
+    let text = line.to_string();
+    assert!(text.contains("refused") && text.contains("127.0.0.1") && !text.contains("secret"), "{text}");
+    child.kill().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_only_read_and_write_rows_runs_a_server() {
+    let owner = new_database();
+    let role = format!("app_{}", new_id().replace('-', ""));
+    execute(&owner, &format!("CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA public TO {role}")).unwrap();
+    let url = owner.replace("revcast@", &format!("{role}@"));
+
+    // Without a schema it says what to do.
+    let refused = program::run(&["migrate", "--database-url", &url]).await;
+    assert!(!refused.succeeded && refused.stderr.contains("revcast migrate"), "{refused:?}");
+
+    assert!(program::run(&["migrate", "--database-url", &owner]).await.succeeded);
+    let grant = format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}");
+    execute(&owner, &grant).unwrap();
+    let server = Serving::start(&[&LIFTED_LIMITS[..], &["--database-url", &url]].concat()).await;
+    let alice = Client::new(&server.base, "alice").await;
+    let drawing = alice.create_drawing().await;
+    let create =
+        json!({"op_id": new_id(), "type": "object.create", "object_id": "a", "kind": "rect", "props": {}});
+    alice.commit(&drawing, &[create]).await.expect(200);
+    alice.grant(&drawing, "bob", "editor").await;
+    alice.post(&format!("/v1/drawings/{drawing}/undo"), &json!({})).await.expect(200);
+    let ready = alice.get("/readyz").await.expect(200);
+    assert_eq!(ready.json()["status"], "ready");
+    assert!(program::run(&["new-epoch", "--database-url", &url]).await.succeeded);
+    alice.commit(&drawing, &[op(2)]).await.expect(200);
+    alice.delete(&format!("/v1/drawings/{drawing}")).await.expect(204);
+    assert_eq!(server.lines("ERROR"), Vec::<Value>::new());
+}
+
+/// Which parameters of a session PgBouncer has to let pass.
+const IGNORED: &str = "ignore_startup_parameters = extra_float_digits, options";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_pgbouncer_with_sessions_a_server_works() {
+    let postgres = Postgres::start(Durability::Process).unwrap();
+    let url = postgres.create_database().unwrap();
+    let bouncer = PgBouncer::start(postgres.port, &format!("pool_mode = session\n{IGNORED}")).unwrap();
+    work_through(&url.replace(&postgres.port.to_string(), &bouncer.port.to_string())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_pgbouncer_that_gives_sessions_by_transaction_it_works_or_says_what_to_set() {
+    let postgres = Postgres::start(Durability::Process).unwrap();
+    let url = postgres.create_database().unwrap();
+    let through = |settings: &str| {
+        let bouncer =
+            PgBouncer::start(postgres.port, &format!("pool_mode = transaction\n{settings}")).unwrap();
+        let url = url.replace(&postgres.port.to_string(), &bouncer.port.to_string());
+        (bouncer, url)
+    };
+    // With its parameters refused, and then without prepared statements.
+    for (settings, word) in [("", "ignore_startup_parameters"), (IGNORED, "max_prepared_statements")] {
+        let (_bouncer, url) = through(&format!("{settings}\n{}", without_statements()));
+        let run = program::run(&["serve", "--dev", "--listen", "127.0.0.1:0", "--database-url", &url]).await;
+        let told = run.stdout.clone() + &run.stderr;
+        assert!(!run.succeeded && told.contains(word) && told.contains("pool_mode"), "{run:?}");
+    }
+    if pgbouncer_version().unwrap() >= (1, 21) {
+        let (_bouncer, url) =
+            through(&format!("{IGNORED}\nmax_prepared_statements = 100\ndefault_pool_size = 3"));
+        work_through(&url).await;
+    }
+}
+
+/// From 1.21 on prepared statements are to be turned off.
+fn without_statements() -> &'static str {
+    if pgbouncer_version().unwrap() >= (1, 21) { "max_prepared_statements = 0" } else { "" }
+}
+
+/// A server on a database that is empty at first, with many at work at the same time.
+async fn work_through(database_url: &str) {
+    let server = Serving::start(&[&LIFTED_LIMITS[..], &["--database-url", database_url]].concat()).await;
+    let alice = Client::new(&server.base, "alice").await;
+    let works = (0..8_u64).map(|_| async {
+        let drawing = alice.create_drawing().await;
+        for x in 0..20 {
+            let op = op(x);
+            // Both ways into the log.
+            alice.commit(&drawing, std::slice::from_ref(&op)).await.expect(200);
+            alice.commit(&drawing, &[op]).await.expect(200);
+        }
+        assert_eq!(alice.read_all(&drawing, 0).await.len(), 20);
+        alice.delete(&format!("/v1/drawings/{drawing}")).await.expect(204);
+    });
+    futures_util::future::join_all(works).await;
+    alice.get("/readyz").await.expect(200);
+    assert_eq!(server.lines("ERROR"), Vec::<Value>::new());
+}
