@@ -281,7 +281,11 @@ impl Announcer {
                 appended.outcomes.into_iter().map(|outcome| into_result(epoch, outcome)).collect::<Vec<_>>()
             }
             Err(error) => {
-                crate::log_store_failure!(error, requests = requests.len(), "a batch was not committed");
+                crate::store::log_store_failure!(
+                    error,
+                    requests = requests.len(),
+                    "a batch was not committed"
+                );
                 let error = Arc::new(error);
                 requests.iter().map(|_| Err(CommitError::Store(error.clone()))).collect()
             }

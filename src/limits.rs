@@ -452,20 +452,24 @@ pub const STORE_CALL_TIMEOUT: Duration = Duration::from_secs(9);
 pub const STORE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A pooled connection idle for longer is probed before it is used.
 pub const STORE_PROBE_AFTER: Duration = Duration::from_secs(1);
-/// Time in which a connection that has idled, or is given back, has to answer.
+/// Time in which a connection that has idled has to answer before it is used.
 pub const STORE_PING_TIMEOUT: Duration = Duration::from_secs(1);
-/// Time to connect to one host of the store, outside of the pool.
+/// Time after which a call casts doubt on the store, and is given up if its connection turns out to be dead.
+pub const STORE_SLOW_CALL: Duration = Duration::from_secs(1);
+/// Time to connect to one host of the store, outside of the pool, in an outage.
 pub const STORE_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long `/readyz` takes a write for a proof that the store takes writes.
+/// Time for a host of the store to write, outside of the pool: a commit may wait for a standby.
+pub const STORE_SCOUT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a write proves that the store takes writes.
 pub const STORE_PROOF_MAX_AGE: Duration = Duration::from_secs(1);
-/// Time for the write by which it is proved.
+/// Time for the write by which it is proved, after which the store is told to be unavailable.
 pub const STORE_PROBE_TIMEOUT: Duration = READY_TIMEOUT;
 /// Pause between two such writes while they fail.
 pub const STORE_PROBE_PAUSE: Duration = Duration::from_millis(500);
-/// How long after a write that found no room a smaller one proves nothing.
-pub const STORE_NO_ROOM_HOLD: Duration = Duration::from_secs(3);
-/// While the store only reads, connections are tried anew no more often than this.
-pub const STORE_READ_ONLY_PAUSE: Duration = Duration::from_millis(500);
+/// Bytes that such a write has after one that found no room.
+pub const STORE_PROBE_ROOM: usize = 64 * 1024;
+/// Pause between two lines of the log that say that the store is busy.
+pub const STORE_CONTENTION_LOG_PAUSE: Duration = Duration::from_secs(10);
 /// How long the process waits for the store at start.
 pub const STORE_START_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time for the store to answer `/readyz`.

@@ -413,7 +413,10 @@ async fn purge(store: Arc<dyn Store>, stop: CancellationToken) {
             Ok(false) => limits::PURGE_PAUSE,
             Ok(true) => limits::HOUSEKEEPING_INTERVAL,
             Err(error) => {
-                crate::log_store_failure!(error, "deleted drawings and stale imports could not be purged");
+                crate::store::log_store_failure!(
+                    error,
+                    "deleted drawings and stale imports could not be purged"
+                );
                 limits::HOUSEKEEPING_INTERVAL
             }
         };

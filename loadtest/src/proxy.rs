@@ -18,6 +18,8 @@ enum Mode {
     Cut,
     /// Takes connections and passes nothing on.
     Held,
+    /// Passes on those that come, and leaves those silent that were so before.
+    Moved,
 }
 
 /// What the proxy does, and for whom.
@@ -57,6 +59,12 @@ impl Proxy {
         self.set_mode(Mode::Held);
     }
 
+    /// Passes new connections on, after [`hold`](Self::hold), and leaves those silent that are open: as if the address
+    /// had moved to another machine.
+    pub fn serve_new(&self) {
+        self.set_mode(Mode::Moved);
+    }
+
     /// Passes connections on again.
     pub fn restore(&self) {
         self.set_mode(Mode::Open);
@@ -93,13 +101,15 @@ async fn accept(listener: TcpListener, route: Arc<watch::Sender<Route>>) {
             let mut client = client;
             let Some(target) = open_at_last(&mut route).await else { return };
             let Ok(mut server) = TcpStream::connect(target).await else { return };
-            let taken = Route { mode: Mode::Open, target };
+            let goes_on =
+                |route: &Route| matches!(route.mode, Mode::Open | Mode::Moved) && route.target == target;
             tokio::select! {
                 // Either side may break off; that is what the proxy is for.
                 _ = copy_bidirectional(&mut client, &mut server) => (),
-                _ = route.wait_for(|route| *route != taken) => (),
+                _ = route.wait_for(|route| !goes_on(route)) => (),
             }
-            open_at_last(&mut route).await;
+            // What was silent once stays so.
+            let _ = route.wait_for(|route| !matches!(route.mode, Mode::Held | Mode::Moved)).await;
         });
     }
 }
@@ -107,5 +117,5 @@ async fn accept(listener: TcpListener, route: Arc<watch::Sender<Route>>) {
 /// Waits for as long as the proxy is silent. Returns where it leads then, if it is open.
 async fn open_at_last(route: &mut watch::Receiver<Route>) -> Option<SocketAddr> {
     let route = route.wait_for(|route| route.mode != Mode::Held).await.ok()?;
-    (route.mode == Mode::Open).then_some(route.target)
+    (route.mode != Mode::Cut).then_some(route.target)
 }

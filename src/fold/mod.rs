@@ -67,7 +67,7 @@ impl Folder {
                     else => return,
                 };
                 if let Err(error) = outcome {
-                    crate::log_store_failure!(
+                    crate::store::log_store_failure!(
                         error,
                         "a drawing could not be folded; it is looked at again when it has grown"
                     );

@@ -283,7 +283,7 @@ async fn beat(inner: Arc<Inner>) {
                     let _ = room.commands.try_send(Command::Heartbeat { epoch: heads.epoch, head });
                 }
             }
-            Err(error) => crate::log_store_failure!(error, "the heads could not be read"),
+            Err(error) => crate::store::log_store_failure!(error, "the heads could not be read"),
         }
     }
 }
@@ -300,7 +300,7 @@ async fn watch_roles(inner: Arc<Inner>) {
         let rooms: Vec<_> = inner.lock().iter().map(|(id, room)| (*id, room.clone())).collect();
         match store::call(check_roles(&inner, &rooms)).await {
             Ok(()) => (),
-            Err(error) => crate::log_store_failure!(error, "the roles of readers could not be read"),
+            Err(error) => crate::store::log_store_failure!(error, "the roles of readers could not be read"),
         }
     }
 }

@@ -135,15 +135,16 @@ impl Worker {
         *self.building() = Some((drawing, id));
         let built = self.builder.build_as(drawing, id).await;
         *self.building() = None;
-        rounds.is_failing_to_build &= built.is_err();
         match built {
             Ok(Built::Snapshot(open)) => {
                 tracing::debug!(%drawing, revision = %open.revision, "built a snapshot");
+                rounds.is_failing_to_build = false;
                 // One too many is found again at the next snapshot.
                 let _ = self.open.try_send(open);
             }
             Ok(Built::Stretch(revision)) => {
                 tracing::debug!(%drawing, %revision, "built a snapshot on the way to the head");
+                rounds.is_failing_to_build = false;
                 rounds.on_the_way.insert(drawing);
             }
             Ok(Built::Overtaken) => {

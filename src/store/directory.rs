@@ -11,6 +11,7 @@ macro_rules! impl_store {
         #[async_trait]
         impl Store for $backend {
         async fn append(&self, batch: &[AppendRequest], now_ms: i64) -> Result<Appended, StoreError> {
+            self.health.admit()?;
             self.append_batch(batch, now_ms).await
         }
 
@@ -395,8 +396,8 @@ macro_rules! impl_store {
             Ok(Some((DrawingId(drawing_id), role)))
         }
 
-        async fn probe(&self) -> Result<(), StoreError> {
-            self.write_probe().await
+        async fn probe(&self, probe: Probe) -> Result<(), StoreError> {
+            self.write_probe(probe).await
         }
 
         fn health(&self) -> &Health {

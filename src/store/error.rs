@@ -2,10 +2,7 @@
 //!
 //! Owns the classes of errors, by SQLSTATE and by SQLite's codes, and the words for them that may be shown to anyone.
 
-use sqlx::Error::{
-    BeginFailed, Database, InvalidSavePointStatement, Io, PoolClosed, PoolTimedOut, Protocol, Tls,
-    WorkerCrashed,
-};
+use sqlx::Error::{Database, Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +46,18 @@ impl StoreError {
         matches!(self, Self::Unavailable(_))
     }
 
+    /// Whether it did not even say what is wrong.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(self, Self::Unavailable(Io(error)) if error.kind() == std::io::ErrorKind::TimedOut)
+    }
+
+    /// Whether somebody has to change the address, the password or the like.
+    pub(super) fn is_refusal(&self) -> bool {
+        let Self::Unavailable(Database(error)) = self else { return false };
+        let code = Code::of(&**error);
+        code.state().starts_with("28") || code.state() == "3D000"
+    }
+
     /// The same error for another who waited for the same answer; the cause stays with the first.
     #[must_use]
     pub fn again(&self) -> Self {
@@ -76,41 +85,40 @@ impl From<sqlx::Error> for StoreError {
         let is_passing = match &error {
             Database(database) => Code::of(&**database).is_passing(),
             Io(_) | Tls(_) | PoolTimedOut | PoolClosed | WorkerCrashed | Protocol(_) => true,
-            // The connection believes that it is in a transaction, and the database does not.
-            InvalidSavePointStatement | BeginFailed => true,
             _ => false,
         };
         if is_passing { Self::Unavailable(error) } else { Self::Failed(error) }
     }
 }
 
-/// What an error says of the connection on which it was met.
+/// An error's word on the connection on which it was met, and on the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is as good as before.
+    /// Nothing is wrong with either.
     Good,
-    /// It is good, but the database does not do its work.
+    /// Too many wanted the same at once.
+    Contended,
+    /// The connection is good, but the database does not do its work.
     Outage,
-    /// The database does not do its work, for want of room: a small write may succeed where a larger one does not.
+    /// So it is, for want of room: a small write may succeed where a larger one does not.
     NoRoom,
-    /// Nobody knows what state it is in, and the others may be in the same.
-    Broken,
-    /// It leads to a database that only reads, as the others do.
+    /// The database only reads, or the connection leads to one that does.
     ReadOnly,
+    /// The connection is in a state that nobody knows, and others may be in the same.
+    Broken,
 }
 
 impl Verdict {
     pub(super) fn of(error: &sqlx::Error) -> Self {
         match error {
-            Io(_) | Tls(_) | Protocol(_) | WorkerCrashed | InvalidSavePointStatement | BeginFailed => {
-                Self::Broken
-            }
+            Io(_) | Tls(_) | Protocol(_) | WorkerCrashed => Self::Broken,
             PoolTimedOut => Self::Outage,
             Database(database) => match Code::of(&**database) {
+                code if code.is_contention() => Self::Contended,
                 code if code.is_read_only() => Self::ReadOnly,
-                code if code.is_full() => Self::NoRoom,
+                code if code.lacks_room() => Self::NoRoom,
                 code if code.breaks_the_session() => Self::Broken,
-                code if code.is_passing() && !code.is_contention() => Self::Outage,
+                code if code.is_passing() => Self::Outage,
                 _ => Self::Good,
             },
             _ => Self::Good,
@@ -163,23 +171,31 @@ impl Code {
         self.state() == "53100" || self.is_result(&[13])
     }
 
-    /// Postgres: connection exceptions (08), a server that stops or starts (57P), a transaction that is aborted (25P02),
-    /// and statements that the session is thought to have and has not, or has and is not thought to (26000, 42P05): a
-    /// pooler stands between. SQLite: NOMEM, IOERR, CORRUPT, CANTOPEN and NOTADB, after which it may have rolled back.
-    fn breaks_the_session(&self) -> bool {
-        ["08", "57P"].iter().any(|class| self.state().starts_with(class))
-            || matches!(self.state(), "25P02" | "26000" | "42P05")
-            || self.is_result(&[7, 10, 11, 14, 26])
+    /// Besides: a disk that fails (58030).
+    fn lacks_room(&self) -> bool {
+        self.is_full() || self.state() == "58030"
     }
 
-    /// Besides those above: lacks of resources (53) and I/O errors of the server (58030). A damaged file does not pass.
+    /// Postgres: connection exceptions (08), a server that stops or starts (57P), sessions that are ended for idling in a
+    /// transaction or for its length (25P03, 25P04), a transaction that is aborted (25P02), and statements that the
+    /// session is thought to have and has not, or has and is not thought to (26000, 42P05): a pooler stands between.
+    /// SQLite: NOMEM, IOERR, CORRUPT, CANTOPEN, PROTOCOL and NOTADB, after which it may have rolled back.
+    fn breaks_the_session(&self) -> bool {
+        ["08", "57P"].iter().any(|class| self.state().starts_with(class))
+            || matches!(self.state(), "25P02" | "25P03" | "25P04" | "26000" | "42P05")
+            || self.is_result(&[7, 10, 11, 14, 15, 26])
+    }
+
+    /// Besides those above: lacks of resources (53), errors of the system (58), no more transaction ids (54000), and
+    /// what an administrator has taken away and may give back: the login (28), the database (3D000), rights (42501).
+    /// A damaged file does not pass.
     fn is_passing(&self) -> bool {
         self.is_contention()
             || self.is_read_only()
-            || self.is_full()
+            || self.lacks_room()
             || (self.breaks_the_session() && !self.is_result(&[11, 26]))
-            || self.state().starts_with("53")
-            || self.state() == "58030"
+            || ["53", "58", "28"].iter().any(|class| self.state().starts_with(class))
+            || matches!(self.state(), "54000" | "3D000" | "42501")
     }
 }
 
@@ -189,11 +205,11 @@ fn reason(error: &sqlx::Error) -> &'static str {
         Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
             "the database refuses connections"
         }
-        Io(_) | Protocol(_) => "the connection to the database is broken",
+        Io(error) if error.kind() == std::io::ErrorKind::ReadOnlyFilesystem => "the database is read-only",
+        Io(_) | Protocol(_) | WorkerCrashed => "the connection to the database is broken",
         Tls(_) => "the TLS handshake with the database fails",
         PoolTimedOut => "no connection to the database can be had in time",
         PoolClosed => "the server is stopping",
-        WorkerCrashed | InvalidSavePointStatement | BeginFailed => "the connection to the database is broken",
         Database(database) => match Code::of(&**database) {
             code if code.is_read_only() => "the database is read-only",
             code if code.is_full() => "the disk of the database is full",
@@ -201,7 +217,9 @@ fn reason(error: &sqlx::Error) -> &'static str {
             code if code.state().starts_with("57P") => "the database is starting or stopping",
             code if code.state().starts_with("28") => "the database does not let this server in",
             code if code.state() == "3D000" => "the database does not exist",
-            code if code.state() == "42501" => "the role of this server may not write",
+            code if code.state() == "42501" => {
+                "the role or the files of the database may not be written with"
+            }
             code if code.is_contention() => "the database is too busy",
             code if code.is_result(&[10, 14]) || code.state() == "58030" => "the disk of the database fails",
             code if code.is_result(&[11, 26]) => "the database file is damaged",

@@ -1,17 +1,21 @@
-//! Whether the store takes writes: what `/readyz` tells, and what the log of the process tells once.
+//! What is known of the store's writing: what `/readyz` tells, and what the log of the process tells once.
 //!
 //! Owns the proof, which is a small write of its own, made when somebody asks and nothing else has proved it just
 //! before; and the search for the end of an outage, which goes on by itself.
 
 use std::{
+    pin::pin,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{Store, StoreError, error::Verdict};
+use super::{Probe, Store, StoreError};
 use crate::limits;
 
 /// What is known of the store's writing.
@@ -20,8 +24,8 @@ pub struct Health {
     state: Mutex<State>,
     /// Asks for a probe.
     wanted: Notify,
-    /// Counts the probes that have ended.
-    probes: watch::Sender<u64>,
+    /// Counts what has become known.
+    news: watch::Sender<u64>,
 }
 
 /// Guarded by one lock, which is held for a look only.
@@ -33,36 +37,40 @@ struct State {
     outage: Option<Outage>,
     /// Something failed since the last proof.
     is_suspect: bool,
-    /// Until when a small write proves nothing, since a larger one has found no room.
-    no_room_until: Option<Instant>,
+    /// What failed had found no room, so that a write that needs none proves nothing.
+    lacks_room: bool,
+    /// When it was last logged that a call is to be tried again.
+    contended_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Outage {
     reason: &'static str,
     since: Instant,
+    /// Whether the store does not even say what is wrong.
+    is_silent: bool,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        let health = Self { state: Mutex::default(), wanted: Notify::new(), probes: watch::Sender::new(0) };
-        health.show(true);
+        let health = Self { state: Mutex::default(), wanted: Notify::new(), news: watch::Sender::new(0) };
+        show(true);
         health
     }
 }
 
 impl Health {
-    /// Whether the store takes writes; if not, why, in words for anyone. Answers within `READY_TIMEOUT`.
+    /// Looks whether the store takes writes; if not, why, in words for anyone. Answers within `READY_TIMEOUT`.
     ///
     /// # Errors
     /// The reason.
     pub async fn check(&self) -> Result<(), &'static str> {
-        let mut probes = self.probes.subscribe();
+        let mut news = self.news.subscribe();
         if self.lock().is_proved(Instant::now()) {
             return Ok(());
         }
         self.wanted.notify_one();
-        match tokio::time::timeout(limits::READY_TIMEOUT, probes.changed()).await {
+        match tokio::time::timeout(limits::READY_TIMEOUT, news.changed()).await {
             Ok(_) => self.lock().outage.map_or(Ok(()), |outage| Err(outage.reason)),
             Err(_) => Err(StoreError::timed_out().reason()),
         }
@@ -70,81 +78,105 @@ impl Health {
 
     /// Probes `store` whenever somebody asks and for as long as it fails, until `stop`.
     pub async fn run(&self, store: &dyn Store, stop: CancellationToken) {
+        let work = async {
+            loop {
+                let is_down = self.lock().outage.is_some();
+                tokio::select! {
+                    () = self.wanted.notified() => (),
+                    () = sleep(limits::STORE_PROBE_PAUSE), if is_down => (),
+                }
+                if !self.lock().is_proved(Instant::now()) {
+                    self.probe(store).await;
+                }
+                self.tell();
+            }
+        };
+        stop.run_until_cancelled(work).await;
+    }
+
+    /// One probe, to its end: one that is waited for in vain holds a session, and the next would hold another.
+    async fn probe(&self, store: &dyn Store) {
+        let began_at = Instant::now();
+        let probe = if self.lock().lacks_room { Probe::WithRoom } else { Probe::Small };
+        let mut outcome = pin!(store.probe(probe));
+        let mut overdue = pin!(sleep(limits::STORE_PROBE_TIMEOUT));
+        let mut is_overdue = false;
         loop {
-            let is_down = self.lock().outage.is_some();
             tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.wanted.notified() => (),
-                () = tokio::time::sleep(limits::STORE_PROBE_PAUSE), if is_down => (),
+                outcome = &mut outcome => return self.settle(began_at, outcome),
+                () = &mut overdue, if !is_overdue => {
+                    is_overdue = true;
+                    self.settle(began_at, Err(StoreError::timed_out()));
+                }
+                // Who asks meanwhile is told what is known.
+                () = self.wanted.notified(), if is_overdue => (),
             }
-            let is_proved = self.lock().is_proved(Instant::now());
-            if !is_proved {
-                let probe = tokio::time::timeout(limits::STORE_PROBE_TIMEOUT, store.probe());
-                let outcome = tokio::select! {
-                    () = stop.cancelled() => return,
-                    outcome = probe => outcome.unwrap_or_else(|_| Err(StoreError::timed_out())),
-                };
-                self.settle(outcome);
-            }
-            self.probes.send_modify(|count| *count += 1);
+            self.tell();
         }
     }
 
-    /// Whether something failed since the last proof.
-    pub(super) fn is_suspect(&self) -> bool {
-        self.lock().is_suspect
+    /// Refuses what would only wait as the probe does, and hold a session as well.
+    pub(super) fn admit(&self) -> Result<(), StoreError> {
+        let is_silent = self.lock().outage.is_some_and(|outage| outage.is_silent);
+        if is_silent { Err(StoreError::timed_out()) } else { Ok(()) }
     }
 
-    /// Something was written.
+    /// Takes in that something was written.
     pub(super) fn proved(&self) {
         let mut state = self.lock();
         state.proved_at = Some(Instant::now());
-        state.is_suspect = false;
-        state.no_room_until = None;
+        (state.is_suspect, state.lacks_room) = (false, false);
         if let Some(Outage { since, .. }) = state.outage.take() {
             drop(state);
             tracing::info!(seconds = since.elapsed().as_secs_f64(), "the store takes writes again");
-            self.show(true);
+            show(true);
         }
     }
 
-    /// A call failed: whether that was chance or an outage shows at the next probe, which is asked for.
-    pub(super) fn suspect(&self, verdict: Verdict) {
+    /// Takes in that a call failed: the next probe, which is asked for, shows whether that is an outage.
+    pub(super) fn suspect(&self, lacks_room: bool) {
         let mut state = self.lock();
-        if verdict == Verdict::NoRoom {
-            state.no_room_until = Some(Instant::now() + limits::STORE_NO_ROOM_HOLD);
-        }
+        state.lacks_room |= lacks_room;
         if !std::mem::replace(&mut state.is_suspect, true) {
             drop(state);
             self.wanted.notify_one();
         }
     }
 
-    fn settle(&self, outcome: Result<(), StoreError>) {
-        let no_room = self.lock().no_room_until.is_some_and(|until| Instant::now() < until);
-        match outcome {
-            Ok(()) if !no_room => self.proved(),
-            Ok(()) => self.fail("the disk of the database is full", None),
-            Err(error) => self.fail(error.reason(), Some(&error)),
+    /// Takes in that the store wants a call to be made again, which is logged now and then.
+    pub(super) fn contended(&self, error: &sqlx::Error) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let is_news = state.contended_at.is_none_or(|at| now - at >= limits::STORE_CONTENTION_LOG_PAUSE);
+        if is_news && state.outage.is_none() {
+            state.contended_at = Some(now);
+            drop(state);
+            tracing::warn!(%error, "the store is busy; calls fail and are made again");
         }
     }
 
-    fn fail(&self, reason: &'static str, error: Option<&StoreError>) {
+    fn settle(&self, began_at: Instant, outcome: Result<(), StoreError>) {
+        // The store has told of what it wrote.
+        let Err(error) = outcome else { return };
+        let reason = error.reason();
         let mut state = self.lock();
+        // Another write was quicker.
+        if state.proved_at.is_some_and(|at| at > began_at) && !state.is_suspect {
+            return;
+        }
         state.is_suspect = true;
         let before = state.outage;
-        let since = before.map_or_else(Instant::now, |outage| outage.since);
-        state.outage = Some(Outage { reason, since });
+        let since = before.map_or(began_at, |outage| outage.since);
+        state.outage = Some(Outage { reason, since, is_silent: error.is_silence() });
         drop(state);
         if before.is_none() {
-            let error = error.map(tracing::field::display);
-            tracing::error!(error, "the store takes no writes: {reason}");
-            self.show(false);
+            tracing::error!(%error, "the store takes no writes: {reason}");
+            show(false);
         }
     }
 
-    fn show(&self, is_writable: bool) {
-        metrics::gauge!("revcast_store_writable").set(f64::from(u8::from(is_writable)));
+    fn tell(&self) {
+        self.news.send_modify(|count| *count += 1);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -157,4 +189,8 @@ impl State {
         let is_fresh = |at: Instant| now.saturating_duration_since(at) < limits::STORE_PROOF_MAX_AGE;
         self.outage.is_none() && !self.is_suspect && self.proved_at.is_some_and(is_fresh)
     }
+}
+
+fn show(is_writable: bool) {
+    metrics::gauge!("revcast_store_writable").set(f64::from(u8::from(is_writable)));
 }

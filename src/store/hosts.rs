@@ -3,8 +3,10 @@
 //! Owns the address, which may name several, as libpq's may. It asks outside of the pool, which is led to what it finds.
 
 use std::{
+    fmt,
     str::FromStr,
     sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
 };
 
 use futures_util::future::join_all;
@@ -18,19 +20,11 @@ use super::{StoreError, sessions::Sessions};
 use crate::{limits, store::PoolOptions};
 
 /// Where a database may be.
-#[derive(Debug)]
 pub(super) struct Hosts {
     /// One at least.
     all: Vec<PgConnectOptions>,
     /// The one to which new sessions go.
     current: AtomicUsize,
-}
-
-/// What a host does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Does {
-    Write,
-    ReadOnly,
 }
 
 impl Hosts {
@@ -53,6 +47,10 @@ impl Hosts {
             let options = options.application_name("revcast");
             Ok(options.options([("statement_timeout", statement_timeout.as_str())]))
         };
+        let is_list = hosts.contains(',');
+        if is_list && hosts.split(',').any(|host| host.is_empty() || host.starts_with(':')) {
+            return Err(unfit("a host has no name"));
+        }
         let all = hosts.split(',').map(options).collect::<Result<Vec<_>, sqlx::Error>>()?;
         if all.len() > 1 && all.iter().any(|options| options.get_socket().is_some()) {
             return Err(unfit("several hosts are named by their addresses, not by `host=`"));
@@ -70,23 +68,17 @@ impl Hosts {
         let deadline = Instant::now() + options.start_timeout;
         let mut told = None;
         loop {
-            let error = match self.find().await {
-                Ok((host, Does::Write)) => {
+            let error = match self.find(false, limits::STORE_ACQUIRE_TIMEOUT).await {
+                Ok(host) => {
                     self.current.store(host, Ordering::Relaxed);
                     return Ok(());
-                }
-                Ok((_, Does::ReadOnly)) => {
-                    StoreError::Unfit("no host of --database-url takes writes: all are read-only".to_owned())
                 }
                 Err(error) if refuses_options(&error) => {
                     return Err(StoreError::Unfit(REFUSED_OPTIONS.to_owned()));
                 }
-                Err(error) => match StoreError::from(error) {
-                    StoreError::Unavailable(error) => StoreError::Unavailable(error),
-                    failed => return Err(failed),
-                },
+                Err(error) => StoreError::from(error),
             };
-            if Instant::now() >= deadline {
+            if Instant::now() >= deadline || !error.is_passing() || error.is_refusal() {
                 return Err(error);
             }
             // Once for each reason.
@@ -98,10 +90,15 @@ impl Hosts {
         }
     }
 
-    /// Looks where the database is now, and leads the sessions there if that is elsewhere.
+    /// Looks by writing where the database is now, and leads the sessions there: to another host, or, since those in the
+    /// pool have failed, to the same by new ones.
     pub(super) async fn follow(&self, sessions: &Sessions<Postgres>) -> Result<(), StoreError> {
-        let (host, _) = self.find().await?;
-        if self.current.swap(host, Ordering::Relaxed) != host {
+        let find = self.find(true, limits::STORE_CONNECT_TIMEOUT);
+        let find = timeout(limits::STORE_SCOUT_TIMEOUT, find).await;
+        let host = find.unwrap_or_else(|_| Err(silence()))?;
+        if self.current.swap(host, Ordering::Relaxed) == host {
+            sessions.begin_anew();
+        } else {
             sessions.lead_to(self.all[host].clone());
             let host = self.all[host].get_host();
             tracing::info!(host, "the store is at another host now");
@@ -109,19 +106,18 @@ impl Hosts {
         Ok(())
     }
 
-    /// The host that takes writes: the current one, or else the first; without any, one that reads.
-    async fn find(&self) -> Result<(usize, Does), sqlx::Error> {
+    /// Finds the host that takes writes, as it says or, if it `writes`, shows: the current one, or else the first.
+    async fn find(&self, writes: bool, patience: Duration) -> Result<usize, sqlx::Error> {
         let current = self.current.load(Ordering::Relaxed);
-        let answers = join_all(self.all.iter().map(ask)).await;
-        let order = || std::iter::once(current).chain(0..self.all.len());
-        for wanted in [Does::Write, Does::ReadOnly] {
-            if let Some(host) = order().find(|host| answers[*host].as_ref().ok() == Some(&wanted)) {
-                return Ok((host, wanted));
-            }
-        }
-        // All have failed; what the current one said is as good as the others' word.
-        let failed = answers.into_iter().nth(current).and_then(Result::err);
-        Err(failed.unwrap_or(sqlx::Error::PoolTimedOut))
+        let failed = match ask(&self.all[current], writes, patience).await {
+            Ok(()) => return Ok(current),
+            Err(error) => error,
+        };
+        let others = (0..self.all.len()).filter(|host| *host != current);
+        let answers =
+            join_all(others.map(async |host| ask(&self.all[host], writes, patience).await.map(|()| host)));
+        // The word of the one that was good is as good as the others'.
+        answers.await.into_iter().find_map(Result::ok).ok_or(failed)
     }
 
     fn names(&self) -> String {
@@ -130,16 +126,24 @@ impl Hosts {
     }
 }
 
-/// What a host does, asked by a connection of its own. Without a prepared statement, which poolers may not know.
-async fn ask(host: &PgConnectOptions) -> Result<Does, sqlx::Error> {
-    let question = async {
-        let mut connection = host.connect().await?;
-        let is_read_only = show(&mut connection, "SHOW transaction_read_only").await? == "on";
-        connection.close().await?;
-        Ok(if is_read_only { Does::ReadOnly } else { Does::Write })
-    };
-    let answer = timeout(limits::STORE_CONNECT_TIMEOUT, question).await;
-    answer.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+/// Writes what the probe does, where it does.
+const PROBE: &str =
+    "INSERT INTO write_probe (at) VALUES (0) ON CONFLICT (id) DO UPDATE SET at = write_probe.at";
+
+/// Asks a host by a connection of its own. Without a prepared statement, which poolers may not bear.
+async fn ask(host: &PgConnectOptions, writes: bool, patience: Duration) -> sqlx::Result<()> {
+    let mut connection = timeout(patience, host.connect()).await.unwrap_or_else(|_| Err(silence()))?;
+    if show(&mut connection, "SHOW transaction_read_only").await? == "on" {
+        return Err(sqlx::Error::Io(std::io::ErrorKind::ReadOnlyFilesystem.into()));
+    }
+    if writes {
+        sqlx::raw_sql(PROBE).execute(&mut connection).await?;
+    }
+    connection.close().await
+}
+
+fn silence() -> sqlx::Error {
+    sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
 }
 
 /// The value of a setting.
@@ -170,6 +174,13 @@ fn without_session_attrs(path: &str) -> Result<String, String> {
     Ok(format!("{path}{query}"))
 }
 
+impl fmt::Debug for Hosts {
+    /// The options hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hosts").field(&self.names()).finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +201,16 @@ mod tests {
         assert_eq!(hosts("postgres://u:p@a,b/db?target_session_attrs=read-write"), [a(5432), b(5432)]);
         assert_eq!(hosts("postgresql://a:1,b:2/db?sslmode=disable&target_session_attrs=any"), [a(1), b(2)]);
         assert_eq!(hosts("postgres://u@[::1]:7,b/db")[0].1, 7);
+    }
+
+    #[test]
+    fn a_host_without_a_name_is_refused() {
+        for hosts in ["a,,b", "a,", ",a", "a,:5433"] {
+            let refused = Hosts::parse(&format!("postgres://secret:secret@{hosts}/db"));
+            assert!(!refused.unwrap_err().to_string().contains("secret"), "{hosts}");
+        }
+        let hosts = Hosts::parse("postgres://u:secret@a,b/db").unwrap();
+        assert_eq!(format!("{hosts:?}"), "Hosts(\"a:5432, b:5432\")");
     }
 
     #[test]

@@ -160,14 +160,32 @@ pub trait Store: SnapshotStore + ImportStore + 'static {
         now_ms: i64,
     ) -> Result<Option<(DrawingId, Role)>, StoreError>;
 
-    /// Writes something small and commits it, wherever the store takes writes now.
-    async fn probe(&self) -> Result<(), StoreError>;
+    /// Writes something of its own and commits it, wherever the store takes writes now. It may wait for as long as the
+    /// store does.
+    async fn probe(&self, probe: Probe) -> Result<(), StoreError>;
 
     /// What is known of its writing.
     fn health(&self) -> &Health;
 
     /// Finishes what is running and closes the connections.
     async fn close(&self);
+}
+
+/// How much is written to prove that the store takes writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// One row, in a place that is there already.
+    Small,
+    /// So much that it takes new room.
+    WithRoom,
+}
+
+impl Probe {
+    /// What it writes: nothing that could be compressed.
+    fn filling(self) -> Option<Vec<u8>> {
+        let count = limits::STORE_PROBE_ROOM / size_of::<Uuid>();
+        (self == Self::WithRoom).then(|| (0..count).flat_map(|_| Uuid::new_v4().into_bytes()).collect())
+    }
 }
 
 /// Revisions are positive and far below `i64::MAX`; a negative one in a row is damage.
@@ -190,7 +208,6 @@ pub async fn call<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Res
 
 /// Logs what could not be done for want of the store, in the words of whoever wanted it. An outage is told once, by
 /// [`Health`]; what depends on it then fails all the time.
-#[macro_export]
 macro_rules! log_store_failure {
     ($error:expr, $($told:tt)+) => {
         if $error.is_passing() {
@@ -200,6 +217,8 @@ macro_rules! log_store_failure {
         }
     };
 }
+
+pub(crate) use log_store_failure;
 
 /// Ops without a unit have the nil UUID in its place, which begins none: it is the id of no op without a unit.
 fn unit_to_sql(unit: Option<OpId>) -> Uuid {

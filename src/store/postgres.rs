@@ -7,19 +7,22 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    pin::pin,
     sync::Arc,
 };
 
 use async_trait::async_trait;
-use sqlx::{Postgres, migrate::Migrator};
+use sqlx::{Connection, Postgres, migrate::Migrator};
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::{
     AppendRequest, Appended, AppendedTo, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads,
     Health, ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, PoolOptions,
-    ReadRange, Snapshot, SnapshotStore, Store, StoreError, StoredOp,
+    Probe, ReadRange, Snapshot, SnapshotStore, Store, StoreError, StoredOp,
     columns::Columns,
     directory::{DrawingRow, impl_store, role_from_sql, user_from_sql},
+    error::Verdict,
     hosts::{Hosts, show},
     import::{impl_import, ops_after},
     log::{FIRST_STEP, OpRow, impl_log},
@@ -52,6 +55,9 @@ const MIGRATION_LOCK: i64 = 0x7265_7663_6173_7401;
 const OLD_SCHEMA: &str = "the schema of the database is not up to date, and the role of --database-url may not change it: \
      run `revcast migrate` with a role that owns the tables";
 
+const NO_SECOND_SESSION: &str = "two sessions cannot be had at the same time: a pooler between this server and Postgres has \
+     too few (PgBouncer: `default_pool_size`)";
+
 const NO_STATEMENTS: &str = "a pooler between this server and Postgres gives each transaction another session, and does not \
      know prepared statements: for PgBouncer, set `pool_mode = session`, or use 1.21 or later with \
      `max_prepared_statements` above 0";
@@ -78,26 +84,26 @@ impl PostgresStore {
     /// Sees to it that sessions keep what they prepare: behind a pooler that gives each transaction another session of
     /// the database, statements would be executed that another server has prepared.
     async fn look_for_a_pooler(&self) -> Result<(), StoreError> {
-        let (mut one, mut other) = (self.write.acquire().await?, self.write.acquire().await?);
-        let statement_timeout = show(&mut one, "SHOW statement_timeout").await?;
+        let (mut one, mut other) = (self.write.lease().await?, self.write.lease().await?);
+        // What fails in the middle does not go back.
+        one.spend();
+        other.spend();
         let by_turns = async {
-            sqlx::query("SELECT 1").execute(&mut *one).await?;
+            let statement_timeout = show(one.connection(), "SHOW statement_timeout").await?;
+            sqlx::query("SELECT 1").execute(one.connection()).await?;
             // A pooler would give this one what the first had.
-            sqlx::raw_sql("BEGIN").execute(&mut *other).await?;
-            sqlx::query("SELECT 1").execute(&mut *other).await?;
-            sqlx::query("SELECT 1").execute(&mut *one).await?;
-            sqlx::raw_sql("ROLLBACK").execute(&mut *other).await
+            sqlx::raw_sql("BEGIN").execute(other.connection()).await?;
+            sqlx::query("SELECT 1").execute(other.connection()).await?;
+            sqlx::query("SELECT 1").execute(one.connection()).await?;
+            Ok(statement_timeout)
         };
-        let outcome = by_turns.await;
-        // What failed in the middle does not go back.
-        one.close().await?;
-        other.close().await?;
-        match outcome {
-            Err(error) if loses_statements(&error) => {
+        let statement_timeout = match timeout(limits::STATEMENT_TIMEOUT, by_turns).await {
+            Ok(Err(error)) if loses_statements(&error) => {
                 return Err(StoreError::Unfit(NO_STATEMENTS.to_owned()));
             }
-            outcome => drop(outcome?),
-        }
+            Ok(outcome) => outcome?,
+            Err(_) => return Err(StoreError::Unfit(NO_SECOND_SESSION.to_owned())),
+        };
         if statement_timeout == "0" {
             tracing::warn!(
                 "a pooler drops this server's statement_timeout: set one for its role \
@@ -126,19 +132,19 @@ impl PostgresStore {
         if self.has_migrations(&migrator).await? {
             return Ok(());
         }
-        // The lock of a transaction, which a pooler leaves alone.
-        let mut lock = self.write.begin().await?;
-        sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut lock).await?;
-        sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(&mut lock).await?;
-        let mut connection = self.write.acquire().await?;
-        // A migration may take longer than a statement should.
-        sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await?;
-        // A node that is older than the schema goes on with what it knows while the others are renewed.
-        let outcome = migrator.set_ignore_missing(true).set_locking(false).run(&mut *connection).await;
-        // The session is altered; it does not go back to the pool.
-        connection.close().await?;
-        lock.commit().await?;
-        outcome.map_err(|error| {
+        let mut lease = self.write.lease().await?;
+        lease.spend();
+        // All of them in one transaction, which holds the lock: so a pooler leaves it alone.
+        let migrate = async {
+            let mut tx = lease.connection().begin().await?;
+            // A migration may take longer than a statement should, and so may waiting for another node's.
+            sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
+            sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(&mut *tx).await?;
+            // A node that is older than the schema goes on with what it knows while the others are renewed.
+            migrator.set_ignore_missing(true).set_locking(false).run(&mut *tx).await?;
+            Ok(tx.commit().await?)
+        };
+        migrate.await.map_err(|error: sqlx::migrate::MigrateError| {
             let error = sqlx::Error::Migrate(Box::new(error));
             if is_forbidden(&error) {
                 StoreError::Unfit(OLD_SCHEMA.to_owned())
@@ -169,18 +175,50 @@ impl PostgresStore {
         self.write.begin().await
     }
 
-    /// Writes something small, at the host that takes writes: after a failure that may be another one than before. And
-    /// whoever asks the hosts is told more of the reason than by a pool that waits in vain.
-    async fn write_probe(&self) -> Result<(), StoreError> {
-        if self.health.is_suspect() {
-            self.hosts.follow(&self.write).await?;
+    /// Writes by the pool; where that fails or takes long, by a new connection to whichever host takes writes: if that
+    /// succeeds, the fault is with the sessions, or the database is at another host.
+    async fn write_probe(&self, probe: Probe) -> Result<(), StoreError> {
+        let mut touch = pin!(self.touch_probe(probe));
+        match timeout(limits::STORE_SLOW_CALL, &mut touch).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => {
+                if Verdict::of(&error) == Verdict::NoRoom {
+                    return Err(error.into());
+                }
+                self.hosts.follow(&self.write).await?;
+                return Ok(self.touch_probe(probe).await?);
+            }
+            Err(_) => (),
         }
+        loop {
+            tokio::select! {
+                outcome = &mut touch => return Ok(outcome?),
+                found = self.hosts.follow(&self.write) => match found {
+                    Err(error) if error.is_silence() => (),
+                    found => {
+                        found?;
+                        return Ok(self.touch_probe(probe).await?);
+                    }
+                },
+            }
+            tokio::select! {
+                outcome = &mut touch => return Ok(outcome?),
+                () = sleep(limits::STORE_PROBE_PAUSE) => (),
+            }
+        }
+    }
+
+    async fn touch_probe(&self, probe: Probe) -> sqlx::Result<()> {
         sqlx::query(
-            "INSERT INTO write_probe (at) VALUES ($1) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
+            "INSERT INTO write_probe (at, filling) VALUES ($1, $2)
+                 ON CONFLICT (id) DO UPDATE
+                SET at = excluded.at, filling = coalesce(excluded.filling, write_probe.filling)",
         )
         .bind(now_ms())
+        .bind(probe.filling())
         .execute(&self.write)
         .await?;
+        self.write.wrote();
         Ok(())
     }
 
@@ -217,7 +255,7 @@ impl PostgresStore {
             Err(error) if needs_care(&error) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        self.health.proved();
+        self.write.wrote();
         let heads_before = heads_before.into_iter().map(revision_from_sql).collect::<Result<Vec<_>, _>>()?;
         let mut heads = HashMap::with_capacity(columns.drawings.len());
         for (id, (floor, ts)) in columns.drawings.iter().zip(floors.into_iter().zip(times)) {
@@ -244,7 +282,7 @@ impl PostgresStore {
         }
         tx.commit().await?;
         if !resolution.inserts.is_empty() {
-            self.health.proved();
+            self.write.wrote();
         }
         Ok(Appended { epoch, heads: resolution.appended_to(), outcomes: resolution.outcomes })
     }
@@ -306,8 +344,10 @@ impl_import!(PostgresStore, Postgres);
 
 /// Whether a statement was not there, or was there, against what the session knew.
 fn loses_statements(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| code == "26000" || code == "42P05")
+    let Some(error) = error.as_database_error() else { return false };
+    // PgBouncer that gives each statement another session has no transactions.
+    let is_by_statement = error.message().contains("statement pooling");
+    is_by_statement || error.code().is_some_and(|code| code == "26000" || code == "42P05")
 }
 
 /// Whether the role has not the right, however deep the error says so.

@@ -1,155 +1,198 @@
 //! Sessions with the database, and which of them may be used again.
 //!
-//! Owns the pool. Invariant: a session whose state nobody knows is never used again. An error tells that of all
-//! sessions there are then, since what befell one (a restart, a failover, a full disk) befell the others. What was left
-//! in the middle by a future that was dropped is brought to its end before the session goes back, within a time.
+//! Owns the pool. Invariants: a session whose state nobody knows is never used again; and no session that has fallen
+//! silent keeps its place in the pool once another one shows that the database answers. What befell one session (a
+//! restart, a failover) has befallen those that are as old, too.
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
-use futures_util::{StreamExt, TryFutureExt, TryStreamExt, future::BoxFuture, stream::BoxStream};
+use futures_util::{StreamExt, TryStreamExt, future::BoxFuture, stream, stream::BoxStream};
 use sqlx::{
-    Connection, Database, Describe, Either, Execute, Executor, Pool, Postgres, SqlStr, Sqlite, Transaction,
+    Connection, Database, Describe, Either, Execute, Executor, Pool, Postgres, SqlStr, Sqlite,
     pool::{PoolConnection, PoolOptions},
 };
+use tokio::sync::watch;
 
 use super::{Health, StoreError, error::Verdict};
 use crate::limits;
 
 /// The sessions with a database. Cheap to clone.
-pub(super) struct Sessions<DB: Database> {
+pub(super) struct Sessions<DB: Transactional> {
     pool: Pool<DB>,
     trust: Arc<Trust>,
 }
 
-/// Since when sessions are good.
-#[derive(Debug, Default)]
+/// How old a session must not be.
+#[derive(Debug)]
 pub(super) struct Trust {
-    /// Sessions that were opened before are not used again. Held for a look only.
-    since: Mutex<Option<Instant>>,
+    /// Sessions that were opened before are not used again.
+    since: watch::Sender<Option<Instant>>,
+    /// Whether sessions have turned out to be read-only since the last write; those stay so.
+    are_read_only: AtomicBool,
     health: Arc<Health>,
 }
 
 impl Trust {
     pub(super) fn new(health: Arc<Health>) -> Arc<Self> {
-        Arc::new(Self { since: Mutex::default(), health })
+        Arc::new(Self { since: watch::Sender::new(None), are_read_only: AtomicBool::new(false), health })
     }
 
-    /// What an error tells of the sessions.
+    /// Takes in what an error tells of the sessions.
     pub(super) fn note(&self, error: &sqlx::Error) {
-        let verdict = Verdict::of(error);
-        match verdict {
-            Verdict::Good => return,
-            Verdict::Outage | Verdict::NoRoom => (),
-            Verdict::Broken => self.begin_anew(Duration::ZERO),
-            // Reads go on meanwhile, on sessions that need not be new for each write that is tried.
-            Verdict::ReadOnly => self.begin_anew(limits::STORE_READ_ONLY_PAUSE),
-        }
-        self.health.suspect(verdict);
-    }
-
-    /// From now on only new sessions are good, unless that has been so for less than `pause`.
-    pub(super) fn begin_anew(&self, pause: Duration) {
-        let now = Instant::now();
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        if since.is_none_or(|since| now.saturating_duration_since(since) >= pause) {
-            *since = Some(now);
+        match Verdict::of(error) {
+            Verdict::Good => (),
+            Verdict::Contended => self.health.contended(error),
+            Verdict::Broken => {
+                self.begin_anew();
+                self.health.suspect(false);
+            }
+            // Reads go on with these sessions until one writes.
+            Verdict::ReadOnly => {
+                self.are_read_only.store(true, Ordering::Relaxed);
+                self.health.suspect(false);
+            }
+            Verdict::Outage => self.health.suspect(false),
+            Verdict::NoRoom => self.health.suspect(true),
         }
     }
 
-    fn holds_for(&self, age: Duration) -> bool {
-        let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        since.is_none_or(|since| since.elapsed() > age)
+    /// Takes in that something was written.
+    fn wrote(&self) {
+        if self.are_read_only.load(Ordering::Relaxed) && self.are_read_only.swap(false, Ordering::Relaxed) {
+            self.begin_anew();
+        }
+        self.health.proved();
+    }
+
+    /// From now on only new sessions are good.
+    fn begin_anew(&self) {
+        self.since.send_replace(Some(Instant::now()));
+    }
+
+    fn holds_for(&self, opened_at: Instant) -> bool {
+        self.since.borrow().is_none_or(|since| since < opened_at)
+    }
+
+    /// Completes when sessions opened by then are not good any more.
+    async fn lost(&self, opened_at: Instant) {
+        let lost = |since: &Option<Instant>| since.is_some_and(|since| since >= opened_at);
+        // The sender lives as long as this.
+        let _ = self.since.subscribe().wait_for(lost).await;
+    }
+
+    /// Sees a call on a session to its end. One that takes long casts doubt on the store; it is given up when the session
+    /// is lost.
+    async fn watch<T>(
+        &self,
+        leased_at: Instant,
+        call: impl Future<Output = sqlx::Result<T>> + Send,
+    ) -> sqlx::Result<T> {
+        tokio::pin!(call);
+        let outcome = match tokio::time::timeout(limits::STORE_SLOW_CALL, &mut call).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                self.health.suspect(false);
+                tokio::select! {
+                    outcome = call => outcome,
+                    () = self.lost(leased_at) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+                }
+            }
+        };
+        outcome.inspect_err(|error| self.note(error))
     }
 
     /// Whether a session that has idled is there still; if not, the others are gone, too.
     async fn is_there(&self, connection: &mut impl Connection) -> bool {
-        let outcome = ping(connection).await;
+        let ping = tokio::time::timeout(limits::STORE_PING_TIMEOUT, connection.ping());
+        let outcome =
+            ping.await.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())));
         outcome.inspect_err(|error| self.note(error)).is_ok()
     }
-
-    /// Whether a session has come to the end of what it was asked for. One that takes long is given up alone.
-    async fn is_done(&self, connection: &mut impl Connection) -> bool {
-        match ping(connection).await {
-            Ok(()) => !connection.is_in_transaction(),
-            Err(_) => {
-                self.health.suspect(Verdict::Outage);
-                false
-            }
-        }
-    }
 }
 
-async fn ping(connection: &mut impl Connection) -> sqlx::Result<()> {
-    let ping = tokio::time::timeout(limits::STORE_PING_TIMEOUT, connection.ping());
-    ping.await.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+/// A database whose transactions are begun and ended here: sqlx does not know of one whose beginning was broken off.
+pub(super) trait Transactional: Database {
+    /// Begins, by this statement, a transaction that writes.
+    const BEGIN: &'static str;
+
+    /// Executes a statement as it stands.
+    fn execute<'c>(
+        connection: &'c mut Self::Connection,
+        statement: &'static str,
+    ) -> BoxFuture<'c, sqlx::Result<()>>;
 }
 
-impl<DB: Database> Sessions<DB> {
+impl<DB: Transactional> Sessions<DB> {
     /// Opens sessions when they are needed, `max` at most.
     pub(super) fn new(
         options: <DB::Connection as Connection>::Options,
         max: u32,
         trust: &Arc<Trust>,
     ) -> Self {
-        let (before, after) = (trust.clone(), trust.clone());
+        let before = trust.clone();
         let pool = PoolOptions::new()
             .max_connections(max)
             .acquire_timeout(limits::STORE_ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
             .before_acquire(move |connection, meta| {
                 let trust = before.clone();
-                // A session in steady use needs no probe; one that idled may have died.
                 Box::pin(async move {
-                    Ok(trust.holds_for(meta.age)
-                        && (meta.idle_for <= limits::STORE_PROBE_AFTER || trust.is_there(connection).await))
+                    let opened_at = Instant::now().checked_sub(meta.age);
+                    let is_good = opened_at.is_some_and(|opened_at| trust.holds_for(opened_at))
+                        // One in steady use needs no probe; one that idled may have died.
+                        && (meta.idle_for <= limits::STORE_PROBE_AFTER || trust.is_there(connection).await);
+                    // An error closes it without a word, for which a dead one would keep us waiting.
+                    if is_good { Ok(true) } else { Err(sqlx::Error::WorkerCrashed) }
                 })
-            })
-            .after_release(move |connection, meta| {
-                let trust = after.clone();
-                // What was queued, such as a rollback, is done once it answers. One that is in a transaction even then was
-                // rolled back by the database without its knowledge.
-                Box::pin(async move { Ok(trust.holds_for(meta.age) && trust.is_done(connection).await) })
             })
             .connect_lazy_with(options);
         Self { pool, trust: trust.clone() }
     }
 
-    /// A session for statements that belong together and are no transaction.
-    pub(super) async fn acquire(&self) -> Result<PoolConnection<DB>, StoreError> {
-        Ok(self.pool.acquire().await.inspect_err(|error| self.trust.note(error))?)
+    /// A session of one's own.
+    pub(super) async fn lease(&self) -> sqlx::Result<Lease<DB>> {
+        let connection = self.pool.acquire().await.inspect_err(|error| self.trust.note(error))?;
+        let trust = self.trust.clone();
+        let leased_at = Instant::now();
+        Ok(Lease {
+            connection: Some(connection),
+            trust,
+            leased_at,
+            is_in_transaction: false,
+            is_spent: false,
+        })
     }
 
     /// Begins a transaction; dropped without `commit`, it is rolled back.
     pub(super) async fn begin(&self) -> Result<Tx<DB>, StoreError> {
-        let pool = self.pool.clone();
-        self.begun(async move { pool.begin().await }).await
+        self.trust.health.admit()?;
+        let mut tx = Tx { lease: self.lease().await? };
+        tx.lease.is_in_transaction = true;
+        tx.execute(DB::BEGIN).await?;
+        Ok(tx)
     }
 
-    /// Begins a transaction by a statement of its own.
-    pub(super) async fn begin_with(&self, statement: &'static str) -> Result<Tx<DB>, StoreError> {
-        let pool = self.pool.clone();
-        self.begun(async move { pool.begin_with(statement).await }).await
-    }
-
-    /// In a task of its own, which is never dropped half-way: sqlx would not know that the transaction has begun, and all
-    /// that follows on the session would be written in it, acknowledged, and never committed.
-    async fn begun(
-        &self,
-        begin: impl Future<Output = sqlx::Result<Transaction<'static, DB>>> + Send + 'static,
-    ) -> Result<Tx<DB>, StoreError> {
-        let outcome = tokio::spawn(begin).await.unwrap_or(Err(sqlx::Error::WorkerCrashed));
-        let inner = outcome.inspect_err(|error| self.trust.note(error))?;
-        Ok(Tx { inner, trust: self.trust.clone() })
-    }
-
-    /// Leads new sessions elsewhere, and ends the others once nobody uses them.
+    /// Leads new sessions elsewhere, and ends the others.
     pub(super) fn lead_to(&self, options: <DB::Connection as Connection>::Options) {
         self.pool.set_connect_options(options);
-        self.trust.begin_anew(Duration::ZERO);
+        self.trust.begin_anew();
+    }
+
+    /// From now on only new sessions are good.
+    pub(super) fn begin_anew(&self) {
+        self.trust.begin_anew();
+    }
+
+    /// Takes in that something was written.
+    pub(super) fn wrote(&self) {
+        self.trust.wrote();
     }
 
     pub(super) async fn close(&self) {
@@ -157,37 +200,108 @@ impl<DB: Database> Sessions<DB> {
     }
 }
 
-/// A transaction, whose errors tell of its session.
-pub(super) struct Tx<DB: Database> {
-    inner: Transaction<'static, DB>,
+/// A session that is used. Dropped, it is given back as soon as it has come to the end of what it was asked for, and has
+/// rolled back what was not committed; or it is closed, if it is lost before that.
+pub(super) struct Lease<DB: Transactional> {
+    /// There until it is dropped.
+    connection: Option<PoolConnection<DB>>,
     trust: Arc<Trust>,
+    leased_at: Instant,
+    /// Whether a transaction was begun, or may have been, and is not known to have ended.
+    is_in_transaction: bool,
+    /// Whether nobody is to use it again.
+    is_spent: bool,
 }
 
-impl<DB: Database> Tx<DB> {
-    pub(super) async fn commit(self) -> Result<(), StoreError> {
-        let Self { inner, trust } = self;
-        Ok(inner.commit().await.inspect_err(|error| trust.note(error))?)
+impl<DB: Transactional> Lease<DB> {
+    pub(super) fn connection(&mut self) -> &mut DB::Connection {
+        self.connection.as_mut().unwrap_or_else(|| unreachable!("it is there until it is dropped"))
+    }
+
+    /// Has it closed instead of given back.
+    pub(super) fn spend(&mut self) {
+        self.is_spent = true;
+    }
+}
+
+impl<DB: Transactional> Drop for Lease<DB> {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        if self.is_spent || !self.trust.holds_for(self.leased_at) {
+            drop(connection.detach());
+            return;
+        }
+        let (trust, leased_at, rolls_back) = (self.trust.clone(), self.leased_at, self.is_in_transaction);
+        let release = async move {
+            // Where the database has rolled back by itself, this fails, and the session goes.
+            if rolls_back && DB::execute(&mut connection, "ROLLBACK").await.is_err() {
+                drop(connection.detach());
+            } else {
+                connection.return_to_pool().await;
+            }
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = release => (),
+                () = trust.lost(leased_at) => (),
+            }
+        });
+    }
+}
+
+/// A transaction.
+pub(super) struct Tx<DB: Transactional> {
+    lease: Lease<DB>,
+}
+
+impl<DB: Transactional> Tx<DB> {
+    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
+        self.execute("COMMIT").await?;
+        self.lease.is_in_transaction = false;
+        Ok(())
+    }
+
+    async fn execute(&mut self, statement: &'static str) -> sqlx::Result<()> {
+        let (trust, leased_at) = (self.lease.trust.clone(), self.lease.leased_at);
+        trust.watch(leased_at, DB::execute(self.lease.connection(), statement)).await
     }
 }
 
 /// Expands to the executors of one database: written for any database, the bounds would have no end.
 macro_rules! impl_executors {
-    ($database:ty) => {
+    ($database:ty, $begin:literal) => {
+        impl Transactional for $database {
+            const BEGIN: &'static str = $begin;
+
+            fn execute<'c>(
+                connection: &'c mut Self::Connection,
+                statement: &'static str,
+            ) -> BoxFuture<'c, sqlx::Result<()>> {
+                Box::pin(async move { sqlx::raw_sql(statement).execute(connection).await.map(drop) })
+            }
+        }
+
         impl<'p> Executor<'p> for &'p Sessions<$database> {
-            impl_executor!($database, 'p, this => (&this.pool, &this.trust));
+            impl_executor!($database, 'p, sessions, lease => {
+                let mut owned = sessions.lease().await?;
+                let lease = &mut owned;
+            });
         }
 
         impl<'t> Executor<'t> for &'t mut Tx<$database> {
-            impl_executor!($database, 't, this => (&mut *this.inner, &this.trust));
+            impl_executor!($database, 't, tx, lease => {
+                let lease = &mut tx.lease;
+            });
         }
     };
 }
 
-/// Expands to the methods: `$inner` executes, and its errors are noted.
+/// Expands to the methods, each of which is one call on a lease.
 macro_rules! impl_executor {
-    ($database:ty, $life:lifetime, $this:ident => ($inner:expr, $trust:expr)) => {
+    ($database:ty, $life:lifetime, $this:ident, $lease:ident => { $($get:tt)* }) => {
         type Database = $database;
 
+        /// All rows are there before the first is given: what is asked for is bounded.
         fn fetch_many<'e, 'q: 'e, E>(
             self,
             query: E,
@@ -197,8 +311,13 @@ macro_rules! impl_executor {
             E: 'q + Execute<'q, $database>,
         {
             let $this = self;
-            let trust = $trust;
-            $inner.fetch_many(query).inspect_err(move |error| trust.note(error)).boxed()
+            let rows = async move {
+                $($get)*
+                let (trust, leased_at) = ($lease.trust.clone(), $lease.leased_at);
+                let rows = $lease.connection().fetch_many(query).try_collect::<Vec<_>>();
+                trust.watch(leased_at, rows).await
+            };
+            stream::once(rows).map_ok(|rows| stream::iter(rows.into_iter().map(Ok))).try_flatten().boxed()
         }
 
         fn fetch_optional<'e, 'q: 'e, E>(
@@ -210,8 +329,11 @@ macro_rules! impl_executor {
             E: 'q + Execute<'q, $database>,
         {
             let $this = self;
-            let trust = $trust;
-            Box::pin($inner.fetch_optional(query).inspect_err(move |error| trust.note(error)))
+            Box::pin(async move {
+                $($get)*
+                let (trust, leased_at) = ($lease.trust.clone(), $lease.leased_at);
+                trust.watch(leased_at, $lease.connection().fetch_optional(query)).await
+            })
         }
 
         fn prepare_with<'e>(
@@ -223,8 +345,11 @@ macro_rules! impl_executor {
             $life: 'e,
         {
             let $this = self;
-            let trust = $trust;
-            Box::pin($inner.prepare_with(sql, parameters).inspect_err(move |error| trust.note(error)))
+            Box::pin(async move {
+                $($get)*
+                let (trust, leased_at) = ($lease.trust.clone(), $lease.leased_at);
+                trust.watch(leased_at, $lease.connection().prepare_with(sql, parameters)).await
+            })
         }
 
         fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, sqlx::Result<Describe<$database>>>
@@ -232,8 +357,11 @@ macro_rules! impl_executor {
             $life: 'e,
         {
             let $this = self;
-            let trust = $trust;
-            Box::pin($inner.describe(sql).inspect_err(move |error| trust.note(error)))
+            Box::pin(async move {
+                $($get)*
+                let (trust, leased_at) = ($lease.trust.clone(), $lease.leased_at);
+                trust.watch(leased_at, $lease.connection().describe(sql)).await
+            })
         }
     };
 }
@@ -241,22 +369,22 @@ macro_rules! impl_executor {
 type ResultOf<DB> = <DB as Database>::QueryResult;
 type RowOf<DB> = <DB as Database>::Row;
 
-impl_executors!(Sqlite);
-impl_executors!(Postgres);
+impl_executors!(Sqlite, "BEGIN IMMEDIATE");
+impl_executors!(Postgres, "BEGIN");
 
-impl<DB: Database> Clone for Sessions<DB> {
+impl<DB: Transactional> Clone for Sessions<DB> {
     fn clone(&self) -> Self {
         Self { pool: self.pool.clone(), trust: self.trust.clone() }
     }
 }
 
-impl<DB: Database> fmt::Debug for Sessions<DB> {
+impl<DB: Transactional> fmt::Debug for Sessions<DB> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions").field("open", &self.pool.size()).finish_non_exhaustive()
     }
 }
 
-impl<DB: Database> fmt::Debug for Tx<DB> {
+impl<DB: Transactional> fmt::Debug for Tx<DB> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tx").finish_non_exhaustive()
     }

@@ -19,8 +19,8 @@ use uuid::Uuid;
 
 use super::{
     AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads, Health,
-    ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, PoolOptions, ReadRange,
-    Snapshot, SnapshotStore, Store, StoreError, StoredOp,
+    ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, PoolOptions, Probe,
+    ReadRange, Snapshot, SnapshotStore, Store, StoreError, StoredOp,
     directory::{DrawingRow, impl_store, role_from_sql, user_from_sql},
     import::{impl_import, ops_after},
     log::{FIRST_STEP, OpRow, impl_log},
@@ -79,6 +79,10 @@ impl SqliteStore {
         let sessions = |max| Sessions::new(connect.clone(), max, &trust);
         let store = Self { read: sessions(options.max_connections.max(1)), write: sessions(1), health };
         store.migrate(&file).await?;
+        // What is missing from now on is lost, and nothing to begin anew with.
+        let reopen = connect.clone().create_if_missing(false);
+        store.read.lead_to(reopen.clone());
+        store.write.lead_to(reopen);
         Ok(store)
     }
 
@@ -93,24 +97,26 @@ impl SqliteStore {
         let lock = lock.await.map_err(|_| sqlx::Error::WorkerCrashed)?.map_err(sqlx::Error::Io)?;
         let mut migrator = sqlx::migrate!("migrations/sqlite");
         // A node that is older than the schema goes on with what it knows while the others are renewed.
-        let mut connection = self.write.acquire().await?;
-        let outcome = migrator.set_ignore_missing(true).run(&mut *connection).await;
+        let mut lease = self.write.lease().await?;
+        let outcome = migrator.set_ignore_missing(true).run(lease.connection()).await;
         drop(lock);
         outcome.map_err(|error| StoreError::Failed(sqlx::Error::Migrate(Box::new(error))))
     }
 
     async fn begin_write(&self) -> Result<Tx<Sqlite>, StoreError> {
-        self.write.begin_with("BEGIN IMMEDIATE").await
+        self.write.begin().await
     }
 
-    /// Writes something small.
-    async fn write_probe(&self) -> Result<(), StoreError> {
+    async fn write_probe(&self, probe: Probe) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO write_probe (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
+            "INSERT INTO write_probe (id, at, filling) VALUES (1, $1, $2)
+                 ON CONFLICT (id) DO UPDATE SET at = excluded.at, filling = coalesce(excluded.filling, filling)",
         )
         .bind(now_ms())
+        .bind(probe.filling())
         .execute(&self.write)
         .await?;
+        self.write.wrote();
         Ok(())
     }
 
@@ -123,7 +129,7 @@ impl SqliteStore {
         }
         tx.commit().await?;
         if !resolution.inserts.is_empty() {
-            self.health.proved();
+            self.write.wrote();
         }
         Ok(Appended { epoch, heads: resolution.appended_to(), outcomes: resolution.outcomes })
     }

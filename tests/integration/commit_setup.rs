@@ -15,7 +15,7 @@ use revcast::{
     store::{
         AppendOutcome, AppendRequest, Appended, AppendedTo, Claim, CreateOutcome, Drawing, DrawingCursor,
         DuePage, Heads, Health, ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome,
-        Meta, OpOutcome, ReadRange, Refusal, Snapshot, SnapshotStore, Store, StoreError, StoredOp,
+        Meta, OpOutcome, Probe, ReadRange, Refusal, Snapshot, SnapshotStore, Store, StoreError, StoredOp,
     },
     telemetry::Metrics,
 };
@@ -209,7 +209,7 @@ impl Store for GatedStore {
     async fn join_link(&self, _: &str, _: &UserId, _: i64) -> Result<Option<(DrawingId, Role)>, StoreError> {
         unreachable!("a committer only appends")
     }
-    async fn probe(&self) -> Result<(), StoreError> {
+    async fn probe(&self, _: Probe) -> Result<(), StoreError> {
         unreachable!("a committer only appends")
     }
     fn health(&self) -> &Health {

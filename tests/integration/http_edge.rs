@@ -384,7 +384,9 @@ async fn a_node_without_its_blobs_is_degraded_and_still_serves_short_logs() {
     becomes(json!({"status": "ready", "store": true, "bus": true, "blobs": true})).await;
     std::fs::remove_dir_all(&blobs).unwrap();
     std::fs::write(&blobs, "no folder").unwrap();
-    becomes(json!({"status": "degraded", "store": true, "bus": true, "blobs": false})).await;
+    let reason = "the blob store does not take what is written";
+    becomes(json!({"status": "degraded", "reason": reason, "store": true, "bus": true, "blobs": false}))
+        .await;
     for path in ["snapshot", "snapshot?at=7", "history", "export?format=svg"] {
         alice.get(&format!("/v1/drawings/{id}/{path}")).await.expect(200);
     }

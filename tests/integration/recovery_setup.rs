@@ -12,6 +12,8 @@ use crate::support::{Client, LIFTED_LIMITS, eventually, op, program::Serving, re
 const RECOVERY: Duration = Duration::from_secs(5);
 /// What a machine that runs other tests beside this one may add.
 const BUSY_MACHINE: Duration = Duration::from_secs(3);
+/// Longer than any pause of the server between two looks: what is told then does not change by itself.
+const STEADY: Duration = Duration::from_secs(4);
 /// Writes that are tried during an outage, at the same time.
 const TRIALS: usize = 8;
 
@@ -82,8 +84,15 @@ impl Trial {
         (answer.status, answer.json())
     }
 
-    /// Lives through an outage that has begun, until `end` ends it.
+    /// Lives through an outage that has begun, until `end` ends it. One line tells of it, however much failed.
     pub async fn live_through(&mut self, expected: &Expected<'_>, end: impl AsyncFnOnce()) {
+        self.live_through_noisily(expected, end).await;
+        let told = [self.server.lines("ERROR"), self.server.lines("WARN")].concat();
+        assert_eq!(told.len(), 1, "{told:#?}");
+    }
+
+    /// The same where more may be told.
+    pub async fn live_through_noisily(&mut self, expected: &Expected<'_>, end: impl AsyncFnOnce()) {
         self.write_until(503).await;
         eventually("it is told that nothing can be written", || async {
             let (status, body) = self.readiness().await;
@@ -97,7 +106,8 @@ impl Trial {
         for answer in trials.await {
             answer.expect_problem(503, "store_unavailable");
         }
-        // After so much that was tried in vain it is told still, and why.
+        // Some time after what was tried in vain it is told still, and why.
+        tokio::time::sleep(STEADY).await;
         let (status, body) = self.readiness().await;
         assert_eq!(
             (status, &body["status"], &body["store"]),
@@ -111,19 +121,21 @@ impl Trial {
             self.check_log().await;
         }
         end().await;
-        let ended = Instant::now();
-        self.write_until(200).await;
-        eventually("it is ready again", || async { (self.readiness().await.0 == 200).then_some(()) }).await;
-        assert!(ended.elapsed() < RECOVERY + BUSY_MACHINE, "{:?}", ended.elapsed());
-        self.check_log().await;
+        self.recover().await;
         eventually("the end of the outage is told", || async {
             (self.server.count("the store takes writes again") == 1).then_some(())
         })
         .await;
         assert_eq!(self.server.count("the store takes no writes"), 1);
-        // One line tells of the outage, however much failed.
-        let told = [self.server.lines("ERROR"), self.server.lines("WARN")].concat();
-        assert_eq!(told.len(), 1, "{told:#?}");
+    }
+
+    /// Is back in time after an outage that ends now.
+    pub async fn recover(&mut self) {
+        let ended = Instant::now();
+        self.write_until(200).await;
+        eventually("it is ready again", || async { (self.readiness().await.0 == 200).then_some(()) }).await;
+        assert!(ended.elapsed() < RECOVERY + BUSY_MACHINE, "{:?}", ended.elapsed());
+        self.check_log().await;
     }
 
     /// Everything acknowledged is in the log once, where it was said to be.

@@ -118,6 +118,11 @@ impl PostgresPair {
         self.primary.kill()
     }
 
+    /// Stops the primary where it stands.
+    pub fn freeze_primary(&self) -> anyhow::Result<()> {
+        self.primary.freeze()
+    }
+
     /// Makes the standby the primary, once it takes writes. The one before must have ended.
     pub async fn promote(&mut self) -> anyhow::Result<()> {
         let standby = self.standby.take().context("there is no standby")?;
@@ -127,6 +132,14 @@ impl PostgresPair {
         self.primary = standby.postgres;
         self.front.redirect(self.primary.port);
         Ok(())
+    }
+
+    /// Makes the standby the primary of those who know both, and leaves the frozen one as it is.
+    pub async fn promote_beside_frozen(&mut self) -> anyhow::Result<()> {
+        let standby = &self.standby()?.postgres;
+        let mut connection = connect(standby).await?;
+        sqlx::query("SELECT pg_promote(wait => false)").execute(&mut connection).await?;
+        wait_until(standby, "the standby is promoted", "SELECT NOT pg_is_in_recovery()").await
     }
 
     /// Kills the primary and promotes the standby.

@@ -301,6 +301,8 @@ pub fn restore_database(url: &str, dump: &str) -> anyhow::Result<()> {
 impl Drop for Postgres {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
+            // One that is frozen hears nothing.
+            let _ = self.thaw();
             let _ = signal(&self.child, "QUIT");
             let _ = wait_or_kill(&mut self.child);
         }

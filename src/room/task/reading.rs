@@ -20,7 +20,7 @@ impl Room {
             (Ok(Some(page)), Purpose::Fill) => self.on_fill(page),
             (Ok(None), _) => self.end(),
             (Err(error), purpose) => {
-                crate::log_store_failure!(error, drawing = %self.ring().drawing_id, "a room could not read the store");
+                crate::store::log_store_failure!(error, drawing = %self.ring().drawing_id, "a room could not read the store");
                 self.not_before = Some(Instant::now() + limits::REPAIR_RETRY);
                 self.wants_read |= self.log.is_some() && purpose != Purpose::Fill;
                 self.waitlist.fail_asked(JoinError::Unavailable);

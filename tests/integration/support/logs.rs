@@ -19,11 +19,16 @@ pub struct Logs {
 struct Text(Arc<Mutex<Vec<u8>>>);
 
 impl Logs {
+    /// As by default.
     pub fn start() -> Self {
+        Self::with_filter(LOG_FILTER)
+    }
+
+    pub fn with_filter(filter: &str) -> Self {
         let text = Text::default();
         let writer = text.clone();
         let logs = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(LOG_FILTER))
+            .with_env_filter(EnvFilter::new(filter))
             .with_ansi(false)
             .with_writer(move || writer.clone());
         Self { text, _guard: tracing::subscriber::set_default(logs.finish()) }

@@ -7,7 +7,7 @@ use revcast::{
     model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
     store::{
         AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads, Health,
-        ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, ReadRange,
+        ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, Probe, ReadRange,
         Snapshot, SnapshotStore, Store, StoreError, StoredOp,
     },
 };
@@ -132,8 +132,8 @@ impl<W: Watch> Store for WatchedStore<W> {
     ) -> Result<Option<(DrawingId, Role)>, StoreError> {
         self.watch.around(Call::Other, self.inner.join_link(token_hash, user, now_ms)).await
     }
-    async fn probe(&self) -> Result<(), StoreError> {
-        self.watch.around(Call::Other, self.inner.probe()).await
+    async fn probe(&self, probe: Probe) -> Result<(), StoreError> {
+        self.watch.around(Call::Other, self.inner.probe(probe)).await
     }
     fn health(&self) -> &Health {
         self.inner.health()

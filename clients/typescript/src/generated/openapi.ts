@@ -1041,12 +1041,18 @@ export interface components {
             /** @description Whether the bus is connected. */
             bus: boolean;
             /**
+             * @description What is wrong, in words; absent when nothing is.
+             * @example the disk of the database is full
+             */
+            reason?: string | null;
+            /**
              * @description `ready`; `degraded` without the bus, when ops reach other nodes at the heartbeat only, or without the blob
-             *     store, when no snapshots are built or read; `unavailable` without the store; `draining` while stopping.
+             *     store, when no snapshots are built or read; `unavailable` while the store takes no writes (on a node without the
+             *     role `api`, `degraded`); `draining` while stopping.
              * @example ready
              */
             status: string;
-            /** @description Whether the store answers. */
+            /** @description Whether the store takes writes: something was written to it within the last second. */
             store: boolean;
         };
         /**
