@@ -24,6 +24,8 @@ use crate::{http::Connection, services::Revcast};
 
 /// How long a snapshot may take to be there.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// A worker that has built none for so long builds none: it looks at all heads every second.
+const NO_MORE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
 /// By how many ops a head may be ahead of its newest snapshot.
 const SNAPSHOT_EVERY: u64 = 500;
@@ -71,16 +73,23 @@ impl Cluster<'_> {
         Ok((drawing, started.elapsed().as_secs_f64()))
     }
 
-    /// Waits until a drawing has a snapshot that is near its head; tells the seconds.
+    /// Waits until a drawing has a snapshot near its head, or one that is near enough for the workers: what came since
+    /// is little beside it. Tells the seconds.
     async fn wait_for_snapshot(&self, server: &Revcast, drawing: &Uuid) -> anyhow::Result<f64> {
         let started = Instant::now();
         let mut connection = Connection::open(&server.base, &self.tokens[0]).await?;
+        let (mut last, mut built_after) = (0, Duration::ZERO);
         loop {
             let (head, snapshot) = heights(&mut connection, drawing).await?;
-            if snapshot > 0 && head - snapshot < SNAPSHOT_EVERY {
-                return Ok(started.elapsed().as_secs_f64());
+            let waited = started.elapsed();
+            if std::mem::replace(&mut last, snapshot) != snapshot {
+                built_after = waited;
             }
-            ensure!(started.elapsed() < PATIENCE, "no snapshot was built in time");
+            let is_left_alone = waited - built_after > NO_MORE;
+            if snapshot > 0 && (head - snapshot < SNAPSHOT_EVERY || is_left_alone) {
+                return Ok(built_after.as_secs_f64());
+            }
+            ensure!(waited < PATIENCE, "no snapshot was built in time: the head is {head}");
             tokio::time::sleep(POLL).await;
         }
     }
