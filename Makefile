@@ -25,7 +25,7 @@ help: ## List the targets
 
 .PHONY: run
 run: web-if-possible ## Run a server for development (LISTEN=127.0.0.1:8080)
-	cargo run -- serve --dev --listen $(LISTEN)
+	cargo run -- serve --dev --listen $(LISTEN) --drain-notice 0s
 
 .PHONY: release
 release: web-if-possible ## Build the program for use: target/release/revcast
@@ -37,6 +37,10 @@ test: setup web ## Run all tests, on throwaway Postgres and NATS servers
 	cargo test --workspace
 	$(MAKE) --no-print-directory client-test
 	$(MAKE) --no-print-directory e2e
+
+.PHONY: verify
+verify: setup ## Run what takes too long for make test: restarts behind all balancers
+	REVCAST_BALANCERS=nginx,haproxy,caddy cargo test --test integration rolling_restart:: -- --test-threads 1 --nocapture
 
 .PHONY: client
 client: $(CLIENT_BUILT) ## Build the TypeScript client and its React hooks

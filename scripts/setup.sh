@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes sure that the tests can start Postgres and NATS, and the clients that they run: Chromium, curl, and
-# packages of Python and Node.js. `setup.sh services` leaves the clients out. Says nothing when all is
-# there; installs what is missing on Debian and Ubuntu; says what to install elsewhere.
+# Makes sure that the tests can start Postgres, NATS and the balancers of deploy/, and the clients that they run:
+# Chromium, curl, and packages of Python and Node.js. `setup.sh services` is about Postgres and NATS alone. Says
+# nothing when all is there; installs what is missing on Debian and Ubuntu; says what to install elsewhere.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -20,6 +20,14 @@ has_postgres() {
 
 has_nats() {
     has nats-server || [[ -x /usr/sbin/nats-server || -x /usr/local/bin/nats-server ]]
+}
+
+# The names of balancers that are missing, as programs and as packages.
+missing_balancers() {
+    local name
+    for name in nginx haproxy caddy; do
+        has "$name" || [[ -x /usr/sbin/$name || -x /usr/local/sbin/$name ]] || echo "$name"
+    done
 }
 
 if ! has cc; then
@@ -52,6 +60,7 @@ install_packages() {
 Missing: ${missing[*]}. Please install, in whatever way your system has:
   - PostgreSQL 15 or later, server and client programs, with pg_config on the PATH
   - nats-server 2.9 or later, on the PATH (https://github.com/nats-io/nats-server/releases)
+  - nginx 1.22, HAProxy 2.6 and Caddy 2.6 or later, on the PATH
   - Chromium, at /usr/bin/chromium or where the variable CHROMIUM says; curl; Python with venv
   - PgBouncer, at /usr/sbin/pgbouncer or where the variable PGBOUNCER says
 TEXT
@@ -74,7 +83,7 @@ TEXT
     # systemd does not ask for the runlevel: what came with these packages is stopped again.
     if has systemctl && [[ -d /run/systemd/system ]]; then
         for service in "${missing[@]}"; do
-            [[ $service == postgresql || $service == nats-server || $service == pgbouncer ]] || continue
+            case $service in postgresql | nats-server | nginx | pgbouncer | haproxy | caddy) ;; *) continue ;; esac
             "${root[@]}" systemctl disable --now "$service" || echo "$service is still running" >&2
         done
     fi
@@ -112,6 +121,7 @@ if [[ $what == all ]]; then
     has_chromium || missing+=(chromium)
     has curl || missing+=(curl)
     [[ -x ${PGBOUNCER:-/usr/sbin/pgbouncer} ]] || missing+=(pgbouncer)
+    for name in $(missing_balancers); do missing+=("$name"); done
 fi
 [[ ${#missing[@]} -eq 0 ]] || install_packages "${missing[@]}"
 
@@ -121,6 +131,7 @@ if ! has_postgres || ! has_nats; then
 fi
 if [[ $what == all ]]; then
     has_chromium || { echo 'Chromium cannot be found: set CHROMIUM to its path' >&2; exit 1; }
+    [[ -z $(missing_balancers) ]] || { echo "Cannot be found: $(missing_balancers | xargs)" >&2; exit 1; }
     install_node_packages
     install_python_packages
 fi

@@ -179,6 +179,8 @@ impl From<StoreError> for Error {
                 tracing::debug!(%error, "the store is unavailable");
                 Self::new(ErrorCode::StoreUnavailable, "the store does not answer; try again")
             }
+            // The store has told of it.
+            StoreError::Damaged { revision, .. } => Self::log_damaged(revision),
             StoreError::Failed(_) | StoreError::Corrupt(_) | StoreError::Unfit(_) => {
                 tracing::error!(%error, "the store failed");
                 Self::new(ErrorCode::Internal, "the store failed")

@@ -1,8 +1,12 @@
-//! The connection of a client that may stop to take what it is sent.
+//! The connection of a client that may stop to take what it is sent, or to send what it began.
 
 use std::{
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -13,21 +17,57 @@ use tokio::{
     time::Sleep,
 };
 
+/// How long a client may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// To send the head of a request, once it has begun it; for the first one, once it has connected.
+    pub head: Duration,
+    /// To take something of what is written.
+    pub answer: Duration,
+}
+
+/// Tells a connection which of the bytes that it reads begin a request.
+#[derive(Clone, Debug, Default)]
+pub struct Requests(Arc<AtomicU64>);
+
+impl Requests {
+    /// A head is complete.
+    pub fn begin(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The answer begins: what is read from now on belongs to the next request.
+    pub fn end(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Changes with each call, and is odd in between.
+    fn moment(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// A connection that breaks when nothing of what is written has been taken for some time, so that an answer and what it
-/// is made of are not held for ever.
+/// is made of are not held for ever, or when a request is begun and not gone on with. Between two requests it may rest.
 #[derive(Debug)]
 pub struct ClientStream {
     stream: TcpStream,
-    patience: Duration,
+    patience: Patience,
+    requests: Requests,
+    /// The moment of the requests at which `head` was looked at last.
+    moment: u64,
+    /// Runs while the head of a request is incomplete.
+    head: Option<Pin<Box<Sleep>>>,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl ClientStream {
-    /// Gives up when a write waits for longer than `patience`.
+    /// A connection that waits for its first request.
     #[must_use]
-    pub fn new(stream: TcpStream, patience: Duration) -> Self {
-        Self { stream, patience, stalled: None }
+    pub fn new(stream: TcpStream, patience: Patience, requests: Requests) -> Self {
+        let (moment, head) = (requests.moment(), Some(Box::pin(tokio::time::sleep(patience.head))));
+        Self { stream, patience, requests, moment, head, stalled: None }
     }
 
     /// The connection itself, without patience.
@@ -36,12 +76,33 @@ impl ClientStream {
         self.stream
     }
 
+    /// Counts the time of a head, of which `bytes` have come just now; an error when it has taken too long.
+    fn watch_head(&mut self, cx: &mut Context<'_>, bytes: Option<usize>) -> io::Result<()> {
+        let moment = self.requests.moment();
+        if std::mem::replace(&mut self.moment, moment) != moment {
+            self.head = None;
+        }
+        let is_between = moment.is_multiple_of(2);
+        if is_between && bytes.is_some_and(|bytes| bytes > 0) {
+            let patience = self.patience.head;
+            self.head.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        }
+        if let (None, Some(head)) = (bytes, &mut self.head)
+            && head.as_mut().poll(cx).is_ready()
+        {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
+    }
+
     fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;
+            // Whoever sends the next request while it is being answered is waited for.
+            self.head = None;
             return written;
         }
-        let patience = self.patience;
+        let patience = self.patience.answer;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -54,7 +115,11 @@ impl AsyncRead for ClientStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let bytes = read.is_ready().then(|| buffer.filled().len() - before);
+        self.watch_head(cx, bytes)?;
+        read
     }
 }
 
@@ -101,12 +166,16 @@ mod tests {
         (client, listener.accept().await.unwrap().0)
     }
 
+    fn patience(millis: u64) -> Patience {
+        Patience { head: Duration::from_millis(millis), answer: Duration::from_millis(millis) }
+    }
+
     const MORE_THAN_THE_KERNEL_TAKES: usize = 64 << 20;
 
     #[tokio::test]
     async fn a_client_that_takes_nothing_is_given_up() {
         let (_client, server) = connected().await;
-        let mut server = ClientStream::new(server, Duration::from_millis(50));
+        let mut server = ClientStream::new(server, patience(50), Requests::default());
         let error = server.write_all(&vec![0; MORE_THAN_THE_KERNEL_TAKES]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
@@ -114,7 +183,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_takes_its_time_gets_everything() {
         let (mut client, server) = connected().await;
-        let mut server = ClientStream::new(server, Duration::from_secs(20));
+        let mut server = ClientStream::new(server, patience(20_000), Requests::default());
         let writing =
             tokio::spawn(async move { server.write_all(&vec![7; MORE_THAN_THE_KERNEL_TAKES]).await });
         // The write waits.
@@ -123,5 +192,36 @@ mod tests {
         client.read_to_end(&mut all).await.unwrap();
         writing.await.unwrap().unwrap();
         assert_eq!(all.len(), MORE_THAN_THE_KERNEL_TAKES);
+    }
+    #[tokio::test]
+    async fn a_head_that_is_begun_has_to_be_ended() {
+        let (mut client, server) = connected().await;
+        let requests = Requests::default();
+        let mut server = ClientStream::new(server, patience(200), requests.clone());
+        let mut byte = [0];
+        // Between two requests there is all the time of the world.
+        client.write_all(b"1").await.unwrap();
+        server.read_exact(&mut byte).await.unwrap();
+        requests.begin();
+        requests.end();
+        let rest = tokio::time::timeout(Duration::from_millis(600), server.read(&mut byte));
+        assert!(rest.await.is_err(), "it rests");
+        // While it is answered, too.
+        client.write_all(b"2").await.unwrap();
+        server.read_exact(&mut byte).await.unwrap();
+        requests.begin();
+        let rest = tokio::time::timeout(Duration::from_millis(600), server.read(&mut byte));
+        assert!(rest.await.is_err(), "it is being answered");
+        requests.end();
+        client.write_all(b"3").await.unwrap();
+        server.read_exact(&mut byte).await.unwrap();
+        assert_eq!(server.read(&mut byte).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_a_request_is_given_up() {
+        let (_client, server) = connected().await;
+        let mut server = ClientStream::new(server, patience(50), Requests::default());
+        assert_eq!(server.read(&mut [0]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -6,13 +6,19 @@
 //!
 //! It publishes what it committed and then answers. It knows no rooms.
 
+mod traced;
+
 use std::{
     collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
+use futures_util::FutureExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -23,6 +29,7 @@ use crate::{
     model::{CommittedOp, DrawingId, Epoch, Revision},
     store::{AppendOutcome, AppendRequest, Appended, AppendedTo, OpOutcome, Refusal, Store, StoreError},
     telemetry::Metrics,
+    trace::RequestId,
 };
 
 /// The way into the log. Cheap to clone.
@@ -87,6 +94,8 @@ struct Waiting {
     /// Closed when the client hung up, which changes nothing for the batch.
     reply: oneshot::Sender<Result<Committed, CommitError>>,
     queued_at: Instant,
+    /// The id of the request, if it came from outside.
+    id: Option<RequestId>,
     /// The request's share of the queue, given back with the answer.
     _bytes: OwnedSemaphorePermit,
 }
@@ -110,12 +119,14 @@ impl Committer {
         shutdown: &CancellationToken,
     ) -> Self {
         let CommitOptions { writers, snapshot_every, unattended } = options;
+        let batches = Arc::new(AtomicU64::new(1));
         let queues = (0..writers.max(1))
             .map(|_| {
                 let (sender, receiver) = mpsc::channel(limits::COMMIT_QUEUE_REQUESTS);
                 // One batch may wait to be announced while the next is in the store.
                 let (announcements, announced) = mpsc::channel(1);
-                let writer = Writer { store: store.clone(), metrics: metrics.clone() };
+                let (store, batches) = (store.clone(), batches.clone());
+                let writer = Writer { store, metrics: metrics.clone(), batches };
                 tasks.spawn(writer.run(receiver, announcements, shutdown.clone()));
                 let (bus, metrics, unattended) = (bus.clone(), metrics.clone(), unattended.clone());
                 let announcer = Announcer { bus, metrics, snapshot_every, unattended };
@@ -126,11 +137,23 @@ impl Committer {
         Self { queues, bytes: Arc::new(Semaphore::new(limits::COMMIT_QUEUE_BYTES)), metrics: metrics.clone() }
     }
 
-    /// Queues a request and waits for its outcome.
+    /// Queues a request of the server's own and waits for its outcome.
     ///
     /// # Errors
     /// See [`CommitError`].
     pub async fn commit(&self, request: AppendRequest) -> Result<Committed, CommitError> {
+        self.queue(request, None).await
+    }
+
+    /// The same for a request from outside, which the logs know by its id.
+    ///
+    /// # Errors
+    /// See [`CommitError`].
+    pub async fn commit_for(&self, id: RequestId, request: AppendRequest) -> Result<Committed, CommitError> {
+        self.queue(request, Some(id)).await
+    }
+
+    async fn queue(&self, request: AppendRequest, id: Option<RequestId>) -> Result<Committed, CommitError> {
         let size: usize = request.ops.iter().map(|op| op.body.len()).sum();
         let size = u32::try_from(size).map_err(|_| CommitError::Overloaded)?;
         let overloaded = || {
@@ -140,7 +163,7 @@ impl Committer {
         let bytes = self.bytes.clone().try_acquire_many_owned(size).map_err(|_| overloaded())?;
         let (reply, outcome) = oneshot::channel();
         let queue = &self.queues[self.writer_of(request.drawing_id)];
-        let job = Job { request, waiting: Waiting { reply, queued_at: Instant::now(), _bytes: bytes } };
+        let job = Job { request, waiting: Waiting { reply, queued_at: Instant::now(), id, _bytes: bytes } };
         match queue.try_send(job) {
             Ok(()) => self.metrics.queue_depth.increment(1),
             Err(mpsc::error::TrySendError::Full(_)) => return Err(overloaded()),
@@ -161,6 +184,8 @@ impl Committer {
 struct Writer {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
+    /// Numbers the batches of all writers, for the logs.
+    batches: Arc<AtomicU64>,
 }
 
 impl Writer {
@@ -201,17 +226,21 @@ impl Writer {
     /// its way to the store meanwhile.
     async fn write(&self, batch: Vec<Job>, announcements: &mpsc::Sender<Announcement>) {
         let (requests, waiting): (Vec<_>, Vec<_>) = batch.into_iter().map(Job::split).unzip();
-        let now_ms = now_ms();
+        let (batch, now_ms) = (self.batches.fetch_add(1, Ordering::Relaxed), now_ms());
+        let announce = |requests, waiting, outcome| {
+            // The announcer ends after the writer, whose sender it waits for.
+            announcements.send(Announcement { batch, requests, waiting, outcome }).map(drop)
+        };
         match self.append_patiently(&requests, now_ms).await {
             // The statement failed, not the connection: it may be one request's fault, and its
             // neighbours should not pay for it.
-            Err(StoreError::Failed(_)) if requests.len() > 1 => {
+            Err(StoreError::Failed(_) | StoreError::Damaged { .. }) if requests.len() > 1 => {
                 for (request, waiting) in requests.into_iter().zip(waiting) {
                     let outcome = self.append_patiently(std::slice::from_ref(&request), now_ms).await;
-                    announce(announcements, vec![request], vec![waiting], outcome).await;
+                    announce(vec![request], vec![waiting], outcome).await;
                 }
             }
-            outcome => announce(announcements, requests, waiting, outcome).await,
+            outcome => announce(requests, waiting, outcome).await,
         }
     }
 
@@ -242,19 +271,11 @@ impl Writer {
 
 /// A batch that has been in the store.
 struct Announcement {
+    /// Its number.
+    batch: u64,
     requests: Vec<AppendRequest>,
     waiting: Vec<Waiting>,
     outcome: Result<Appended, StoreError>,
-}
-
-async fn announce(
-    announcements: &mpsc::Sender<Announcement>,
-    requests: Vec<AppendRequest>,
-    waiting: Vec<Waiting>,
-    outcome: Result<Appended, StoreError>,
-) {
-    // The announcer ends after the writer, whose sender it waits for.
-    let _ = announcements.send(Announcement { requests, waiting, outcome }).await;
 }
 
 /// Publishes what one writer committed, and answers those who wait; in the order of the batches.
@@ -272,10 +293,12 @@ impl Announcer {
         }
     }
 
-    fn announce(&self, Announcement { requests, waiting, outcome }: Announcement) {
+    fn announce(&self, Announcement { batch, requests, waiting, outcome }: Announcement) {
         let results = match outcome {
             Ok(appended) => {
-                self.publish(&requests, &appended);
+                let ids = waiting.iter().map(|waiting| waiting.id.as_ref());
+                traced::committed(batch, &requests, ids, &appended.outcomes);
+                self.publish(batch, &requests, &appended);
                 self.count(&appended);
                 let epoch = appended.epoch;
                 appended.outcomes.into_iter().map(|outcome| into_result(epoch, outcome)).collect::<Vec<_>>()
@@ -298,7 +321,7 @@ impl Announcer {
     }
 
     /// Tells the rooms what is new, one message a drawing.
-    fn publish(&self, requests: &[AppendRequest], appended: &Appended) {
+    fn publish(&self, batch: u64, requests: &[AppendRequest], appended: &Appended) {
         let mut ranges: BTreeMap<DrawingId, Vec<CommittedOp>> = BTreeMap::new();
         for (request, outcome) in requests.iter().zip(&appended.outcomes) {
             let AppendOutcome::Accepted { ops, .. } = outcome else { continue };
@@ -323,6 +346,7 @@ impl Announcer {
                 if passes(self.snapshot_every) {
                     self.bus.publish_control(ControlMessage::Grown { drawing_id });
                 }
+                traced::publishing(batch, &message);
                 self.bus.publish_ops(message);
             }
         }

@@ -2,18 +2,21 @@
 //!
 //! Owns parsing and the rules between flags. It connects nothing: `server` does.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use axum::http::HeaderValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
 
 use crate::{
     api::CorsOrigins,
+    bus::{InvalidNatsOptions, NatsOptions},
     identity::Secret,
     limits,
     model::{DrawingId, Title, UserId},
     snapshot::{BlobUrl, InvalidBlobUrl},
     telemetry::{self, LogFormat},
+    trace,
 };
 
 /// Where snapshots lie unless somebody says otherwise.
@@ -45,6 +48,9 @@ pub enum Command {
     Import(ImportArgs),
     /// Give the database a new epoch, after a backup was restored; prints it.
     NewEpoch(StoreArgs),
+    /// Read all logs and snapshots, and print what is wrong with them. Ends with 0 if nothing is, with 1 if something is,
+    /// and with 2 if that could not be told. Writes nothing, and may run beside a server.
+    Verify(VerifyArgs),
 }
 
 /// A part of the server's work.
@@ -94,22 +100,56 @@ pub struct IdentityArgs {
     pub jwt_audience: Option<String>,
 }
 
+/// Where NATS is, and how it lets this server in.
+#[derive(Clone, Args)]
+pub struct NatsArgs {
+    /// Addresses of NATS, separated by commas; without it the bus is inside the process. Each is `nats://host:port` or
+    /// `tls://host:port`, with `user:password@` or `token@` before the host if need be, percent-encoded.
+    #[arg(long, env = "REVCAST_NATS_URL", hide_env_values = true)]
+    pub nats_url: Option<String>,
+    /// File with the credentials of a NATS user: a JWT and its seed.
+    #[arg(long, env = "REVCAST_NATS_CREDENTIALS", hide_env_values = true)]
+    pub nats_credentials: Option<PathBuf>,
+    /// File with the seed of the NKey of a NATS user.
+    #[arg(long, env = "REVCAST_NATS_NKEY", hide_env_values = true)]
+    pub nats_nkey: Option<PathBuf>,
+    /// File with the certificates that may vouch for NATS (PEM), in place of those that the system trusts.
+    #[arg(long, env = "REVCAST_NATS_TLS_CA", hide_env_values = true)]
+    pub nats_tls_ca: Option<PathBuf>,
+    /// File with the certificate that this server shows to NATS (PEM).
+    #[arg(long, env = "REVCAST_NATS_TLS_CERT", hide_env_values = true)]
+    pub nats_tls_cert: Option<PathBuf>,
+    /// File with the key that belongs to it (PEM).
+    #[arg(long, env = "REVCAST_NATS_TLS_KEY", hide_env_values = true)]
+    pub nats_tls_key: Option<PathBuf>,
+}
+
 /// Flags of `serve`.
 #[derive(Clone, Args)]
 pub struct ServeArgs {
     /// Address to listen on; port 0 picks a free one.
     #[arg(long, env = "REVCAST_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: String,
+    /// Address of a listener of its own for `/healthz`, `/readyz` and `/metrics`, the last of which is then there alone.
+    #[arg(long, env = "REVCAST_ADMIN_LISTEN")]
+    pub admin_listen: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "documented at its type")]
     pub store: StoreArgs,
-    /// Addresses of NATS, separated by commas; without it the bus is inside the process.
-    #[arg(long, env = "REVCAST_NATS_URL", hide_env_values = true)]
-    pub nats_url: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub nats: NatsArgs,
     /// Where snapshots lie: `file:path` or `s3://bucket/prefix`, whose settings stand in the environment
     /// (`AWS_ACCESS_KEY_ID`, `AWS_REGION`, `AWS_ENDPOINT_URL` and so on) or after a `?`.
     #[arg(long, env = "REVCAST_BLOB_URL", default_value = DEFAULT_BLOB_URL, hide_env_values = true)]
     pub blob_url: String,
+    /// What this node is called in logs; that of the machine with a random ending by default.
+    #[arg(long, env = "REVCAST_NODE_NAME", value_parser = parse_node_name)]
+    pub node_name: Option<String>,
+    /// Networks of the proxies in front, separated by commas, as in `10.0.0.0/8`: their `X-Forwarded-For`, or else their
+    /// `Forwarded`, says where a request came from.
+    #[arg(long, env = "REVCAST_TRUSTED_PROXIES", value_delimiter = ',', value_parser = parse_network)]
+    pub trusted_proxies: Vec<IpNet>,
     /// What this node does.
     #[arg(
         long,
@@ -140,6 +180,9 @@ pub struct ServeArgs {
     /// Sockets that may be opened on this node each second; 0 for any number.
     #[arg(long, env = "REVCAST_HANDSHAKES_PER_SECOND", default_value_t = limits::HANDSHAKES_PER_SECOND)]
     pub handshakes_per_second: u32,
+    /// How long this node says on `/readyz` that it will stop, and serves everything, before it stops; 0 for no time.
+    #[arg(long, env = "REVCAST_DRAIN_NOTICE", default_value = "5s", value_parser = parse_window)]
+    pub drain_notice: Duration,
     /// Over how long the clients of this node are asked to leave when it stops.
     #[arg(long, env = "REVCAST_DRAIN_WINDOW", default_value = "5s", value_parser = parse_window)]
     pub drain_window: Duration,
@@ -149,6 +192,9 @@ pub struct ServeArgs {
     /// Ops by which a drawing grows before the next snapshot of it is built.
     #[arg(long, env = "REVCAST_SNAPSHOT_EVERY", default_value_t = limits::SNAPSHOT_EVERY, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub snapshot_every: u64,
+    /// Memory for canvases, in bytes: those that are kept, those being loaded, and answers made of them.
+    #[arg(long, env = "REVCAST_CANVAS_MEMORY", default_value_t = limits::CANVAS_MEMORY, value_parser = clap::value_parser!(u64).range(limits::MIN_CANVAS_MEMORY..=1 << 40))]
+    pub canvas_memory: u64,
     /// What can be undone in a drawing may weigh so many bytes before what is older is folded.
     #[arg(long, env = "REVCAST_UNDO_BUDGET", default_value_t = limits::UNDO_BUDGET, value_parser = clap::value_parser!(u64).range(1_024..=1 << 30))]
     pub undo_budget: u64,
@@ -186,6 +232,35 @@ pub struct ImportArgs {
     pub file: PathBuf,
 }
 
+/// Flags of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "documented at its type")]
+    pub store: StoreArgs,
+    /// Where snapshots lie, as for `serve`.
+    #[arg(long, env = "REVCAST_BLOB_URL", default_value = DEFAULT_BLOB_URL, hide_env_values = true)]
+    pub blob_url: String,
+    /// Look at the logs alone.
+    #[arg(long)]
+    pub skip_snapshots: bool,
+    /// Look at this drawing alone.
+    #[arg(long)]
+    pub drawing_id: Option<DrawingId>,
+    /// How findings are printed.
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: FindingFormat,
+}
+
+/// How findings look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FindingFormat {
+    /// One line a finding, for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
 /// Flags of `token`.
 #[derive(Debug, Args)]
 pub struct TokenArgs {
@@ -204,7 +279,7 @@ pub struct TokenArgs {
 }
 
 /// Why the flags do not go together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// Nobody could be let in.
     #[error("no key is configured: give --jwt-secret or --jwks-url, or --dev for development")]
@@ -221,6 +296,12 @@ pub enum ConfigError {
     /// A bus inside one process beside a database for many.
     #[error("an SQLite file has one server: --nats-url goes with a postgres:// database")]
     NatsWithSqlite,
+    /// Somebody who would be let in, and nowhere to go.
+    #[error("the other flags of NATS, such as --nats-credentials, need --nats-url")]
+    NatsWithoutUrl,
+    /// No way to reach NATS.
+    #[error(transparent)]
+    Nats(#[from] InvalidNatsOptions),
     /// No place for snapshots of a known kind.
     #[error(transparent)]
     BlobUrl(#[from] InvalidBlobUrl),
@@ -241,10 +322,25 @@ impl ServeArgs {
         if self.identity.jwt_secret.is_none() && self.jwks_url.is_none() && !self.dev {
             return Err(ConfigError::NoKey);
         }
-        if self.nats_url.is_some() && self.store.is_sqlite() {
-            return Err(ConfigError::NatsWithSqlite);
+        if let Some(nats) = self.nats.options()? {
+            if self.store.is_sqlite() {
+                return Err(ConfigError::NatsWithSqlite);
+            }
+            nats.check()?;
         }
         self.cors().map(|_| ())
+    }
+
+    /// Descriptors that connections of clients must leave to the rest of the process.
+    #[must_use]
+    pub fn reserved_descriptors(&self) -> usize {
+        // SQLite has one connection more, for writing.
+        let database = self.store.database_connections as usize + 1;
+        let admin = if self.admin_listen.is_some() { limits::ADMIN_CONNECTIONS } else { 0 };
+        limits::RESERVED_DESCRIPTORS
+            + database * limits::DESCRIPTORS_PER_DATABASE_CONNECTION
+            + limits::SPARE_CONNECTIONS
+            + admin
     }
 
     /// Which web pages may call.
@@ -261,6 +357,34 @@ impl ServeArgs {
         }
         let list = self.cors_origins.iter().map(|origin| HeaderValue::from_str(origin.trim_end_matches('/')));
         list.collect::<Result<_, _>>().map(CorsOrigins::List).map_err(|_| ConfigError::Origin)
+    }
+}
+
+impl NatsArgs {
+    /// Where NATS is, if the bus is to be there. Their own rules are theirs to check.
+    ///
+    /// # Errors
+    /// When there are flags of NATS without an address of it.
+    pub fn options(&self) -> Result<Option<NatsOptions>, ConfigError> {
+        let files = [
+            &self.nats_credentials,
+            &self.nats_nkey,
+            &self.nats_tls_ca,
+            &self.nats_tls_cert,
+            &self.nats_tls_key,
+        ];
+        match &self.nats_url {
+            Some(url) => Ok(Some(NatsOptions {
+                url: url.clone(),
+                credentials: self.nats_credentials.clone(),
+                nkey: self.nats_nkey.clone(),
+                tls_ca: self.nats_tls_ca.clone(),
+                tls_cert: self.nats_tls_cert.clone(),
+                tls_key: self.nats_tls_key.clone(),
+            })),
+            None if files.iter().any(|file| file.is_some()) => Err(ConfigError::NatsWithoutUrl),
+            None => Ok(None),
+        }
     }
 }
 
@@ -306,6 +430,18 @@ fn parse_user(text: &str) -> Result<UserId, String> {
     }
 }
 
+/// A name that stands in each line of the logs.
+fn parse_node_name(text: &str) -> Result<String, String> {
+    let rule = || format!("must be 1 to {} characters of A-Z a-z 0-9 . _ -", limits::MAX_NODE_NAME_CHARS);
+    trace::is_node_name(text).then(|| text.to_owned()).ok_or_else(rule)
+}
+
+/// A network, or one address.
+fn parse_network(text: &str) -> Result<IpNet, String> {
+    let alone = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| alone()).map_err(|_| "must read as 10.0.0.0/8 or as an address".to_owned())
+}
+
 /// A period as people write it: `500ms`, `2s`, `1h`.
 fn parse_period(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
@@ -315,7 +451,7 @@ fn parse_period(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A window of at most `MAX_DRAIN_WINDOW`; zero too.
+/// A notice or a window of at most `MAX_DRAIN_WINDOW`; zero too.
 fn parse_window(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(window) if window <= limits::MAX_DRAIN_WINDOW => Ok(window),
@@ -328,6 +464,13 @@ impl std::fmt::Debug for StoreArgs {
     /// The address may hold a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StoreArgs").field("is_sqlite", &self.is_sqlite()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for NatsArgs {
+    /// The address may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NatsArgs").finish_non_exhaustive()
     }
 }
 

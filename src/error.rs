@@ -92,6 +92,8 @@ codes! {
     TooManyConnections = "too_many_connections", 429, "Too many connections";
     /// The server failed; the request may or may not have taken effect.
     Internal = "internal", 500, "Internal error";
+    /// Ops are missing in the log of the drawing, or cannot be read, until an operator has mended it.
+    LogDamaged = "log_damaged", 500, "The log is damaged";
     /// Too much is waiting to be written.
     Overloaded = "overloaded", 503, "The server is overloaded";
     /// The store does not answer.
@@ -116,7 +118,8 @@ impl ErrorCode {
     /// Whether the same request may succeed later.
     #[must_use]
     pub fn retryable(self) -> bool {
-        matches!(self.status(), 429 | 500 | 503) && self != Self::TooManySubscriptions
+        let is_lasting = matches!(self, Self::TooManySubscriptions | Self::LogDamaged);
+        matches!(self.status(), 429 | 500 | 503) && !is_lasting
     }
 }
 
@@ -147,6 +150,13 @@ impl Error {
     #[must_use]
     pub fn not_found(what: &'static str) -> Self {
         Self::new(ErrorCode::NotFound, format!("{what} does not exist, or you have no role on it"))
+    }
+
+    /// The answer where the log of the drawing has a hole, or an op that cannot be read.
+    #[must_use]
+    pub fn log_damaged(revision: Revision) -> Self {
+        let detail = format!("the log is damaged at revision {revision}; an operator has to mend it");
+        Self::new(ErrorCode::LogDamaged, detail)
     }
 
     /// A field of the request body with an unacceptable value.

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`model`] | ops, ids, roles, presence states, the canvas: pure |
 //! | [`error`], [`limits`], [`clock`], [`telemetry`] | codes, figures, time, logs and metrics |
+//! | [`trace`], [`audit`] | what log lines have in common; who changed whose rights |
 //! | [`store`] | the truth: logs, heads, members, links, the epoch |
 //! | [`bus`] | the hint: messages between nodes |
 //! | [`commit`] | the queues in front of the store |
@@ -21,17 +22,22 @@
 //! | [`snapshot`] | canvases from snapshots and the ops after them; the worker that builds snapshots |
 //! | [`fold`] | when what can be undone is bounded, and the server op that does it |
 //! | [`import`] | a drawing of the log of another server |
+//! | [`accept`], [`descriptors`] | who gets in, and how many there is room for |
+//! | [`verify`] | whether logs and snapshots are whole |
 //! | [`config`], [`server`] | flags; the one place that puts it all together |
 //!
 //! ARCHITECTURE.md has the invariants, and what happens at every bound.
 
+pub mod accept;
 pub mod access;
 pub mod api;
+pub mod audit;
 pub mod bus;
 pub mod client_stream;
 pub mod clock;
 pub mod commit;
 pub mod config;
+pub mod descriptors;
 pub mod error;
 pub mod fold;
 pub mod gateway;
@@ -44,3 +50,5 @@ pub mod server;
 pub mod snapshot;
 pub mod store;
 pub mod telemetry;
+pub mod trace;
+pub mod verify;

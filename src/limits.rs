@@ -51,6 +51,14 @@ pub const MAX_PAGE_OPS: u32 = 1_000;
 pub const MAX_PAGE_BYTES: usize = 1 << 20;
 /// What a page says besides its ops, at most, in bytes of its JSON.
 pub const PAGE_ENVELOPE_BYTES: usize = 288;
+/// How often it is logged that the log of one drawing is damaged.
+pub const LOG_DAMAGE_TOLD_EVERY: Duration = Duration::from_secs(60);
+/// Drawings of which that is logged in the same time; of further ones it is only counted.
+pub const LOG_DAMAGE_TOLD: usize = 1_024;
+/// Longest id of a request that is taken over from a client.
+pub const MAX_REQUEST_ID_BYTES: usize = 64;
+/// Longest name of a node.
+pub const MAX_NODE_NAME_CHARS: usize = 64;
 /// Longest `wait` of a long-poll; a longer one is shortened to it.
 pub const MAX_LONG_POLL: Duration = Duration::from_secs(30);
 /// Drawings in one page of `GET /drawings`, at most and by default.
@@ -59,6 +67,19 @@ pub const MAX_DRAWINGS_PAGE: u32 = 100;
 pub const RESUME_LIMIT: u64 = 1_000;
 /// Responses larger than this are compressed, in bytes.
 pub const COMPRESS_ABOVE_BYTES: u64 = 1_024;
+
+// --- Verifying ----------------------------------------------------------------------------------
+
+/// Drawings that are listed at once.
+pub const VERIFY_DRAWINGS: u32 = 1_000;
+/// Ops that are read at once: at most some 16 MB.
+pub const VERIFY_OPS: u32 = 250;
+/// Findings that are told of one drawing; the others are counted.
+pub const VERIFY_FINDINGS: usize = 1_000;
+/// How often a drawing is looked at again because a failover changed it meanwhile.
+pub const VERIFY_ATTEMPTS: u32 = 3;
+/// How often it is told how far it has come.
+pub const VERIFY_PROGRESS: Duration = Duration::from_secs(5);
 
 // --- Undo and folding -----------------------------------------------------------------------------
 
@@ -136,6 +157,8 @@ pub const SNAPSHOT_HINTS: usize = 4_096;
 pub const SNAPSHOT_RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// How long a worker leaves a drawing alone of which a build has failed.
 pub const SNAPSHOT_FAILURE_PAUSE: Duration = Duration::from_secs(5);
+/// How long a worker leaves a drawing alone whose log is damaged.
+pub const SNAPSHOT_DAMAGE_PAUSE: Duration = Duration::from_secs(60);
 /// How much lower than that of requests the priority of a worker's thread is, as `nice` counts it.
 pub const BACKGROUND_NICE: i32 = 10;
 /// How many times as long as a build a worker rests after it.
@@ -175,22 +198,32 @@ pub const BLOB_RETRY_MAX: Duration = Duration::from_secs(2);
 pub const BLOB_PROBE_TIMEOUT: Duration = READY_TIMEOUT;
 /// How long what it answered is told to others who ask.
 pub const BLOB_PROBE_MAX_AGE: Duration = Duration::from_secs(1);
-/// Memory for canvases on one node, in bytes; the least useful goes, and is loaded again.
-pub const CANVAS_CACHE_BYTES: u64 = 256 << 20;
-/// Memory for rendered canvases on one node, in bytes.
-pub const PICTURE_CACHE_BYTES: u64 = 128 << 20;
+/// Memory for canvases on one node, in bytes, by default. Half of it is for those that are kept, of which the least useful
+/// goes and is loaded again, an eighth for pictures that are kept, the rest for what is being loaded, rendered and sent.
+pub const CANVAS_MEMORY: u64 = 192 << 20;
+/// Least memory for canvases that can be configured.
+pub const MIN_CANVAS_MEMORY: u64 = 16 << 20;
+/// How long a request waits for memory or for its turn to load a canvas before it is answered `503 overloaded`: longer than
+/// whoever is at it waits for a blob store that does not answer.
+pub const CANVAS_PATIENCE: Duration = Duration::from_secs(7);
+/// How long a canvas or a picture is kept that nobody asks for.
+pub const CANVAS_IDLE: Duration = Duration::from_secs(60);
+/// How often such are looked for.
+pub const CANVAS_TIDY_INTERVAL: Duration = Duration::from_secs(5);
+/// What the allocator is taken to add to a canvas, as a part of its weight: one byte of so many.
+pub const CANVAS_OVERHEAD: u64 = 4;
+/// What a picture is taken to need while it is made, as a part of its canvas: one byte of so many.
+pub const PICTURE_PART: u64 = 2;
+/// How many times its size an op is taken to add to a canvas, the op itself included while it is applied.
+pub const OP_LOAD_FACTOR: u64 = 2;
 /// Canvases that one node is expected to keep; sizes the tables of the caches.
 pub const CANVAS_CACHE_ENTRIES: usize = 10_000;
 /// Ops after which a canvas in memory is weighed again.
 pub const CANVAS_WEIGH_OPS: u64 = 200;
-/// What a canvas counts for at most, so that one that is larger than the cache is kept all the same.
-pub const CANVAS_MAX_WEIGHT: u64 = CANVAS_CACHE_BYTES * 9 / 10;
 /// What the place of a drawing counts for beside its canvas, in bytes: its locks, its histories, its entry.
 pub const SLOT_WEIGHT: u64 = 1_024;
 /// Histories at one revision that are kept, one for each user who asked.
 pub const HISTORIES_KEPT: usize = 1_000;
-/// What a picture counts for at most.
-pub const PICTURE_MAX_WEIGHT: u64 = PICTURE_CACHE_BYTES * 9 / 10;
 /// Canvases that are loaded from nothing at the same time; others wait.
 pub const CANVAS_LOADS: usize = 4;
 /// Canvases of the past that are loaded at the same time.
@@ -300,6 +333,8 @@ pub const BROADCAST_PURGE: Duration = Duration::from_secs(5);
 pub const HOLE_PATIENCE: Duration = Duration::from_millis(50);
 /// Pause after a failed read of a room before the next attempt.
 pub const REPAIR_RETRY: Duration = Duration::from_millis(200);
+/// How long a room takes a hole in the log for unmended, and asks the store no more for what lies before it.
+pub const LOG_DAMAGE_MEMORY: Duration = Duration::from_secs(10);
 /// Ops that may wait behind a hole; beyond it they are dropped and read from the store instead.
 pub const MAX_PENDING_OPS: usize = 1_000;
 /// Bytes of sealed frames one room keeps; a reader behind them is told `reset {lagged}`.
@@ -420,7 +455,7 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const SOCKET_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Buffer for reading from sockets, in bytes; each thread has one.
 pub const SOCKET_READ_BUFFER_BYTES: usize = 16 * 1024;
-/// Longest window over which the clients of a stopping node may be asked to leave.
+/// Longest window over which the clients of a stopping node may be asked to leave, and longest notice before it.
 pub const MAX_DRAIN_WINDOW: Duration = Duration::from_secs(60);
 
 // --- Process ------------------------------------------------------------------------------------
@@ -431,10 +466,29 @@ pub const MIN_PERIOD: Duration = Duration::from_millis(10);
 pub const MAX_PERIOD: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// Connections waiting to be accepted by the listener (a reconnect storm overflows the usual 1,024).
 pub const LISTEN_BACKLOG: u32 = 4_096;
-/// Connections one node serves at once; further ones wait in the backlog.
+/// Connections one node serves at once, at most, and as far as its descriptors go; further ones are told that it is
+/// overloaded.
 pub const MAX_CONNECTIONS: usize = 50_000;
-/// Time for a client to send the head of a request.
+/// The same, at least, however few descriptors there are.
+pub const MIN_CONNECTIONS: usize = 16;
+/// Connections beyond those that are served, which are told so; further ones wait in the backlog.
+pub const SPARE_CONNECTIONS: usize = 16;
+/// How long such a connection may say nothing before it makes room for the next one.
+pub const SPARE_SILENCE: Duration = Duration::from_millis(100);
+/// Time for a request on such a connection and its answer.
+pub const SPARE_TIMEOUT: Duration = Duration::from_secs(4);
+/// Connections to the listener for operators at once; further ones wait in the backlog.
+pub const ADMIN_CONNECTIONS: usize = 16;
+/// Descriptors kept for what is no connection of a client and no connection to the database: standard streams, listeners,
+/// the event loop, logs, NATS, the issuer's keys, and blobs being read and written.
+pub const RESERVED_DESCRIPTORS: usize = 40;
+/// Descriptors that a connection to the database takes, at most: SQLite's has the file and its log.
+pub const DESCRIPTORS_PER_DATABASE_CONNECTION: usize = 2;
+/// Time for a client to send the head of a request, once it has begun it; for the first one, once it has connected.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may rest between two requests. Load balancers end theirs after 60 s, most of them: whoever ends
+/// it first must not be the server, or requests meet the end.
+pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
 /// How long a browser may remember the answer to a CORS preflight.
 pub const CORS_MAX_AGE: Duration = Duration::from_secs(3600);
 /// How long a client may take nothing of an answer.

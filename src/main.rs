@@ -1,18 +1,25 @@
 //! The program: reads the command line and hands over.
 
-use std::{io::Write, sync::Arc};
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use clap::Parser;
+use futures_util::{Stream, StreamExt, stream};
 use revcast::{
-    config::{Cli, Command, ImportArgs, ServeArgs, StoreArgs, TokenArgs},
+    audit::{self, Act, Actor},
+    config::{Cli, Command, DEFAULT_BLOB_URL, FindingFormat, ImportArgs, ServeArgs, TokenArgs, VerifyArgs},
     gateway::asyncapi_yaml,
     identity::sign_token,
     import::Import,
     model::DrawingId,
-    server::{Server, listen, open_store, openapi_document},
-    store::Store,
+    server::{Server, listen, open_store, open_store_to_read, openapi_document},
+    snapshot::{BlobUrl, Blobs},
     telemetry::{self, LogFormat, LogOutput},
+    trace,
+    verify::{Finding, Summary, Verifier},
 };
 use tokio::io::{AsyncRead, BufReader};
 use uuid::Uuid;
@@ -20,56 +27,90 @@ use uuid::Uuid;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> anyhow::Result<()> {
+/// `verify` has found something.
+const FOUND: ExitCode = ExitCode::FAILURE;
+/// `verify` could not find out; so end malformed command lines, too.
+const UNCHECKED: u8 = 2;
+
+fn main() -> ExitCode {
     // Several crates bring TLS; they are to agree on one implementation.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let cli = Cli::parse();
+    let Cli { command } = Cli::parse();
+    // From here on whatever is said is a line of the log.
+    init_logs(&command);
+    telemetry::log_panics();
+    match run_to_completion(command) {
+        Ok(code) => code,
+        Err(error) => {
+            telemetry::log_fatal(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn init_logs(command: &Command) {
+    let (store, output) = match command {
+        Command::Serve(args) => (&args.store, LogOutput::Stdout),
+        // Standard output is for the result.
+        Command::Migrate(store) | Command::NewEpoch(store) => (store, LogOutput::Stderr),
+        Command::Import(args) => (&args.store, LogOutput::Stderr),
+        Command::Verify(args) => (&args.store, LogOutput::Stderr),
+        Command::Token(_) | Command::Openapi | Command::Asyncapi => {
+            return telemetry::init_logs(LogFormat::Pretty, telemetry::LOG_FILTER, LogOutput::Stderr);
+        }
+    };
+    telemetry::init_logs(store.log_format, &store.log, output);
+}
+
+fn run_to_completion(command: Command) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(run(cli.command));
+    let outcome = runtime.block_on(run(command));
     // What was left running on threads of its own, such as a picture nobody waits for any more, is not waited for.
     runtime.shutdown_background();
     outcome
 }
 
-async fn run(command: Command) -> anyhow::Result<()> {
-    match command {
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let done = match command {
+        Command::Verify(args) => return Ok(verify_or_tell(&args).await),
         Command::Serve(args) => serve(&args).await,
         Command::Token(args) => print_line(&token(&args)?),
         Command::Openapi => print_line(&openapi_document().to_pretty_json()?),
         Command::Asyncapi => print_line(asyncapi_yaml()?.trim_end()),
         Command::Migrate(args) => {
-            let store = open(&args).await?;
+            let store = open_store(&args).await?;
             store.close().await;
             Ok(())
         }
         Command::Import(args) => import(&args).await,
         Command::NewEpoch(args) => {
-            let store = open(&args).await?;
+            let store = open_store(&args).await?;
             let epoch = store.new_epoch().await?;
+            audit::record(&Actor::Operator, None, &Act::EpochBegun { epoch });
             store.close().await;
             print_line(&epoch.to_string())
         }
-    }
-}
-
-/// Opens the store for a command that prints a result and ends.
-async fn open(args: &StoreArgs) -> anyhow::Result<Arc<dyn Store>> {
-    telemetry::init_logs(args.log_format, &args.log, LogOutput::Stderr);
-    open_store(args).await
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     args.check()?;
-    telemetry::init_logs(args.store.log_format, &args.store.log, LogOutput::Stdout);
+    if let Some(name) = &args.node_name {
+        trace::name_node(name);
+    }
     let listener = listen(&args.listen).await?;
     let address = listener.local_addr()?;
     let server = Server::start(args).await?;
-    tracing::info!(%address, "listening");
+    if let Some(address) = server.admin_address() {
+        tracing::info!(%address, "listening for operators");
+    }
+    tracing::info!(%address, node = trace::node(), "listening");
     // Whoever reads the logs as JSON is no person, and no line of theirs may have a token.
     if args.dev && args.store.log_format == LogFormat::Pretty {
         print_first_steps(&format!("http://{address}"), &server)?;
     }
-    server.run(listener, stop_signal()).await
+    server.run(listener, stop_signals()).await
 }
 
 async fn import(args: &ImportArgs) -> anyhow::Result<()> {
@@ -79,13 +120,59 @@ async fn import(args: &ImportArgs) -> anyhow::Result<()> {
         let file = tokio::fs::File::open(&args.file).await;
         Box::new(file.with_context(|| format!("opening {}", args.file.display()))?)
     };
-    let store = open(&args.store).await?;
+    let store = open_store(&args.store).await?;
     let drawing_id = args.drawing_id.unwrap_or_else(|| DrawingId(Uuid::now_v7()));
     let import = Import { drawing_id, title: args.title.clone(), owner: args.owner.clone() };
     let outcome = import.run(&*store, BufReader::new(log)).await;
     store.close().await;
-    outcome?;
+    let act = Act::DrawingImported { owner: args.owner.clone(), head: outcome? };
+    audit::record(&Actor::Operator, Some(drawing_id), &act);
     print_line(&drawing_id.to_string())
+}
+
+/// Verifies, and tells why that was not possible.
+async fn verify_or_tell(args: &VerifyArgs) -> ExitCode {
+    match verify(args).await {
+        Ok(Summary { findings: 0, .. }) => ExitCode::SUCCESS,
+        Ok(_) => FOUND,
+        Err(error) => {
+            telemetry::log_fatal(&error);
+            ExitCode::from(UNCHECKED)
+        }
+    }
+}
+
+async fn verify(args: &VerifyArgs) -> anyhow::Result<Summary> {
+    let store = open_store_to_read(&args.store)?;
+    let blobs = if args.skip_snapshots { None } else { Some(blobs_to_read(args)?) };
+    let mut tell = |finding: &Finding| -> io::Result<()> {
+        match args.format {
+            FindingFormat::Json => writeln!(io::stdout(), "{}", serde_json::to_string(finding)?),
+            FindingFormat::Text => writeln!(io::stdout(), "{finding}"),
+        }
+    };
+    let outcome = Verifier::new(&*store, blobs.as_ref()).run(args.drawing_id, &mut tell).await;
+    store.close().await;
+    let summary = outcome?;
+    match args.format {
+        FindingFormat::Json => print_line(&serde_json::json!({ "summary": summary }).to_string())?,
+        FindingFormat::Text => print_line(&summary.to_string())?,
+    }
+    Ok(summary)
+}
+
+/// The blobs of snapshots, from a folder only if it is there: none is made.
+fn blobs_to_read(args: &VerifyArgs) -> anyhow::Result<Blobs> {
+    if let BlobUrl::Folder(folder) = args.blob_url.parse()? {
+        anyhow::ensure!(
+            folder.is_dir(),
+            "there is no folder {}: give --blob-url, or --skip-snapshots",
+            folder.display()
+        );
+    }
+    let blobs = Blobs::open(&args.blob_url).context("opening the blob store")?;
+    let is_sure = args.store.is_sqlite() || args.blob_url != DEFAULT_BLOB_URL;
+    Ok(if is_sure { blobs } else { blobs.perhaps_local() })
 }
 
 /// Three lines to paste into a shell.
@@ -118,22 +205,15 @@ fn print_line(text: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{text}").context("writing to standard output")
 }
 
-/// Completes when the process is asked to stop.
-async fn stop_signal() {
-    use tokio::signal::{ctrl_c, unix};
-    let terminate = async {
-        match unix::signal(unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(error) => {
-                tracing::error!(%error, "SIGTERM cannot be waited for");
-                std::future::pending::<()>().await;
-            }
+/// Yields each time the process is asked to stop.
+fn stop_signals() -> impl Stream<Item = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let of_kind = |kind: SignalKind, name: &'static str| match signal(kind) {
+        Ok(signal) => stream::unfold(signal, async |mut signal| Some((signal.recv().await?, signal))).boxed(),
+        Err(error) => {
+            tracing::error!(%error, "{name} cannot be waited for");
+            stream::pending().boxed()
         }
     };
-    tokio::select! {
-        _ = ctrl_c() => (),
-        () = terminate => (),
-    }
+    stream::select(of_kind(SignalKind::interrupt(), "SIGINT"), of_kind(SignalKind::terminate(), "SIGTERM"))
 }

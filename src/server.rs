@@ -2,36 +2,38 @@
 //!
 //! The only place that picks concrete back ends.
 
-use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    net::{TcpListener, TcpSocket},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{Semaphore, mpsc},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use crate::{
+    accept::{Places, accept_few},
     access::Access,
-    api::{self, Api, UnreadBody, WriteLimits, WriteRates},
-    bus::{Bus, ControlMessage, Delivery, LocalBus, NatsBus, NatsOptions},
-    client_stream::ClientStream,
+    api::{self, Api, CorsOrigins, Peer, TrustedProxies, UnreadBody, WriteLimits, WriteRates},
+    bus::{Bus, ControlMessage, Delivery, LocalBus, NatsBus},
+    client_stream::{ClientStream, Patience, Requests},
     clock::now_ms,
     commit::{CommitOptions, Committer},
     config::{DEFAULT_BLOB_URL, NodeRole, ServeArgs, StoreArgs},
+    descriptors,
     fold::{Folder, FolderQueues},
     gateway::{self, ConnectionPlace, Connections, Gateway, GatewayParts},
     identity::{Authenticator, IdentityOptions, Jwks},
     limits,
     model::{DrawingId, ServerOps, UserId},
     room::{RoomParts, Rooms, presence::PresenceRooms},
-    snapshot::{self, Background, BlobHealth, Blobs, Builder, Canvases, Hints, Loader, Worker},
-    store::{PoolOptions, PostgresStore, SqliteStore, Store, StoreError},
+    snapshot::{self, Background, BlobHealth, Blobs, Builder, Canvases, Hints, Loader, Memory, Worker},
+    store::{FileLock, PoolOptions, PostgresStore, SqliteStore, Store, StoreError},
     telemetry::{self, Metrics},
 };
 
@@ -39,16 +41,26 @@ use crate::{
 #[derive(Debug)]
 pub struct Server {
     router: Router,
-    authenticator: Arc<Authenticator>,
+    places: Places,
+    admin: Option<Admin>,
+    metrics: Arc<Metrics>,
+    keys: Arc<Authenticator>,
+    /// Keeps other processes from serving the same file.
+    #[allow(dead_code, reason = "held, not read")]
+    file_lock: Option<FileLock>,
     store: SharedStore,
     bus: SharedBus,
     sockets: Arc<Connections>,
+    /// How long the notice is.
+    drain_notice: Duration,
     stops: Stops,
 }
 
 /// What ends, in which order.
 #[derive(Clone, Debug, Default)]
 struct Stops {
+    /// Whoever sends requests here is asked to send them elsewhere; all of them are still served.
+    notice: CancellationToken,
     /// Nothing new is taken in.
     draining: CancellationToken,
     /// The writers, once no request can reach them any more.
@@ -57,6 +69,13 @@ struct Stops {
     /// The rest, once the sockets have left.
     all: CancellationToken,
     tasks: TaskTracker,
+}
+
+/// What operators ask on a listener of their own.
+#[derive(Debug)]
+struct Admin {
+    listener: TcpListener,
+    router: Router,
 }
 
 struct SharedStore(Arc<dyn Store>);
@@ -93,9 +112,31 @@ pub async fn open_store(args: &StoreArgs) -> anyhow::Result<Arc<dyn Store>> {
     })
 }
 
+/// Keeps other processes from serving the file, if the database is one.
+fn lock_file(args: &StoreArgs) -> anyhow::Result<Option<FileLock>> {
+    let lock = args.is_sqlite().then(|| SqliteStore::lock(&args.database_url));
+    lock.transpose().context("opening the SQLite database")
+}
+
+/// Opens the database as it is, to read only: its schema stays what it was.
+///
+/// # Errors
+/// When the URL does not do. A database that cannot be reached shows with the first call.
+pub fn open_store_to_read(args: &StoreArgs) -> anyhow::Result<Arc<dyn Store>> {
+    args.check()?;
+    let options = PoolOptions {
+        max_connections: args.database_connections,
+        start_timeout: limits::STORE_START_TIMEOUT,
+    };
+    Ok(if args.is_sqlite() {
+        Arc::new(SqliteStore::open_to_read(&args.database_url, options)?)
+    } else {
+        Arc::new(PostgresStore::open_to_read(&args.database_url, options)?)
+    })
+}
+
 async fn connect_bus(args: &ServeArgs, metrics: &Arc<Metrics>) -> anyhow::Result<Arc<dyn Bus>> {
-    let Some(url) = &args.nats_url else { return Ok(Arc::new(LocalBus::new())) };
-    let options = NatsOptions { url: url.clone() };
+    let Some(options) = args.nats.options()? else { return Ok(Arc::new(LocalBus::new())) };
     Ok(Arc::new(NatsBus::connect(&options, metrics.clone()).await.context("connecting to NATS")?))
 }
 
@@ -124,13 +165,23 @@ fn start_committer(
     (committer, is_unattended)
 }
 
-fn write_rates(args: &ServeArgs) -> WriteRates {
-    WriteRates {
+fn start_canvases(loader: Loader, stops: &Stops) -> Canvases {
+    let (tasks, stop) = (&stops.tasks, &stops.all);
+    let canvases = Canvases::new(loader, tasks.clone(), stop.clone());
+    tasks.spawn(canvases.clone().tidy(stop.clone()));
+    canvases
+}
+
+fn start_write_limits(args: &ServeArgs, metrics: &Arc<Metrics>, stops: &Stops) -> Arc<WriteLimits> {
+    let rates = WriteRates {
         requests: args.write_requests_per_second,
         ops: args.write_ops_per_second,
         drawing_bytes: args.drawing_bytes_per_second,
         drawing_units: args.drawing_units_per_second,
-    }
+    };
+    let limits = Arc::new(WriteLimits::new(rates, metrics.clone()));
+    stops.tasks.spawn(keep_house(limits.clone(), stops.all.clone()));
+    limits
 }
 
 fn open_blobs(args: &ServeArgs) -> anyhow::Result<Blobs> {
@@ -147,7 +198,7 @@ fn open_blobs(args: &ServeArgs) -> anyhow::Result<Blobs> {
 /// The OpenAPI document, whatever the roles of a node.
 #[must_use]
 pub fn openapi_document() -> utoipa::openapi::OpenApi {
-    let mut document = api::common_router().merge(api::router()).to_openapi();
+    let mut document = api::common_router().merge(api::metrics_router()).merge(api::router()).to_openapi();
     document.merge(gateway::router().to_openapi());
     document
 }
@@ -168,6 +219,14 @@ pub async fn listen(address: &str) -> anyhow::Result<TcpListener> {
     Ok(socket.listen(limits::LISTEN_BACKLOG)?)
 }
 
+fn start_connections(args: &ServeArgs, metrics: &Arc<Metrics>, stops: &Stops) -> Arc<Connections> {
+    let (per_user, per_second) = (args.connections_per_user, args.handshakes_per_second);
+    let connections = Connections::new(per_user, per_second, args.drain_window, metrics.clone());
+    let connections = Arc::new(connections);
+    stops.tasks.spawn(connections.clone().look_after(stops.all.clone()));
+    connections
+}
+
 impl Server {
     /// Connects to the back ends and starts what runs in the background.
     ///
@@ -175,6 +234,8 @@ impl Server {
     /// When the configuration or a back end does not do.
     pub async fn start(args: &ServeArgs) -> anyhow::Result<Self> {
         args.check()?;
+        let (places, admin) = (count_places(args), listen_for_operators(args).await?);
+        let file_lock = lock_file(&args.store)?;
         let stops = Stops::default();
         let (tasks, stop) = (&stops.tasks, &stops.all);
         let metrics = Arc::new(Metrics::new());
@@ -186,7 +247,9 @@ impl Server {
         let access = Access::start(&store, tasks, stop);
         let (committer, unattended) = start_committer(args, &store, &bus, &metrics, &stops);
         let blobs = open_blobs(args)?;
-        let canvases = Canvases::new(Loader::new(&store, &blobs, &metrics), tasks.clone(), stop.clone());
+        let memory = Memory::new(args.canvas_memory, limits::CANVAS_PATIENCE);
+        let canvases =
+            start_canvases(Loader::new(&store, &blobs, &metrics).with_memory(memory.clone()), &stops);
         let presence = PresenceRooms::start(&bus, tasks, stop);
         let rooms = Rooms::start(RoomParts {
             store: store.clone(),
@@ -198,24 +261,21 @@ impl Server {
             tasks: tasks.clone(),
             stop: stop.clone(),
         });
-        let (per_user, per_second) = (args.connections_per_user, args.handshakes_per_second);
-        let sockets = Connections::new(per_user, per_second, args.drain_window, metrics.clone());
-        let sockets = Arc::new(sockets);
-        tasks.spawn(sockets.clone().look_after(stop.clone()));
+        let sockets = start_connections(args, &metrics, &stops);
         tasks.spawn(watch_store(store.clone(), stop.clone()));
-        let write_limits = Arc::new(WriteLimits::new(write_rates(args), metrics.clone()));
+        let write_limits = start_write_limits(args, &metrics, &stops);
         let (hints, hinted) = snapshot::hints();
         tasks.spawn(follow_control(bus.clone(), access.clone(), rooms.clone(), hints, stop.clone()));
-        tasks.spawn(keep_house(write_limits.clone(), stop.clone()));
         let (open, is_open) = mpsc::channel(limits::FOLD_QUEUE);
         let ids = ServerOps::new(meta.server_key);
         let folder = Folder::new(&store, committer.clone(), ids, &metrics, args.undo_budget);
         tasks.spawn(folder.run(FolderQueues { open: is_open, unattended }, stop.clone()));
         if args.roles.contains(&NodeRole::Worker) {
-            tasks.spawn(purge(store.clone(), stop.clone()));
             let background = Background::start().context("starting a thread for snapshots")?;
             let builder = Builder::new(&store, &blobs, &metrics, args.snapshot_every, background);
-            tasks.spawn(Worker::new(&store, builder, open).run(hinted, stop.clone()));
+            let worker = Worker::new(&store, builder.with_memory(memory), open);
+            tasks.spawn(worker.run(hinted, stop.clone()));
+            tasks.spawn(purge(store.clone(), stop.clone()));
         }
         let api = Api::new(api::Parts {
             store: store.clone(),
@@ -228,10 +288,12 @@ impl Server {
             presence,
             access: access.clone(),
             authenticator: authenticator.clone(),
+            proxies: TrustedProxies::new(&args.trusted_proxies),
             limits: write_limits,
             document: openapi_document().to_pretty_json()?.into(),
             asyncapi: gateway::asyncapi_yaml()?.into(),
             tasks: tasks.clone(),
+            notice: stops.notice.clone(),
             draining: stops.draining.clone(),
             takes_writes: args.roles.contains(&NodeRole::Api),
         });
@@ -244,9 +306,17 @@ impl Server {
             tasks: tasks.clone(),
             draining: stops.draining.clone(),
         });
-        let router = api::with_layers(routes(&args.roles, api, gateway), &args.cors()?);
-        let (store, bus) = (SharedStore(store), SharedBus(bus));
-        Ok(Self { router, authenticator, store, bus, sockets, stops })
+        let admin = admin.map(|listener| Admin { listener, router: admin_routes(api.clone()) });
+        let router = api::with_layers(routes(&args.roles, api, gateway, admin.is_none()), &args.cors()?);
+        let (store, bus, drain_notice) = (SharedStore(store), SharedBus(bus), args.drain_notice);
+        let keys = authenticator;
+        Ok(Self { router, places, admin, metrics, keys, file_lock, store, bus, sockets, drain_notice, stops })
+    }
+
+    /// Where operators ask, if that is a listener of its own.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().and_then(|admin| admin.listener.local_addr().ok())
     }
 
     /// A token for `user`, from a server with `--dev`.
@@ -254,48 +324,64 @@ impl Server {
     /// # Errors
     /// Without `--dev`.
     pub fn dev_token(&self, user: &UserId) -> Result<String, crate::error::Error> {
-        self.authenticator.issue_dev_token(user, None, limits::DEV_TOKEN_TTL).map(|(token, _)| token)
+        self.keys.issue_dev_token(user, None, limits::DEV_TOKEN_TTL).map(|(token, _)| token)
     }
 
-    /// Serves connections until `stop` completes, then stops: no new connections, what is queued is
-    /// committed, readers are asked to come back elsewhere.
+    /// Serves connections until the first of `signals` and, with `/readyz` saying `draining`, for the time of the notice
+    /// or until the next signal. Then it stops: no new connections, what is queued is committed, readers are asked to
+    /// come back elsewhere.
     ///
     /// # Errors
-    /// When the listener fails.
-    pub async fn run(self, listener: TcpListener, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let connections = TaskTracker::new();
-        let places = Arc::new(Semaphore::new(limits::MAX_CONNECTIONS));
-        tokio::pin!(stop);
-        loop {
-            let place = tokio::select! {
-                () = &mut stop => break,
-                place = places.clone().acquire_owned() => place?,
-            };
-            let stream = tokio::select! {
-                () = &mut stop => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => stream,
-                    Err(error) => {
-                        // Out of descriptors, or the client was quicker to leave: others may do better.
-                        tracing::warn!(%error, "a connection could not be accepted");
-                        tokio::time::sleep(limits::ACCEPT_RETRY).await;
-                        continue;
-                    }
-                },
-            };
-            // Small frames must not wait for each other.
-            let _ = stream.set_nodelay(true);
-            let (router, draining) = (self.router.clone(), self.stops.draining.clone());
-            connections.spawn(serve_connection(stream, ConnectionPlace::new(place), router, draining));
+    /// None so far.
+    pub async fn run(mut self, listener: TcpListener, signals: impl Stream<Item = ()>) -> anyhow::Result<()> {
+        // Operators are answered to the very end.
+        let ended = CancellationToken::new();
+        let _ended = ended.clone().drop_guard();
+        if let Some(admin) = self.admin.take() {
+            tokio::spawn(admin.run(ended));
         }
+        let connections = TaskTracker::new();
+        let (router, draining) = (&self.router, &self.stops.draining);
+        let serve = |stream: TcpStream, place| {
+            // Whoever has left already needs no answer.
+            let Ok(peer) = stream.peer_addr() else { return };
+            let (peer, place) = (Peer(peer), ConnectionPlace::new(place));
+            connections.spawn(serve_connection(stream, peer, place, router.clone(), draining.clone()));
+        };
+        tokio::select! {
+            () = self.notice(signals) => (),
+            never = self.places.accept(&listener, router, &self.metrics, &connections, serve) => match never {},
+        }
+        self.places.accept_rest(&listener, serve);
         drop(listener);
         self.drain(&connections).await;
         Ok(())
     }
 
+    /// Completes when nothing new is to be taken in any more.
+    async fn notice(&self, signals: impl Stream<Item = ()>) {
+        let mut signals = pin!(signals);
+        // The end of the signals is none.
+        let mut signal = async || {
+            if signals.next().await.is_none() {
+                std::future::pending().await
+            }
+        };
+        signal().await;
+        self.stops.notice.cancel();
+        if self.drain_notice.is_zero() {
+            return;
+        }
+        tracing::info!(notice = ?self.drain_notice, "stopping after a notice; another signal cuts it short");
+        tokio::select! {
+            () = tokio::time::sleep(self.drain_notice) => (),
+            () = signal() => (),
+        }
+    }
+
     async fn drain(self, connections: &TaskTracker) {
         tracing::info!("stopping");
-        let Stops { draining, writers, writer_tasks, all, tasks } = &self.stops;
+        let Stops { draining, writers, writer_tasks, all, tasks, .. } = &self.stops;
         draining.cancel();
         connections.close();
         let in_order = async {
@@ -323,8 +409,44 @@ impl Server {
     }
 }
 
-fn routes(roles: &[NodeRole], api: Api, gateway: Gateway) -> Router {
+impl Admin {
+    /// Serves until `stop`.
+    async fn run(self, stop: CancellationToken) {
+        let serve = |stream: TcpStream, place| {
+            let place = ConnectionPlace::new(place);
+            let Ok(peer) = stream.peer_addr() else { return };
+            tokio::spawn(serve_connection(stream, Peer(peer), place, self.router.clone(), stop.clone()));
+        };
+        tokio::select! {
+            () = stop.cancelled() => (),
+            never = accept_few(&self.listener, limits::ADMIN_CONNECTIONS, serve) => match never {},
+        }
+    }
+}
+
+/// Raises the limit of open files, and finds how many connections fit under it.
+fn count_places(args: &ServeArgs) -> Places {
+    let limit = descriptors::raise_limit();
+    let connections = descriptors::connections_under(limit, args.reserved_descriptors());
+    tracing::info!(open_files = limit, connections, "the most that may be open at once");
+    Places::new(connections)
+}
+
+async fn listen_for_operators(args: &ServeArgs) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = &args.admin_listen else { return Ok(None) };
+    listen(address).await.map(Some)
+}
+
+fn admin_routes(api: Api) -> Router {
+    let (router, _) = api::admin_router().split_for_parts();
+    api::with_layers(api::with_fallbacks(router.with_state(api)), &CorsOrigins::None)
+}
+
+fn routes(roles: &[NodeRole], api: Api, gateway: Gateway, has_metrics: bool) -> Router {
     let mut router = api::common_router();
+    if has_metrics {
+        router = router.merge(api::metrics_router());
+    }
     if roles.contains(&NodeRole::Api) {
         router = router.merge(api::router());
     }
@@ -339,26 +461,33 @@ fn routes(roles: &[NodeRole], api: Api, gateway: Gateway) -> Router {
 
 /// Serves one connection; it ends after the request at hand when the server stops.
 async fn serve_connection(
-    stream: tokio::net::TcpStream,
+    stream: TcpStream,
+    peer: Peer,
     place: ConnectionPlace,
     router: Router,
     draining: CancellationToken,
 ) {
-    let (held, unread) = (place.clone(), UnreadBody::default());
+    let (held, unread, requests) = (place.clone(), UnreadBody::default(), Requests::default());
+    let patience = Patience { head: limits::HEADER_READ_TIMEOUT, answer: limits::ANSWER_STALL_TIMEOUT };
+    let stream = ClientStream::new(stream, patience, requests.clone());
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         // A socket takes the place over; it outlives what hyper knows as the connection.
         request.extensions_mut().insert(place.clone());
-        let (router, unread) = (router.clone(), unread.clone());
+        request.extensions_mut().insert(peer);
+        requests.begin();
+        let (router, unread, requests) = (router.clone(), unread.clone(), requests.clone());
         async move {
             let mut response = router.oneshot(unread.watch(request)).await?;
             unread.tell(&mut response);
+            requests.end();
             Ok::<_, Infallible>(response)
         }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits::HEADER_READ_TIMEOUT)
-        .serve_connection(TokioIo::new(ClientStream::new(stream, limits::ANSWER_STALL_TIMEOUT)), service)
+        // From the request before on; the stream sees to the head itself.
+        .header_read_timeout(limits::KEEP_ALIVE_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::pin!(connection);
     tokio::select! {

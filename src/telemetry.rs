@@ -4,12 +4,13 @@
 //! handles are made once, so that counting on the hot path is one atomic addition.
 
 use std::{
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
+    panic,
     sync::OnceLock,
 };
 
 use metrics::{
-    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
 };
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
@@ -23,9 +24,9 @@ pub enum LogFormat {
     Json,
 }
 
-/// What is logged by default. The clients of a bucket and of the database tell of each attempt that failed or was slow; we
-/// tell of the outcome.
-pub const LOG_FILTER: &str = "info,object_store=warn,sqlx=error";
+/// What is logged by default. The clients of a bucket, of NATS and of the database tell of each attempt that failed or was
+/// slow; we tell of the outcome.
+pub const LOG_FILTER: &str = "info,async_nats=off,object_store=warn,sqlx=error";
 
 /// Where log lines go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,10 @@ pub enum LogOutput {
 
 /// Sends logs to `output`; `filter` has the syntax of `RUST_LOG`.
 pub fn init_logs(format: LogFormat, filter: &str, output: LogOutput) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(LOG_FILTER));
+    let (filter, invalid) = match EnvFilter::try_new(filter) {
+        Ok(filter) => (filter, None),
+        Err(error) => (EnvFilter::new(LOG_FILTER), Some(error)),
+    };
     let (writer, is_terminal) = match output {
         LogOutput::Stdout => (BoxMakeWriter::new(io::stdout), io::stdout().is_terminal()),
         LogOutput::Stderr => (BoxMakeWriter::new(io::stderr), io::stderr().is_terminal()),
@@ -49,6 +53,28 @@ pub fn init_logs(format: LogFormat, filter: &str, output: LogOutput) {
         LogFormat::Pretty => builder.with_ansi(is_terminal).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
+    if let Some(error) = invalid {
+        tracing::warn!(%error, default = LOG_FILTER, "what is to be logged is malformed; the default is logged");
+    }
+}
+
+/// Has every panic logged, with its place in the code, rather than printed. Once logs are initialized.
+pub fn log_panics() {
+    panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string);
+        let message = panic.payload_as_str().unwrap_or_default();
+        tracing::error!(panic = message, location, "a task panicked");
+    }));
+}
+
+/// Logs why the process ends. Where no errors are logged, it is printed.
+pub fn log_fatal(error: &anyhow::Error) {
+    if tracing::enabled!(tracing::Level::ERROR) {
+        tracing::error!(error = format!("{error:#}"), "the program cannot go on");
+    } else {
+        // Nobody is left to tell when this fails, too.
+        let _ = writeln!(io::stderr(), "{error:#}");
+    }
 }
 
 macro_rules! metrics {
@@ -64,6 +90,7 @@ macro_rules! metrics {
                 prometheus();
                 $(metrics!(@describe $kind)($name, Unit::$unit, $doc);)+
                 describe_counter!("revcast_resets_total", Unit::Count, "Readers told to go to REST, by reason.");
+                describe_gauge!("revcast_canvas_bytes", Unit::Bytes, "Memory that canvases take, about: those that are kept, those being loaded, and answers made of them.");
                 describe_counter!("revcast_socket_closes_total", Unit::Count, "Sockets closed, by code.");
                 describe_counter!("revcast_http_responses_total", Unit::Count, "Responses, by status.");
                 describe_gauge!("revcast_store_writable", Unit::Count, "1 while the store takes writes, 0 while it does not.");
@@ -96,6 +123,7 @@ metrics! {
     counter snapshots_built = "revcast_snapshots_built_total", Count, "Snapshots built.";
     counter snapshots_damaged = "revcast_snapshots_damaged_total", Count, "Snapshots given up because they could not be used.";
     histogram snapshot_seconds = "revcast_snapshot_seconds", Seconds, "From the claim of a snapshot to its row.";
+    counter log_damage = "revcast_log_damage_total", Count, "Reads that met a hole in a log, or an op that cannot be read.";
     counter folds = "revcast_folds_total", Count, "Folds committed: what is older cannot be undone any more.";
     counter publish_failures = "revcast_publish_failures_total", Count, "Bus messages that were lost on the way out.";
     counter repairs = "revcast_repairs_total", Count, "Reads of the store that gave a room ops the bus had not.";
@@ -106,6 +134,7 @@ metrics! {
     counter handshakes = "revcast_handshakes_total", Count, "Handshakes of sockets.";
     counter handshakes_refused = "revcast_handshakes_refused_total", Count, "Handshakes refused because too many came at once.";
     counter users_refused = "revcast_user_connections_refused_total", Count, "Sockets and event streams refused because their user has too many.";
+    counter connections_refused = "revcast_connections_refused_total", Count, "Connections that found no place: told that the node is overloaded, or how it is.";
     gauge behind = "revcast_connections_behind", Count, "Open sockets that take less than they are sent.";
     counter deliveries = "revcast_deliveries_total", Count, "Writes to sockets, each of one frame or several.";
     counter delivered_bytes = "revcast_delivered_bytes_total", Bytes, "Bytes written to sockets.";
@@ -129,9 +158,20 @@ pub fn count_reset(reason: &'static str) {
     counter!("revcast_resets_total", "reason" => reason).increment(1);
 }
 
+/// Counts a read that met a damaged log.
+pub fn count_log_damage() {
+    counter!("revcast_log_damage_total").increment(1);
+}
+
 /// Counts a socket that was closed.
 pub fn count_close(code: u16) {
     counter!("revcast_socket_closes_total", "code" => code.to_string()).increment(1);
+}
+
+/// Tells how much memory canvases take; whoever reads the metrics asks for it.
+pub fn tell_canvas_bytes(bytes: u64) {
+    #[allow(clippy::cast_precision_loss, reason = "bytes of memory are far below 2^53")]
+    gauge!("revcast_canvas_bytes").set(bytes as f64);
 }
 
 /// The text of `/metrics`.

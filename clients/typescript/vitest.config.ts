@@ -7,5 +7,9 @@ export default defineConfig({
   resolve: {
     alias: { "@revcast/client": source("src/index.ts"), "@revcast/react": source("react/src/index.ts") },
   },
-  test: { testTimeout: 60_000, hookTimeout: 60_000, include: ["test/**/*.test.ts", "react/test/**/*.test.tsx"] },
+  test: {
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    include: ["test/**/*.test.ts", "react/test/**/*.test.tsx"],
+  },
 });

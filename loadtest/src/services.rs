@@ -1,8 +1,9 @@
-//! Postgres, NATS and Revcast as child processes, on free ports, in temporary folders.
+//! Postgres, NATS, Revcast and balancers in front of it as child processes, on free ports, in temporary folders.
 //!
 //! Everything ends with the handle, and with the process that started it even if that is killed. Owns what all of them
 //! share: starting, signalling and ending processes, and their folders.
 
+mod balancer;
 mod disk;
 mod nats;
 mod pair;
@@ -27,6 +28,7 @@ use std::{
 
 use anyhow::{Context, bail};
 
+pub use balancer::{Balancer, BalancerKind};
 pub use disk::SmallDisk;
 pub use nats::Nats;
 pub use pair::{PostgresPair, Replication};

@@ -74,6 +74,15 @@ impl Socket {
         Self::open_with(base, token, JSON).await
     }
 
+    /// Connects with a ticket, as browsers do, and speaks JSON.
+    pub async fn open_with_ticket(base: &str, ticket: &str) -> anyhow::Result<Self> {
+        let address = format!("{}/v1/ws?ticket={ticket}", base.replacen("http", "ws", 1));
+        let mut request = address.into_client_request()?;
+        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(JSON));
+        let (stream, _) = connect_async(request).await?;
+        Self::greet(stream, JSON).await
+    }
+
     /// Connects, and speaks the subprotocol, which the server has to take.
     pub async fn open_with(base: &str, token: &str, subprotocol: &'static str) -> anyhow::Result<Self> {
         let (stream, response) = connect_async(opening(base, token, subprotocol)?).await?;

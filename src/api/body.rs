@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use axum::{
-    Json,
+    BoxError, Json,
     body::Body,
     http::header,
     response::{IntoResponse, Response},
@@ -24,15 +24,26 @@ impl<T: Serialize> IntoResponse for SecretJson<T> {
     }
 }
 
-/// A body in small pieces, so that other tasks run while it is compressed.
-pub(super) fn in_pieces(parts: Vec<Bytes>) -> Body {
-    let pieces = stream::unfold((parts.into_iter(), Bytes::new()), |(mut parts, mut rest)| async move {
+/// A body in small pieces, so that other tasks run while it is compressed. What is `held` is held until it has been sent.
+pub(super) fn in_pieces(parts: Vec<Bytes>, held: impl Send + 'static) -> Body {
+    let (mut parts, mut rest) = (parts.into_iter(), Bytes::new());
+    one_by_one(std::iter::from_fn(move || {
+        let _ = &held;
         while rest.is_empty() {
             rest = parts.next()?;
         }
-        let piece = rest.split_to(rest.len().min(limits::ANSWER_PIECE_BYTES));
+        Some(Ok::<_, Infallible>(rest.split_to(rest.len().min(limits::ANSWER_PIECE_BYTES))))
+    }))
+}
+
+/// A body of pieces that are made as they are sent; other tasks run between them.
+pub(super) fn one_by_one<E: Into<BoxError> + Send + 'static>(
+    pieces: impl Iterator<Item = Result<Bytes, E>> + Send + 'static,
+) -> Body {
+    let pieces = stream::unfold(pieces, |mut pieces| async move {
+        let piece = pieces.next()?;
         tokio::task::yield_now().await;
-        Some((Ok::<_, Infallible>(piece), (parts, rest)))
+        Some((piece, pieces))
     });
     // Compression asks once more after the end.
     Body::from_stream(pieces.fuse())
@@ -47,8 +58,8 @@ mod tests {
         let parts =
             vec![Bytes::new(), Bytes::from("ab"), Bytes::from(vec![7; 3 * limits::ANSWER_PIECE_BYTES + 1])];
         let whole = parts.concat();
-        let body = axum::body::to_bytes(in_pieces(parts), usize::MAX).await.unwrap();
+        let body = axum::body::to_bytes(in_pieces(parts, ()), usize::MAX).await.unwrap();
         assert!(body == whole);
-        assert!(axum::body::to_bytes(in_pieces(Vec::new()), 1).await.unwrap().is_empty());
+        assert!(axum::body::to_bytes(in_pieces(Vec::new(), ()), 1).await.unwrap().is_empty());
     }
 }

@@ -17,6 +17,7 @@ use super::{
     problem::Problem,
 };
 use crate::{
+    audit::{self, Act, Origin},
     bus::ControlMessage,
     clock::now_ms,
     error::{Error, ErrorCode},
@@ -265,6 +266,7 @@ async fn delete_drawing(
     State(api): State<Api>,
     Caller(identity): Caller,
     PathId(id): PathId<DrawingId>,
+    origin: Origin,
 ) -> Result<StatusCode, Error> {
     api.limits.take_request(&identity.user_id)?;
     let managed = api.access.require_manager(id, &identity.user_id).await;
@@ -275,6 +277,7 @@ async fn delete_drawing(
             return Err(Error::not_found("the drawing"));
         }
         changing.tell(ControlMessage::Deleted { drawing_id: id });
+        audit::record(&identity.acting_from(origin), Some(id), &Act::DrawingDeleted);
         Ok(StatusCode::NO_CONTENT)
     };
     api.to_the_end(change).await

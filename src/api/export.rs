@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
-    body::in_pieces,
+    body::{in_pieces, one_by_one},
     canvas_schema::RenderedView,
     extract::{Caller, Params, PathId},
     problem::Problem,
@@ -26,7 +26,8 @@ use crate::{
     error::{Error, ErrorCode},
     limits,
     model::{CommittedOp, DrawingId, Epoch, Revision, UserId, View, svg},
-    store::ReadRange,
+    snapshot::Extent,
+    store::{ReadRange, call},
 };
 
 pub(super) fn router() -> OpenApiRouter<Api> {
@@ -86,6 +87,7 @@ struct ExportParams {
         (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
         (status = 410, body = Problem, content_type = "application/problem+json", description = "`epoch_changed`, `revision_ahead`"),
+        (status = 500, body = Problem, content_type = "application/problem+json", description = "`log_damaged`: not to be tried again until an operator has mended the log"),
         (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, `snapshots_unavailable`, `timeout`, `draining`, with `Retry-After`"),
     )
 )]
@@ -100,37 +102,29 @@ async fn export(
     let moment = When { at, at_time, epoch }.resolve(&api, drawing_id).await?;
     let (revision, body, content_type, extension) = match format {
         Format::Json => {
-            let picture = moment.picture(&api, drawing_id).await?;
-            (picture.revision, in_pieces(vec![picture.view.clone()]), "application/json", "json")
+            let picture = moment.picture(&api, drawing_id, Extent::ViewOnly).await?;
+            let (view, _) = picture.view_answer().text();
+            (picture.revision, one_by_one(view), "application/json", "json")
         }
         Format::Svg => {
-            let picture = moment.picture(&api, drawing_id).await?;
+            let picture = moment.picture(&api, drawing_id, Extent::ViewOnly).await?;
             let revision = picture.revision;
             let place = api.export_drawings.clone().acquire_owned().await;
             let draw = move || {
                 let _place = place;
-                serde_json::from_slice::<View>(&picture.view).map(|view| svg(&view))
+                let view = picture.view().ok()?;
+                serde_json::from_str::<View>(&view).ok().map(|view| svg(&view))
             };
-            let svg =
-                tokio::task::spawn_blocking(draw).await.ok().and_then(Result::ok).ok_or_else(unreadable)?;
-            (revision, in_pieces(vec![svg.into()]), "image/svg+xml", "svg")
+            let svg = tokio::task::spawn_blocking(draw).await.ok().flatten().ok_or_else(unreadable)?;
+            (revision, in_pieces(vec![svg.into()], ()), "image/svg+xml", "svg")
         }
         Format::Ndjson => {
-            let revision = moment.revision;
-            let log = Log {
-                api,
-                drawing_id,
-                user: identity.user_id,
-                epoch: moment.epoch,
-                after: Revision(0),
-                until: revision,
-            };
-            (
-                revision,
-                Body::from_stream(stream::try_unfold(log, Log::next)),
-                "application/x-ndjson",
-                "ndjson",
-            )
+            let (revision, epoch, user) = (moment.revision, moment.epoch, identity.user_id);
+            let log = Log { api, drawing_id, user, epoch, after: Revision(0), until: revision };
+            // What fails at once is told as a problem.
+            let begun = log.next().await?;
+            let lines = stream::try_unfold(Lines::Begun(begun), Lines::next);
+            (revision, Body::from_stream(lines), "application/x-ndjson", "ndjson")
         }
     };
     let mut headers = HeaderMap::new();
@@ -161,15 +155,31 @@ struct Log {
     until: Revision,
 }
 
+/// A log of which the first page has been read.
+enum Lines {
+    Begun(Option<(Bytes, Log)>),
+    Going(Log),
+}
+
+impl Lines {
+    /// The next lines; `None` after the last. A stream that fails is cut off, so that nobody takes it for whole.
+    async fn next(self) -> io::Result<Option<(Bytes, Self)>> {
+        let next = match self {
+            Self::Begun(first) => first,
+            Self::Going(log) => log.next().await.map_err(io::Error::other)?,
+        };
+        Ok(next.map(|(lines, log)| (lines, Self::Going(log))))
+    }
+}
+
 impl Log {
-    /// The next page; `None` after the last. A stream that fails is cut off, so that nobody takes it for whole.
-    async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
+    /// The next page; `None` after the last.
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, Error> {
         if self.after >= self.until {
             return Ok(None);
         }
         // The role may have gone since the last page.
-        let role = self.api.access.require_member(self.drawing_id, &self.user).await;
-        role.map_err(io::Error::other)?;
+        self.api.access.require_member(self.drawing_id, &self.user).await?;
         let range = ReadRange {
             drawing_id: self.drawing_id,
             after: self.after,
@@ -177,12 +187,12 @@ impl Log {
             limit: limits::MAX_PAGE_OPS,
             max_bytes: limits::MAX_PAGE_BYTES,
         };
-        let read = tokio::time::timeout(limits::STORE_CALL_TIMEOUT, self.api.store.read(&range)).await;
-        let page = read.map_err(io::Error::other)?.map_err(io::Error::other)?;
-        let page = page
-            .filter(|page| page.branch.goes_on_from(self.epoch, self.until))
-            .ok_or_else(|| io::Error::other("the log is gone"))?;
-        let last = page.ops.last().ok_or_else(|| io::Error::other("the log ends early"))?;
+        let page = call(self.api.store.read(&range)).await?.ok_or_else(|| Error::not_found("the drawing"))?;
+        let changed = || Error::new(ErrorCode::EpochChanged, "the log is another one now; export it again");
+        if !page.branch.goes_on_from(self.epoch, self.until) {
+            return Err(changed());
+        }
+        let last = page.ops.last().ok_or_else(changed)?;
         self.after = last.revision;
         let mut lines = Vec::with_capacity(page.ops.iter().map(|op| op.body.len() + 96).sum());
         for op in &page.ops {

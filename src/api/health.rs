@@ -14,7 +14,21 @@ use super::Api;
 use crate::{limits, telemetry};
 
 pub(super) fn router() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(read_metrics))
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz))
+}
+
+/// Metrics, which may stand on a listener of their own.
+pub(super) fn metrics_router() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(read_metrics))
+}
+
+/// The paths by which operators see how a node is: they are answered when nothing else is.
+const PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+/// Whether it is one of the paths by which operators see how a node is.
+#[must_use]
+pub fn tells_of_the_node(path: &str) -> bool {
+    PATHS.contains(&path)
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -28,7 +42,8 @@ struct Health {
 struct Readiness {
     /// `ready`; `degraded` without the bus, when ops reach other nodes at the heartbeat only, or without the blob
     /// store, when no snapshots are built or read; `unavailable` while the store takes no writes (on a node without the
-    /// role `api`, `degraded`); `draining` while stopping.
+    /// role `api`, `degraded`); `draining` before it stops
+    /// and while it does.
     #[schema(example = "ready")]
     status: &'static str,
     /// What is wrong, in words; absent when nothing is.
@@ -61,13 +76,13 @@ async fn readyz(State(api): State<Api>) -> Response {
     let (store, blobs) = tokio::join!(api.store.health().check(), api.blobs.is_good());
     let bus = api.bus.is_connected();
     let reason = match store {
-        _ if api.draining.is_cancelled() => Some("the server is stopping"),
+        _ if api.notice.is_cancelled() => Some("the server is stopping"),
         Err(reason) => Some(reason),
         Ok(()) if !bus => Some("the bus is not connected"),
         Ok(()) if !blobs => Some("the blob store does not take what is written"),
         Ok(()) => None,
     };
-    let (code, status) = match (api.draining.is_cancelled(), store, bus && blobs) {
+    let (code, status) = match (api.notice.is_cancelled(), store, bus && blobs) {
         (true, ..) => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
         (_, Err(_), _) if api.takes_writes => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         (_, Err(_), _) | (.., false) => (StatusCode::OK, "degraded"),
@@ -87,6 +102,7 @@ async fn readyz(State(api): State<Api>) -> Response {
     get, path = "/metrics", tag = "operations", security(()),
     responses((status = 200, body = String, content_type = "text/plain"))
 )]
-async fn read_metrics() -> Response {
+async fn read_metrics(State(api): State<Api>) -> Response {
+    telemetry::tell_canvas_bytes(api.canvases.bytes());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], telemetry::render_metrics()).into_response()
 }

@@ -20,6 +20,7 @@ use crate::{
     model::{Change, DrawingId, Epoch, History, LoggedOp, OpId, Revision, Role, UserId},
     snapshot::PastSteps,
     store::{AppendRequest, NewOp, Refusal, Stand},
+    trace::{self, RequestId},
 };
 
 pub(super) fn router() -> OpenApiRouter<Api> {
@@ -165,6 +166,7 @@ impl Direction {
         (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
         (status = 403, body = Problem, content_type = "application/problem+json", description = "`forbidden`: `all` is for owners"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
+        (status = 500, body = Problem, content_type = "application/problem+json", description = "`log_damaged`: not to be tried again until an operator has mended the log"),
         (status = 503, body = Problem, content_type = "application/problem+json", description = "`store_unavailable`, `snapshots_unavailable`, `timeout`, with `Retry-After`"),
     )
 )]
@@ -219,6 +221,7 @@ async fn get_history(
         (status = 413, body = Problem, content_type = "application/problem+json", description = "`too_large`"),
         (status = 415, body = Problem, content_type = "application/problem+json", description = "`unsupported_media_type`"),
         (status = 429, body = Problem, content_type = "application/problem+json", description = "`rate_limited`, with `Retry-After`"),
+        (status = 500, body = Problem, content_type = "application/problem+json", description = "`log_damaged`: not to be tried again until an operator has mended the log"),
         (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, `snapshots_unavailable`, `timeout`, `draining`, with `Retry-After`"),
     )
 )]
@@ -226,9 +229,10 @@ async fn undo(
     State(api): State<Api>,
     Caller(identity): Caller,
     PathId(drawing_id): PathId<DrawingId>,
+    id: RequestId,
     OptionalJson(request): OptionalJson<UndoRequest>,
 ) -> Result<Json<UndoResponse>, Error> {
-    resolve(&api, &identity, drawing_id, request, Direction::Undo).await.map(Json)
+    resolve(&api, &identity, drawing_id, &id, request, Direction::Undo).await.map(Json)
 }
 
 /// Redo the unit that was undone last.
@@ -247,6 +251,7 @@ async fn undo(
         (status = 413, body = Problem, content_type = "application/problem+json", description = "`too_large`"),
         (status = 415, body = Problem, content_type = "application/problem+json", description = "`unsupported_media_type`"),
         (status = 429, body = Problem, content_type = "application/problem+json", description = "`rate_limited`, with `Retry-After`"),
+        (status = 500, body = Problem, content_type = "application/problem+json", description = "`log_damaged`: not to be tried again until an operator has mended the log"),
         (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, `snapshots_unavailable`, `timeout`, `draining`, with `Retry-After`"),
     )
 )]
@@ -254,9 +259,10 @@ async fn redo(
     State(api): State<Api>,
     Caller(identity): Caller,
     PathId(drawing_id): PathId<DrawingId>,
+    id: RequestId,
     OptionalJson(request): OptionalJson<UndoRequest>,
 ) -> Result<Json<UndoResponse>, Error> {
-    resolve(&api, &identity, drawing_id, request, Direction::Redo).await.map(Json)
+    resolve(&api, &identity, drawing_id, &id, request, Direction::Redo).await.map(Json)
 }
 
 /// Picks a unit and commits the op; picks anew when somebody was faster.
@@ -264,6 +270,7 @@ async fn resolve(
     api: &Api,
     identity: &Identity,
     drawing_id: DrawingId,
+    id: &RequestId,
     request: UndoRequest,
     direction: Direction,
 ) -> Result<UndoResponse, Error> {
@@ -292,12 +299,13 @@ async fn resolve(
             None => {
                 let looked = look?;
                 let unit = direction.pick(&looked.history).ok_or_else(|| direction.nothing())?;
+                tracing::debug!(node = trace::node(), request = %id, drawing = %drawing_id, %user, ops = 1, "accepted");
                 let (epoch, since) = (Some(looked.branch.epoch), Some(looked.revision));
                 let append = commit_as(undo_op(op_id, unit, direction));
                 (unit, AppendRequest { epoch, untoggled_since: since, ..append })
             }
         };
-        let committed = match api.committer.commit(append).await {
+        let committed = match api.committer.commit_for(id.clone(), append).await {
             Ok(committed) => committed,
             Err(CommitError::Refused(_, refusal)) if is_overtaken(&refusal) => continue,
             Err(error) => return Err(error.into()),

@@ -15,7 +15,7 @@ use axum::{
     Router,
     body::{Body, HttpBody},
     extract::{DefaultBodyLimit, MatchedPath, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    http::{HeaderName, HeaderValue, Method, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -31,17 +31,13 @@ use tower_http::{
     cors::{AllowOrigin, CorsLayer},
 };
 use utoipa_axum::router::OpenApiRouter;
-use uuid::Uuid;
 
 use super::{Api, ops_page, problem};
 use crate::{
     error::{Error, ErrorCode},
     limits,
+    trace::{self, REQUEST_ID, RequestId},
 };
-
-/// Longest request id that is taken over from a client.
-const MAX_REQUEST_ID_BYTES: usize = 128;
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Whether the request under way on a connection has a body that was not read to its end: what of it is still to come
 /// would be taken for the next request, so that the connection has to end, and its client has to be told. One for each
@@ -155,9 +151,9 @@ fn cors(origins: &CorsOrigins) -> Option<CorsLayer> {
 /// Gives the request an id, counts the response by status, and writes the access log at level debug.
 async fn observe(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = request_id(request.headers());
+    let id = RequestId::of(request.headers());
     // Only handlers and logs read it; the client's own header may have been an odd one.
-    request.headers_mut().insert(REQUEST_ID, id.clone());
+    request.headers_mut().insert(REQUEST_ID, id.header());
     let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| {
         let path = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
         (request.method().clone(), path)
@@ -167,27 +163,10 @@ async fn observe(mut request: Request, next: Next) -> Response {
     if let Some((method, path)) = logged {
         let status = response.status().as_u16();
         let ms = started.elapsed().as_secs_f64() * 1_000.0;
-        let request_id = id.to_str().unwrap_or_default();
-        tracing::debug!(%method, path, status, ms, request_id, "answered");
+        tracing::debug!(node = trace::node(), request = %id, %method, path, status, ms, "answered");
     }
-    response.headers_mut().insert(REQUEST_ID, id);
+    response.headers_mut().insert(REQUEST_ID, id.header());
     response
-}
-
-/// The client's id of the request if it is plain and short, a new one otherwise: it goes into logs
-/// and back to the client.
-fn request_id(headers: &HeaderMap) -> HeaderValue {
-    let is_plain = |id: &&HeaderValue| {
-        (1..=MAX_REQUEST_ID_BYTES).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
-    };
-    match headers.get(REQUEST_ID).filter(is_plain) {
-        Some(id) => id.clone(),
-        None => {
-            let mut buffer = Uuid::encode_buffer();
-            let id = Uuid::now_v7().hyphenated().encode_lower(&mut buffer);
-            HeaderValue::from_str(id).unwrap_or_else(|_| HeaderValue::from_static("-"))
-        }
-    }
 }
 
 /// The counters are looked up once: this runs for every request.

@@ -14,11 +14,12 @@ use super::{
     problem::Problem,
 };
 use crate::{
+    audit::{self, Act, Origin},
     bus::ControlMessage,
     clock::now_ms,
     error::Error,
     model::{DrawingId, Role},
-    store::Link,
+    store::{JoinedLink, Link},
 };
 
 pub(super) fn router() -> OpenApiRouter<Api> {
@@ -93,6 +94,7 @@ async fn create_link(
     State(api): State<Api>,
     Caller(identity): Caller,
     PathId(drawing_id): PathId<DrawingId>,
+    origin: Origin,
     JsonBody(body): JsonBody<CreateLink>,
 ) -> Result<(StatusCode, SecretJson<LinkView>), Error> {
     api.limits.take_request(&identity.user_id)?;
@@ -108,14 +110,20 @@ async fn create_link(
         link_id: Uuid::now_v7(),
         drawing_id,
         role: body.role,
-        created_by: identity.user_id,
+        created_by: identity.user_id.clone(),
         created_at,
         expires_at: body.expires_at,
     };
     // Two random UUIDs: 244 bits that nobody guesses.
     let token = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
-    api.store.create_link(&link, &hash(&token)).await?;
-    Ok((StatusCode::CREATED, SecretJson(LinkView::new(&link, Some(token)))))
+    let changing = api.clone();
+    let change = async move {
+        changing.store.create_link(&link, &hash(&token)).await?;
+        let act = Act::LinkCreated { link: link.link_id, to: link.role };
+        audit::record(&identity.acting_from(origin), Some(drawing_id), &act);
+        Ok((StatusCode::CREATED, SecretJson(LinkView::new(&link, Some(token)))))
+    };
+    api.to_the_end(change).await
 }
 
 /// List the share links of a drawing; owners only.
@@ -153,13 +161,20 @@ async fn delete_link(
     State(api): State<Api>,
     Caller(identity): Caller,
     PathIds(drawing_id, link_id): PathIds<DrawingId, Uuid>,
+    origin: Origin,
 ) -> Result<StatusCode, Error> {
     api.limits.take_request(&identity.user_id)?;
     api.access.require_manager(drawing_id, &identity.user_id).await?;
-    match api.store.delete_link(drawing_id, link_id).await? {
-        true => Ok(StatusCode::NO_CONTENT),
-        false => Err(Error::not_found("the link")),
-    }
+    let changing = api.clone();
+    let change = async move {
+        if !changing.store.delete_link(drawing_id, link_id).await? {
+            return Err(Error::not_found("the link"));
+        }
+        let act = Act::LinkRevoked { link: link_id };
+        audit::record(&identity.acting_from(origin), Some(drawing_id), &act);
+        Ok(StatusCode::NO_CONTENT)
+    };
+    api.to_the_end(change).await
 }
 
 /// Join a drawing through a share link.
@@ -175,13 +190,18 @@ async fn join_link(
     State(api): State<Api>,
     Caller(identity): Caller,
     PathId(token): PathId<String>,
+    origin: Origin,
 ) -> Result<Json<JoinedView>, Error> {
     api.limits.take_request(&identity.user_id)?;
-    let (changing, user_id) = (api.clone(), identity.user_id);
+    let changing = api.clone();
     let change = async move {
+        let user_id = identity.user_id.clone();
         let joined = changing.store.join_link(&hash(&token), &user_id, now_ms()).await?;
-        let (drawing_id, role) = joined.ok_or_else(|| Error::not_found("the link"))?;
+        let joined = joined.ok_or_else(|| Error::not_found("the link"))?;
+        let JoinedLink { drawing_id, link_id: link, before: from, role } = joined;
         changing.tell(ControlMessage::Role { drawing_id, user_id, role: Some(role) });
+        let act = Act::LinkJoined { link, from, to: role };
+        audit::record(&identity.acting_from(origin), Some(drawing_id), &act);
         Ok(Json(JoinedView { drawing_id, role }))
     };
     api.to_the_end(change).await

@@ -11,6 +11,7 @@ use super::{
     problem::Problem,
 };
 use crate::{
+    audit::{self, Act, Actor, Origin},
     bus::ControlMessage,
     clock::now_ms,
     error::{Error, ErrorCode},
@@ -87,6 +88,7 @@ async fn put_member(
     State(api): State<Api>,
     Caller(identity): Caller,
     PathIds(drawing_id, user_id): PathIds<DrawingId, UserId>,
+    origin: Origin,
     JsonBody(body): JsonBody<PutMember>,
 ) -> Result<Json<MemberView>, Error> {
     api.limits.take_request(&identity.user_id)?;
@@ -94,7 +96,7 @@ async fn put_member(
     if user_id.is_reserved() {
         return Err(Error::new(ErrorCode::InvalidField, "the user id is a name of the server"));
     }
-    set_member(&api, drawing_id, &user_id, Some(body.role)).await?;
+    set_member(&api, identity.acting_from(origin), drawing_id, &user_id, Some(body.role)).await?;
     Ok(Json(MemberView { user_id, role: body.role }))
 }
 
@@ -114,6 +116,7 @@ async fn delete_member(
     State(api): State<Api>,
     Caller(identity): Caller,
     PathIds(drawing_id, user_id): PathIds<DrawingId, UserId>,
+    origin: Origin,
 ) -> Result<StatusCode, Error> {
     api.limits.take_request(&identity.user_id)?;
     let allowed = if identity.user_id == user_id {
@@ -122,12 +125,13 @@ async fn delete_member(
         api.access.require_manager(drawing_id, &identity.user_id).await.map(drop)
     };
     api.gone_for_good(drawing_id, allowed).await?;
-    set_member(&api, drawing_id, &user_id, None).await?;
+    set_member(&api, identity.acting_from(origin), drawing_id, &user_id, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn set_member(
     api: &Api,
+    actor: Actor,
     drawing_id: DrawingId,
     user_id: &UserId,
     role: Option<Role>,
@@ -135,13 +139,18 @@ async fn set_member(
     let (changing, user_id) = (api.clone(), user_id.clone());
     let change = async move {
         let outcome = changing.store.set_member(drawing_id, &user_id, role, now_ms()).await?;
-        if outcome == MemberOutcome::Changed {
-            changing.tell(ControlMessage::Role { drawing_id, user_id, role });
+        if let MemberOutcome::Changed { before: from } = outcome {
+            changing.tell(ControlMessage::Role { drawing_id, user_id: user_id.clone(), role });
+            let act = match role {
+                Some(to) => Act::MemberSet { user: user_id, from, to },
+                None => Act::MemberRemoved { user: user_id, from },
+            };
+            audit::record(&actor, Some(drawing_id), &act);
         }
         Ok(outcome)
     };
     match api.to_the_end(change).await? {
-        MemberOutcome::Changed => Ok(()),
+        MemberOutcome::Changed { .. } => Ok(()),
         MemberOutcome::NotFound => Err(Error::not_found("the member")),
         MemberOutcome::LastOwner => {
             Err(Error::new(ErrorCode::LastOwner, "make somebody else an owner first"))

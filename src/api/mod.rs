@@ -19,6 +19,7 @@ pub(crate) mod op_schema;
 mod ops_commit;
 mod ops_page;
 mod ops_read;
+mod origin;
 pub(crate) mod presence;
 pub mod problem;
 mod rate;
@@ -46,7 +47,9 @@ use crate::{
     store::Store,
 };
 
+pub use health::tells_of_the_node;
 pub use layers::{CorsOrigins, UnreadBody, with_layers};
+pub use origin::{Peer, TrustedProxies};
 pub use rate::{WriteLimits, WriteRates};
 
 /// What handlers work with. Cloned several times a request, so it is one pointer.
@@ -75,6 +78,8 @@ pub struct Parts {
     pub access: Access,
     /// Identities.
     pub authenticator: Arc<Authenticator>,
+    /// Whose word is taken for where a request came from.
+    pub proxies: TrustedProxies,
     /// How fast users may write.
     pub limits: Arc<WriteLimits>,
     /// The OpenAPI document, as JSON.
@@ -83,6 +88,8 @@ pub struct Parts {
     pub asyncapi: Bytes,
     /// Where changes run that must not end with their request.
     pub tasks: TaskTracker,
+    /// Cancelled when requests should be sent elsewhere, though all are still served.
+    pub notice: CancellationToken,
     /// Cancelled when the server takes nothing new.
     pub draining: CancellationToken,
     /// Whether this node is there to write.
@@ -134,7 +141,17 @@ impl FromRef<Api> for Arc<Authenticator> {
     }
 }
 
-/// The paths every node has, whatever its roles: health, metrics and documentation.
+/// The paths every node has for operators alone: health and metrics.
+pub fn admin_router() -> OpenApiRouter<Api> {
+    health::router().merge(health::metrics_router())
+}
+
+/// The path of metrics, on the listener for clients where there is none for operators.
+pub fn metrics_router() -> OpenApiRouter<Api> {
+    health::metrics_router()
+}
+
+/// The paths every node has, whatever its roles: health and documentation.
 pub fn common_router() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(docs::Description::openapi()).merge(health::router()).merge(docs::router())
 }

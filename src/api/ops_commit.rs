@@ -19,6 +19,7 @@ use crate::{
     limits,
     model::{DrawingId, Epoch, Fault, Op, OpId, Revision, Role, compact, names_server_type},
     store::{AppendRequest, NewOp, OpOutcome, Refusal, StoreError},
+    trace::{self, RequestId},
 };
 
 pub(super) fn router() -> OpenApiRouter<Api> {
@@ -102,6 +103,7 @@ async fn commit_ops(
     State(api): State<Api>,
     Caller(identity): Caller,
     PathId(drawing_id): PathId<DrawingId>,
+    id: RequestId,
     JsonBytes(body): JsonBytes,
 ) -> Result<Json<CommitResponse>, Error> {
     api.limits.take_request(&identity.user_id)?;
@@ -109,7 +111,9 @@ async fn commit_ops(
     api.limits.take_ops(&identity.user_id, request.ops.len())?;
     api.limits.take_drawing(drawing_id, &request.ops)?;
     let op_ids: Vec<OpId> = request.ops.iter().map(|op| op.op_id).collect();
-    let committed = api.committer.commit(request).await?;
+    let (node, drawing, user, ops) = (trace::node(), drawing_id, &identity.user_id, op_ids.len());
+    tracing::debug!(node, request = %id, %drawing, %user, ops, "accepted");
+    let committed = api.committer.commit_for(id, request).await?;
     Ok(Json(CommitResponse::new(&op_ids, &committed)))
 }
 
@@ -253,6 +257,7 @@ impl From<CommitError> for Error {
                     ErrorCode::StoreUnavailable,
                     "the store does not answer; send the request again as it is",
                 ),
+                StoreError::Damaged { revision, .. } => Self::log_damaged(*revision),
                 _ => Self::new(ErrorCode::Internal, "the store failed"),
             },
         }

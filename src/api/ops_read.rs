@@ -70,6 +70,7 @@ struct ReadParams {
         (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
         (status = 410, body = Problem, content_type = "application/problem+json", description = "`epoch_changed`, `revision_ahead`: start anew"),
+        (status = 500, body = Problem, content_type = "application/problem+json", description = "`log_damaged`: not to be tried again until an operator has mended the log"),
         (status = 503, body = Problem, content_type = "application/problem+json", description = "`store_unavailable`, with `Retry-After`"),
     )
 )]

@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
-    body::in_pieces,
+    body::{in_pieces, one_by_one},
     canvas_schema::{RegistersView, RenderedView},
     extract::{Caller, Params, PathId, knows_etag},
     problem::Problem,
@@ -23,6 +23,7 @@ use crate::{
     error::{Error, ErrorCode},
     model::{DrawingId, Epoch, Misplaced, Revision},
     snapshot::{Extent, LoadError, Picture},
+    store::ReadRange,
 };
 
 pub(super) fn router() -> OpenApiRouter<Api> {
@@ -66,7 +67,7 @@ enum ViewParam {
 
 /// The canvas at a revision.
 #[derive(Debug, Serialize, ToSchema)]
-#[allow(dead_code, reason = "describes what `Picture::json` writes")]
+#[allow(dead_code, reason = "describes what `Picture::answer` writes")]
 struct SnapshotBody {
     #[schema(value_type = uuid::Uuid)]
     epoch: Epoch,
@@ -98,6 +99,7 @@ struct SnapshotBody {
         (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
         (status = 410, body = Problem, content_type = "application/problem+json", description = "`epoch_changed`, `revision_ahead`"),
+        (status = 500, body = Problem, content_type = "application/problem+json", description = "`log_damaged`: not to be tried again until an operator has mended the log"),
         (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, `snapshots_unavailable`, `timeout`, `draining`, with `Retry-After`"),
     )
 )]
@@ -115,8 +117,8 @@ async fn get_snapshot(
     if knows_etag(&headers, &etag(when.epoch, when.revision, extent)) {
         return Ok(not_modified(when.epoch, when.revision, extent, when.is_fixed));
     }
-    let picture = when.picture(&api, drawing_id).await?;
-    Ok(respond(picture, extent, when.is_fixed, &headers).await)
+    let picture = when.picture(&api, drawing_id, extent).await?;
+    Ok(respond(&picture, extent, when.is_fixed, &headers))
 }
 
 /// A canvas that was asked for, found in the log.
@@ -154,7 +156,13 @@ impl When {
         })?;
         let past = match (self.at, self.at_time) {
             (Some(at), _) => Some(Revision(at)),
-            (None, Some(time)) => Some(api.store.revision_at(drawing_id, time).await?.ok_or_else(gone)?),
+            (None, Some(time)) => {
+                let found = api.store.revision_at(drawing_id, time).await?.ok_or_else(gone)?;
+                // The search ends before a hole: then the next op is missing.
+                let range = ReadRange { drawing_id, after: found, until: Some(head), limit: 1, max_bytes: 0 };
+                api.store.read(&range).await?.ok_or_else(gone)?;
+                Some(found)
+            }
             (None, None) => None,
         };
         // Under the epoch before, the answer bears the one of now.
@@ -165,31 +173,36 @@ impl When {
 
 impl Moment {
     /// The canvas at this revision; at the head, where that was asked for, which may have moved on.
-    pub(super) async fn picture(&self, api: &Api, drawing_id: DrawingId) -> Result<Arc<Picture>, Error> {
+    pub(super) async fn picture(
+        &self,
+        api: &Api,
+        drawing_id: DrawingId,
+        extent: Extent,
+    ) -> Result<Arc<Picture>, Error> {
         if !self.is_past || self.revision == self.head {
-            let picture = api.canvases.picture(drawing_id).await?;
+            let picture = api.canvases.picture(drawing_id, extent).await?;
             if !self.is_past || (picture.branch.epoch, picture.revision) == (self.epoch, self.revision) {
                 return Ok(picture);
             }
         }
-        Ok(api.canvases.picture_at(drawing_id, self.epoch, self.revision).await?)
+        Ok(api.canvases.picture_at(drawing_id, self.epoch, self.revision, extent).await?)
     }
 }
 
-async fn respond(picture: Arc<Picture>, extent: Extent, is_fixed: bool, request: &HeaderMap) -> Response {
+fn respond(picture: &Arc<Picture>, extent: Extent, is_fixed: bool, request: &HeaderMap) -> Response {
     let mut headers = position_headers(picture.branch.epoch, picture.revision, extent, is_fixed);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if accepts_gzip(request)
-        && let Some(bytes) = picture.gzip(extent).await
-    {
+    let answer = picture.answer(extent);
+    if accepts_gzip(request) {
+        let (parts, picture) = answer.gzip();
+        let length: usize = parts.iter().map(Bytes::len).sum();
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-        return (headers, in_pieces(vec![bytes])).into_response();
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        return (headers, in_pieces(parts, picture)).into_response();
     }
-    let parts = picture.json(extent);
-    let length: usize = parts.iter().map(Bytes::len).sum();
+    let (text, length) = answer.text();
     headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    (headers, in_pieces(parts)).into_response()
+    (headers, one_by_one(text)).into_response()
 }
 
 fn not_modified(epoch: Epoch, revision: Revision, extent: Extent, is_fixed: bool) -> Response {
@@ -235,7 +248,7 @@ impl From<LoadError> for Error {
             LoadError::NoDrawing => Self::not_found("the drawing"),
             LoadError::Store(error) => error.into(),
             LoadError::Overloaded => {
-                Self::new(ErrorCode::Overloaded, "too many look at canvases of the past; try again")
+                Self::new(ErrorCode::Overloaded, "too many canvases are asked for at once; try again")
             }
             LoadError::Stopped => Self::new(ErrorCode::Draining, "the server is stopping; try again"),
             // The loader has told of it.

@@ -19,7 +19,7 @@ pub(crate) use presence::{ENVELOPE_BYTES, GONE_BYTES};
 
 pub use local::LocalBus;
 pub use message::{ControlMessage, OpsMessage};
-pub use nats::{NatsBus, NatsOptions};
+pub use nats::{InvalidNatsOptions, NatsBus, NatsError, NatsOptions};
 pub use presence::{PresenceEntry, PresenceMessage};
 
 /// Carries messages between the nodes of one deployment, the sender's own node included.

@@ -1,35 +1,49 @@
 //! The bus over NATS core subjects: `revcast.<drawing_id>.ops`, `.presence` and `.control`.
 
+mod access;
+mod link;
+
 use std::{
     collections::HashMap,
     fmt,
+    future::ready,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use async_nats::{Client, ConnectErrorKind, Event, connection::State};
+use async_nats::{Client, ConnectOptions, connection::State};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 use tokio::{sync::oneshot, task::unconstrained};
 use uuid::Uuid;
 
+use access::Access;
+use link::Link;
+
 use super::{Bus, ControlMessage, Delivery, OpsMessage, PresenceMessage, Subscription};
 use crate::{limits, model::DrawingId, telemetry::Metrics};
 
-/// Where NATS is, and how to be let in.
-#[derive(Clone)]
-pub struct NatsOptions {
-    /// Addresses separated by commas; user and password, or a token, may stand in each.
-    pub url: String,
+pub use access::{InvalidNatsOptions, NatsOptions};
+
+/// Why there is no bus over NATS.
+#[derive(Debug, thiserror::Error)]
+pub enum NatsError {
+    /// The options do not do.
+    #[error(transparent)]
+    Options(#[from] InvalidNatsOptions),
+    /// The client did not start.
+    #[error(transparent)]
+    Client(#[from] async_nats::ConnectError),
 }
 
 /// A bus over NATS. It connects in the background and reconnects by itself for ever.
 #[derive(Clone)]
 pub struct NatsBus {
     client: Client,
+    link: Arc<Link>,
     confirmations: Arc<Confirmations>,
     metrics: Arc<Metrics>,
 }
@@ -48,34 +62,16 @@ impl NatsBus {
     /// Starts connecting. Returns when connected, or after `NATS_CONNECT_TIMEOUT` without.
     ///
     /// # Errors
-    /// When the address cannot be understood.
-    pub async fn connect(
-        options: &NatsOptions,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, async_nats::ConnectError> {
-        let addresses = split_addresses(&options.url);
-        if addresses.is_empty() {
-            // The client would look for an address for ever, without a pause.
-            return Err(ConnectErrorKind::ServerParse.into());
-        }
-        let client = async_nats::ConnectOptions::new()
-            .name("revcast")
-            .retry_on_initial_connect()
-            .ping_interval(limits::NATS_PING_INTERVAL)
-            .connection_timeout(limits::NATS_CONNECT_TIMEOUT)
-            .reconnect_delay_callback(|attempt| {
-                let millis = 50u64.saturating_mul(1 << attempt.min(10));
-                std::time::Duration::from_millis(millis).min(limits::NATS_RECONNECT_MAX)
-            })
-            .client_capacity(limits::PUBLISH_QUEUE_MESSAGES)
-            .subscription_capacity(limits::SUBSCRIPTION_MESSAGES)
-            .event_callback(|event| async move { log_event(&event) })
-            .connect(addresses)
-            .await?;
+    /// When the options do not do.
+    pub async fn connect(options: &NatsOptions, metrics: Arc<Metrics>) -> Result<Self, NatsError> {
+        let access = Access::new(options)?;
+        let addresses = access.addresses();
+        let link = Arc::new(Link::new(access));
+        let client = connect_options(&link).connect(addresses).await?;
         let inbox = format!("_INBOX.revcast.{}", Uuid::new_v4().simple());
         let confirmations =
             Arc::new(Confirmations { inbox, next: AtomicU64::new(0), waiting: Mutex::default() });
-        let bus = Self { client, confirmations, metrics };
+        let bus = Self { client, link, confirmations, metrics };
         bus.listen_to_ourselves().await;
         // The first connection is worth a short wait: what follows then starts with a live bus.
         bus.confirm(limits::NATS_CONNECT_TIMEOUT).await;
@@ -116,7 +112,7 @@ impl NatsBus {
     /// Hands a message to the client if that can be done at once; counts it as lost otherwise.
     fn publish(&self, subject: String, payload: Bytes) {
         // Without a connection it would wait for the reconnect, and rooms read the store before that.
-        let is_sent = self.is_connected()
+        let is_sent = self.client.connection_state() == State::Connected
             // Unconstrained: a task that has sent much since it last waited would be told to wait.
             && matches!(unconstrained(self.client.publish(subject, payload)).now_or_never(), Some(Ok(())));
         if !is_sent {
@@ -130,7 +126,7 @@ impl NatsBus {
         decode: impl Fn(async_nats::Message) -> Option<T> + Send + Sync + 'static,
     ) -> Subscription<T> {
         // What cannot be read is of another version, and as good as lost.
-        let read = move |message| std::future::ready(decode(message).map(Delivery::Message));
+        let read = move |message| ready(decode(message).map(Delivery::Message));
         let client = self.client.clone();
         let mut subscribe = Box::pin(async move { client.subscribe(subject).await });
         match tokio::time::timeout(limits::BUS_CONFIRM_TIMEOUT, &mut subscribe).await {
@@ -143,7 +139,7 @@ impl NatsBus {
             // The client's queue is full while NATS stalls: it subscribes when it can, and the room
             // reads the store until then.
             Err(_) => stream::once(subscribe)
-                .filter_map(|outcome| std::future::ready(outcome.ok()))
+                .filter_map(|outcome| ready(outcome.ok()))
                 .flatten()
                 .filter_map(read)
                 .boxed(),
@@ -198,7 +194,7 @@ impl Bus for NatsBus {
     }
 
     fn is_connected(&self) -> bool {
-        self.client.connection_state() == State::Connected
+        self.client.connection_state() == State::Connected && self.link.is_allowed()
     }
 
     async fn flush(&self) {
@@ -208,28 +204,30 @@ impl Bus for NatsBus {
     }
 }
 
-fn split_addresses(url: &str) -> Vec<String> {
-    url.split(',').map(|address| address.trim().to_owned()).filter(|address| !address.is_empty()).collect()
-}
-
-fn log_event(event: &Event) {
-    match event {
-        Event::Connected => tracing::info!("the bus is connected"),
-        Event::Disconnected => tracing::warn!("the bus is cut; rooms read the store until it is back"),
-        Event::SlowConsumer(_) => tracing::warn!("a subscription was too slow; its room reads the store"),
-        other => tracing::warn!(event = %other, "the bus reports"),
-    }
+/// How to connect, and to connect again for ever.
+fn connect_options(link: &Arc<Link>) -> ConnectOptions {
+    let (answering, choosing, hearing) = (link.clone(), link.clone(), link.clone());
+    let options = ConnectOptions::with_auth_callback(move |nonce| ready(answering.answer(&nonce)))
+        .reconnect_to_server_callback(move |pool, _| ready(choosing.next_server(&pool)))
+        .event_callback(move |event| {
+            hearing.hear(&event);
+            ready(())
+        });
+    link.with_tls(options)
+        .name("revcast")
+        .retry_on_initial_connect()
+        .ping_interval(limits::NATS_PING_INTERVAL)
+        .connection_timeout(limits::NATS_CONNECT_TIMEOUT)
+        .reconnect_delay_callback(|attempt| {
+            let millis = 50u64.saturating_mul(1 << attempt.min(10));
+            std::time::Duration::from_millis(millis).min(limits::NATS_RECONNECT_MAX)
+        })
+        .client_capacity(limits::PUBLISH_QUEUE_MESSAGES)
+        .subscription_capacity(limits::SUBSCRIPTION_MESSAGES)
 }
 
 impl fmt::Debug for NatsBus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NatsBus").field("state", &self.client.connection_state()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for NatsOptions {
-    /// The address may hold a password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NatsOptions").finish_non_exhaustive()
     }
 }

@@ -133,6 +133,14 @@ impl UserId {
         Self("revcast:fold".into())
     }
 
+    /// Whether a text is the id of a user, or the name of the server.
+    #[must_use]
+    pub fn is_one(text: &str) -> bool {
+        !text.is_empty()
+            && text.chars().count() <= limits::MAX_USER_ID_CHARS
+            && !text.chars().any(char::is_control)
+    }
+
     /// Whether it names the server rather than a user.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
@@ -155,10 +163,7 @@ impl fmt::Debug for UserId {
 impl FromStr for UserId {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let fits = !text.is_empty()
-            && text.chars().count() <= limits::MAX_USER_ID_CHARS
-            && !text.chars().any(char::is_control);
-        fits.then(|| Self(text.into())).ok_or(InvalidId::User)
+        Self::is_one(text).then(|| Self(text.into())).ok_or(InvalidId::User)
     }
 }
 

@@ -24,7 +24,7 @@ pub use fault::Fault;
 pub use id::{ConnectionId, DrawingId, Epoch, InvalidId, ObjectId, OpId, Revision, Title, UserId};
 pub use json::{compact, json_equal};
 pub use logged::LoggedOp;
-pub use op::{Change, Op, Point, RawObject, names_server_type};
+pub use op::{Change, Op, Point, RawObject, knows_type, names_server_type};
 pub use presence::{InvalidPresence, Place, PresenceState, Viewport};
 pub use role::Role;
 pub use server_op::ServerOps;

@@ -94,6 +94,25 @@ pub struct Point {
     pub pressure: Option<f64>,
 }
 
+/// Whether this version knows ops of a type.
+#[must_use]
+pub fn knows_type(name: &str) -> bool {
+    let known = [
+        "object.create",
+        "object.update",
+        "object.delete",
+        "stroke.begin",
+        "stroke.append",
+        "stroke.end",
+        "canvas.set",
+        "canvas.clear",
+        "undo",
+        "redo",
+        "fold",
+    ];
+    known.contains(&name) || name.starts_with("custom.")
+}
+
 /// The points of one op, as they stand in its JSON.
 #[derive(Debug, Default)]
 struct Points(Vec<Point>);

@@ -25,6 +25,17 @@ pub(super) enum Attached {
     Reset { reason: ResetReason, branch: Branch, revision: Revision },
 }
 
+/// Where a room stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Log {
+    /// The epoch, and how the log goes on from the one before.
+    pub branch: Branch,
+    /// Everything up to here was delivered.
+    pub head: Revision,
+    /// An op that the store does not have, or cannot read, as far as that is known.
+    pub damage: Option<Revision>,
+}
+
 impl From<Misplaced> for ResetReason {
     fn from(misplaced: Misplaced) -> Self {
         match misplaced {
@@ -75,8 +86,9 @@ impl Waiting {
         Self { position, reply, is_asked: false, is_settled: false, fills: 0, need: Need::Head }
     }
 
-    /// Decides where the reader begins in a log that stands at `head`; `Err` tells what it needs first.
-    fn place(&self, ring: &Arc<Ring>, branch: Branch, head: Revision) -> Result<Attached, Need> {
+    /// Decides where the reader begins in a log; `Err` tells what it needs first.
+    fn place(&self, ring: &Arc<Ring>, log: Log) -> Result<Attached, Need> {
+        let Log { branch, head, damage } = log;
         let revision = self.position.after.unwrap_or(head);
         let reset = |reason| Ok(Attached::Reset { reason, branch, revision: head });
         // Both may be news that the room has not heard yet.
@@ -88,6 +100,8 @@ impl Waiting {
         }
         match ring.join(branch, revision, head) {
             Some(reader) => Ok(Attached::Live { branch, revision, reader }),
+            // The store does not have what it lacks.
+            None if damage.is_some_and(|damage| revision < damage) => reset(ResetReason::LogDamaged),
             None if self.fills < FILL_ATTEMPTS => Err(Need::Ops),
             // More than a room keeps for anybody.
             None => reset(ResetReason::TooFarBehind),
@@ -108,9 +122,9 @@ impl Waitlist {
         self.0.is_empty()
     }
 
-    /// Answers everybody who can be answered by a room at `head`, which the store confirmed a moment ago
+    /// Answers everybody who can be answered by a room at the head of `log`, which the store confirmed a moment ago
     /// if it `is_fresh`.
-    pub(super) fn attach(&mut self, ring: &Arc<Ring>, branch: Branch, head: Revision, is_fresh: bool) {
+    pub(super) fn attach(&mut self, ring: &Arc<Ring>, log: Log, is_fresh: bool) {
         for mut waiting in std::mem::take(&mut self.0) {
             if !is_fresh && !waiting.is_settled {
                 if !waiting.is_asked {
@@ -119,7 +133,7 @@ impl Waitlist {
                 self.0.push(waiting);
                 continue;
             }
-            match waiting.place(ring, branch, head) {
+            match waiting.place(ring, log) {
                 // Whoever hung up leaves the room again with the reader that is dropped here.
                 Ok(attached) => drop(waiting.reply.send(Ok(attached))),
                 Err(need) => {

@@ -14,8 +14,11 @@ use std::{
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::ring::{Batch, Ring};
-use crate::{limits, model::Role};
+use super::{
+    item::News,
+    ring::{Batch, Ring},
+};
+use crate::{limits, model::Role, trace};
 
 /// Where the items of a reader go.
 pub trait Outlet: Send + Sync + fmt::Debug {
@@ -134,6 +137,7 @@ async fn run(broadcast: Arc<Broadcast>, nth: usize, mut position: u64) {
         // Without news, whoever is gone is found now and then.
         if is_purge || !batch.items.is_empty() {
             tell(shard, &mut members, &batch).await;
+            trace_delivery(&broadcast.ring, &batch, members.len());
         }
         if shard.has_presence.swap(false, Ordering::AcqRel) {
             untold = members.len();
@@ -153,6 +157,23 @@ async fn run(broadcast: Arc<Broadcast>, nth: usize, mut position: u64) {
             // Ops first; then the rest.
             shard.wake.notify_one();
         }
+    }
+}
+
+/// Says at level `debug` which ops were offered to how many readers; otherwise it costs a look at a flag.
+fn trace_delivery(ring: &Ring, batch: &Batch, readers: usize) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let frames = || {
+        batch.items.iter().filter_map(|item| match &item.news {
+            News::Ops(frame) => Some(frame),
+            _ => None,
+        })
+    };
+    if let (Some(first), Some(last)) = (frames().next(), frames().next_back()) {
+        let (drawing, first, last) = (ring.drawing_id, first.first.0, last.last.0);
+        tracing::debug!(node = trace::node(), %drawing, first, last, readers, "delivered");
     }
 }
 

@@ -60,6 +60,8 @@ pub enum ResetReason {
     EpochChanged,
     /// Its position is ahead of the head.
     RevisionAhead,
+    /// What comes next is missing in the log, or cannot be read.
+    LogDamaged,
 }
 
 impl ResetReason {
@@ -71,6 +73,7 @@ impl ResetReason {
             Self::TooFarBehind => "too_far_behind",
             Self::EpochChanged => "epoch_changed",
             Self::RevisionAhead => "revision_ahead",
+            Self::LogDamaged => "log_damaged",
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::DropGuard;
 use self::reading::poll_read;
 use super::{
     JoinError,
-    attach::{Purpose, Waiting, Waitlist},
+    attach::{Log, Purpose, Waiting, Waitlist},
     item::{News, ResetReason},
     order::Order,
     registry::{Entry, Inner},
@@ -25,6 +25,7 @@ use crate::{
     limits,
     model::{Branch, Epoch, Revision},
     store::{LogPage, StoreError},
+    trace,
 };
 
 /// What others ask of a room.
@@ -61,6 +62,10 @@ pub(super) struct Room {
     not_before: Option<Instant>,
     /// Since when there is a hole.
     hole_since: Option<Instant>,
+    /// An op that is missing in the store, or cannot be read, and when the room met it.
+    damage: Option<(Revision, Instant)>,
+    /// Whether the next read is to find the head alone: what lies before it is damaged.
+    skips_damage: bool,
     /// The last revision that the bus told of.
     announced: Revision,
     /// The last revision that the store gave, and since when the bus has not told of it.
@@ -135,6 +140,8 @@ impl Room {
             wants_read: false,
             not_before: None,
             hole_since: None,
+            damage: None,
+            skips_damage: false,
             announced: Revision(0),
             untold: None,
             renewal: None,
@@ -204,6 +211,8 @@ impl Room {
             self.wants_read = true;
             return;
         };
+        let (drawing, first, last) = (message.drawing_id, message.first.0, message.last.0);
+        tracing::debug!(node = trace::node(), %drawing, first, last, "received");
         match &mut self.log {
             Some((branch, order)) if branch.epoch == message.epoch => {
                 self.announced = self.announced.max(message.last);
@@ -260,6 +269,9 @@ impl Room {
         self.log = Some((branch, Order::starting_after(head)));
         (self.read_from, self.beat_from, self.announced) = (head, head, Revision(0));
         (self.hole_since, self.beat_head, self.untold) = (None, None, None);
+        if reason != ResetReason::LogDamaged {
+            self.damage = None;
+        }
         self.push(News::Restarted { reason, branch, revision: head });
     }
 
@@ -310,8 +322,10 @@ impl Room {
             return;
         }
         let is_fresh = self.is_fresh();
+        self.damage = self.damage.filter(|(_, met_at)| met_at.elapsed() < limits::LOG_DAMAGE_MEMORY);
         if let Some((branch, order)) = &self.log {
-            self.waitlist.attach(&self.entry.ring, *branch, order.delivered(), is_fresh);
+            let (head, damage) = (order.delivered(), self.damage.map(|(revision, _)| revision));
+            self.waitlist.attach(&self.entry.ring, Log { branch: *branch, head, damage }, is_fresh);
         }
     }
 

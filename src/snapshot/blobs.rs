@@ -156,7 +156,8 @@ impl Blobs {
     }
 
     /// Whether a blob that is missing here is missing everywhere.
-    pub(super) fn are_shared(&self) -> bool {
+    #[must_use]
+    pub fn are_shared(&self) -> bool {
         self.1 == Reach::Shared
     }
 

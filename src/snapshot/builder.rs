@@ -17,6 +17,7 @@ use super::{
     blobs::{BlobError, Blobs},
     format,
     loader::{Base, LoadError, Loader},
+    memory::{Memory, Purpose},
     retention::superseded,
 };
 use crate::{
@@ -93,6 +94,12 @@ impl BuildError {
     pub(super) fn is_outage(&self) -> bool {
         matches!(self, Self::Store(error) | Self::Load(LoadError::Store(error)) if error.is_passing())
     }
+
+    /// Whether the log is damaged, of which the store has told.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Store(error) | Self::Load(LoadError::Store(error)) if error.is_damage())
+    }
 }
 
 impl Builder {
@@ -109,6 +116,12 @@ impl Builder {
         let lease = limits::SNAPSHOT_LEASE;
         let (store, blobs, metrics) = (store.clone(), blobs.clone(), metrics.clone());
         Self { store, blobs, loader, background, metrics, every, lease, waste_tried: Arc::default() }
+    }
+
+    /// The same in this memory.
+    #[must_use]
+    pub fn with_memory(self, memory: Memory) -> Self {
+        Self { loader: self.loader.with_memory(memory), ..self }
     }
 
     /// The same with claims that hold for `lease`.
@@ -204,14 +217,16 @@ impl Builder {
 
     async fn build_claimed(&self, drawing: DrawingId, id: Uuid, head: Revision) -> Result<Built, BuildError> {
         let mut renewed = Instant::now();
-        let Base { mut canvas, mut log_bytes } = self.loader.base(drawing, head).await?;
+        let Base { mut canvas, mut log_bytes, mut share } =
+            self.loader.base_for(Purpose::Past, drawing, head).await?;
         let mut epoch = None;
         // No revision of the past shall be farther from a snapshot.
         let target = Revision(canvas.revision().0 + limits::SNAPSHOT_STRETCH).min(head);
         // A few ops at a time, so that the claim is kept up.
         while canvas.revision() < target {
             let portion = Revision(canvas.revision().0 + limits::SNAPSHOT_BUILD_OPS).min(target);
-            let (stand, bytes) = self.loader.advance(drawing, &mut canvas, Some(portion)).await?;
+            let (stand, bytes) =
+                self.loader.advance(drawing, &mut canvas, Some(portion), Some(&mut share)).await?;
             log_bytes += bytes;
             if *epoch.get_or_insert(stand.branch.epoch) != stand.branch.epoch {
                 return Err(LoadError::EpochChanged.into());
@@ -223,6 +238,7 @@ impl Builder {
         // There is nothing to do where the head is that of the newest snapshot.
         let Some(epoch) = epoch else { return Ok(Built::Nothing) };
         let Encoded { bytes, checksum, open } = self.encode(drawing, epoch, canvas).await?;
+        share.shrink_to(bytes.len() as u64);
         let (size, revision) = (bytes.len() as u64, open.revision);
         if !self.keep_claim(drawing, id, &mut renewed).await? {
             return Ok(Built::Overtaken);

@@ -1,27 +1,26 @@
 //! The canvases of drawings that somebody asked for, kept in memory and brought up to the head for each request.
 //!
-//! Owns two caches, both bounded by bytes: canvases, from which the next request goes on with the few ops since,
-//! and pictures, which all who want the same revision share. Whatever is not there is loaded again.
+//! Owns the way from a request to a canvas or a picture: who loads, who waits, who is sent away. `kept` owns what stays.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
-use quick_cache::{
-    DefaultHashBuilder, OptionsBuilder, Weighter,
-    sync::{Cache, DefaultLifecycle},
-};
 use tokio::{
-    sync::{Mutex, OwnedMutexGuard, Semaphore},
+    sync::{OwnedMutexGuard, Semaphore},
     task::{JoinError, JoinHandle},
+    time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    loader::{LoadError, Loader, Reached},
-    picture::Picture,
+    kept::{Held, Kept, nudge_allocator},
+    loader::{Base, LoadError, Loader, Reached},
+    memory::Purpose,
+    picture::{Extent, Picture},
 };
 use crate::{
+    clock::{millis, now_ms},
     limits,
-    model::{Branch, Canvas, DrawingId, Epoch, History, Revision, Scope, UserId},
+    model::{Branch, DrawingId, Epoch, History, Revision, Scope, UserId},
 };
 
 /// Canvases by drawing. Cheap to clone.
@@ -30,8 +29,7 @@ pub struct Canvases(Arc<Shared>);
 
 struct Shared {
     loader: Loader,
-    slots: Cache<DrawingId, Slot, SlotWeight>,
-    pictures: Cache<(DrawingId, Epoch, Revision), Arc<Picture>, PictureWeight>,
+    kept: Kept,
     /// Places for those who load a canvas at the head from nothing, which takes memory and time.
     loads: Semaphore,
     /// The same for canvases of the past, so that looking back keeps nobody from the present.
@@ -41,30 +39,6 @@ struct Shared {
     /// Where loading the present goes on when the client has hung up: the next one will ask for the same.
     tasks: TaskTracker,
     stop: CancellationToken,
-}
-
-/// The place of one drawing.
-#[derive(Clone)]
-struct Slot {
-    /// What is known of its canvas; held while it is brought up to date, so that those who wait share that.
-    held: Arc<Mutex<Held>>,
-    /// Held by whoever resolves an undo, from the look at the canvas to the commit.
-    turn: Arc<Mutex<()>>,
-    /// About how many bytes the canvas took when it was last put here.
-    weight: u64,
-}
-
-#[derive(Default)]
-struct Held {
-    canvas: Canvas,
-    /// That of the log from which the canvas comes; `None` before anything was read.
-    branch: Option<Branch>,
-    /// The revision at which the canvas was last weighed.
-    weighed: Revision,
-    /// When the last read began that brought it up to the head: whoever came before is served with that.
-    read_at: Option<Instant>,
-    /// What can be undone at this revision, by whom, as far as somebody has asked; `None` stands for all.
-    histories: HashMap<Option<UserId>, History>,
 }
 
 /// What can be undone and redone, and where that was so.
@@ -80,25 +54,6 @@ pub struct PastSteps {
     pub history: History,
 }
 
-#[derive(Clone)]
-struct SlotWeight;
-
-impl Weighter<DrawingId, Slot> for SlotWeight {
-    fn weight(&self, _: &DrawingId, slot: &Slot) -> u64 {
-        slot.weight
-    }
-}
-
-#[derive(Clone)]
-struct PictureWeight;
-
-impl Weighter<(DrawingId, Epoch, Revision), Arc<Picture>> for PictureWeight {
-    fn weight(&self, _: &(DrawingId, Epoch, Revision), picture: &Arc<Picture>) -> u64 {
-        // As with canvases: one that is too large to be kept would be rendered for each request.
-        picture.weight().min(limits::PICTURE_MAX_WEIGHT)
-    }
-}
-
 /// A turn at one drawing: who holds it resolves undo and redo, others on this node wait.
 #[derive(Debug)]
 pub struct Turn(#[allow(dead_code, reason = "held, not read")] OwnedMutexGuard<()>);
@@ -108,9 +63,8 @@ impl Canvases {
     #[must_use]
     pub fn new(loader: Loader, tasks: TaskTracker, stop: CancellationToken) -> Self {
         Self(Arc::new(Shared {
+            kept: Kept::new(loader.memory()),
             loader,
-            slots: cache(limits::CANVAS_CACHE_BYTES, SlotWeight),
-            pictures: cache(limits::PICTURE_CACHE_BYTES, PictureWeight),
             loads: Semaphore::new(limits::CANVAS_LOADS),
             past_loads: Arc::new(Semaphore::new(limits::PAST_LOADS)),
             past_queue: Semaphore::new(limits::PAST_QUEUE),
@@ -153,20 +107,22 @@ impl Canvases {
     ///
     /// # Errors
     /// See [`LoadError`].
-    pub async fn picture(&self, drawing: DrawingId) -> Result<Arc<Picture>, LoadError> {
+    pub async fn picture(&self, drawing: DrawingId, extent: Extent) -> Result<Arc<Picture>, LoadError> {
         let this = self.clone();
         let asked_at = Instant::now();
         self.aside(async move {
             let held = this.up_to_date(drawing, asked_at).await?;
             let branch = held.branch.ok_or(LoadError::NoDrawing)?;
-            let key = (drawing, branch.epoch, held.canvas.revision());
-            if let Some(picture) = this.0.pictures.get(&key) {
+            let key = (drawing, branch.epoch, held.canvas.revision(), extent);
+            if let Some(picture) = this.0.kept.picture(key) {
                 return Ok(picture);
             }
-            let draw = move || (Arc::new(Picture::new(branch, &held.canvas)), held);
+            let memory = this.0.loader.memory();
+            let share = memory.share(Purpose::Present, held.weight / limits::PICTURE_PART).await?;
+            let draw = move || (Arc::new(Picture::new(branch, &held.canvas, extent, share)), held);
             // The canvas stays locked until the picture is at hand: those who wait want the same one.
             let (picture, _held) = done(tokio::task::spawn_blocking(draw)).await;
-            this.0.pictures.insert(key, picture.clone());
+            this.0.kept.pictures.insert(key, picture.clone());
             Ok(picture)
         })
         .await
@@ -181,42 +137,64 @@ impl Canvases {
         drawing: DrawingId,
         epoch: Epoch,
         revision: Revision,
+        extent: Extent,
     ) -> Result<Arc<Picture>, LoadError> {
+        let key = (drawing, epoch, revision, extent);
+        if let Some(picture) = self.0.kept.picture(key) {
+            return Ok(picture);
+        }
         let load = async {
             let _queued = self.0.past_queue.try_acquire().map_err(|_| LoadError::Overloaded)?;
-            let place = self.0.past_loads.clone().acquire_owned().await;
+            let place = self.0.past_loads.clone().acquire_owned();
+            let place = timeout(limits::CANVAS_PATIENCE, place).await.map_err(|_| LoadError::Overloaded)?;
             let this = self.clone();
             // Once begun it is finished, in its place, even if nobody waits for it any more.
             self.aside(async move {
                 let _place = place;
-                let (canvas, stand) = this.0.loader.load(drawing, revision).await?;
+                let (base, stand) = this.0.loader.load_for(Purpose::Past, drawing, revision).await?;
+                let Base { canvas, mut share, .. } = base;
                 if !stand.branch.goes_on_from(epoch, revision) || canvas.revision() != revision {
                     return Err(LoadError::EpochChanged);
                 }
-                let render = move || Arc::new(Picture::new(stand.branch, &canvas));
+                share.grow_to(share.bytes() + share.bytes() / limits::PICTURE_PART).await?;
+                let render = move || Arc::new(Picture::new(stand.branch, &canvas, extent, share));
                 let picture = done(tokio::task::spawn_blocking(render)).await;
-                this.0.pictures.insert((drawing, epoch, revision), picture.clone());
+                this.0.kept.pictures.insert(key, picture.clone());
                 Ok(picture)
             })
             .await
         };
         // Those who want the same picture wait for the first of them.
-        self.0.pictures.get_or_insert_async(&(drawing, epoch, revision), load).await
+        self.0.kept.pictures.get_or_insert_async(&key, load).await
+    }
+
+    /// Forgets what nobody has asked for in a while, until `stop`.
+    pub async fn tidy(self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(limits::CANVAS_TIDY_INTERVAL);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => (),
+            }
+            self.forget_idle(now_ms() - millis(limits::CANVAS_IDLE));
+            nudge_allocator();
+        }
+    }
+
+    /// Forgets what nobody has asked for since then, in milliseconds since 1970, and nobody is at.
+    pub fn forget_idle(&self, since: i64) {
+        self.0.kept.forget_idle(since);
+    }
+
+    /// About how much memory they take: those that are kept, those being loaded, and pictures.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.0.kept.canvas_bytes() + self.0.loader.memory().shared_out()
     }
 
     /// Waits for a turn at the undo and redo of a drawing.
     pub async fn turn(&self, drawing: DrawingId) -> Turn {
-        Turn(self.slot(drawing).turn.lock_owned().await)
-    }
-
-    fn slot(&self, drawing: DrawingId) -> Slot {
-        let empty = || -> Result<Slot, std::convert::Infallible> {
-            Ok(Slot { held: Arc::default(), turn: Arc::default(), weight: limits::SLOT_WEIGHT })
-        };
-        match self.0.slots.get_or_insert_with(&drawing, empty) {
-            Ok(slot) => slot,
-            Err(never) => match never {},
-        }
+        Turn(self.0.kept.slot(drawing).turn.lock_owned().await)
     }
 
     /// The canvas at a head that was read after `asked_at`.
@@ -225,7 +203,7 @@ impl Canvases {
         drawing: DrawingId,
         asked_at: Instant,
     ) -> Result<OwnedMutexGuard<Held>, LoadError> {
-        let slot = self.slot(drawing);
+        let slot = self.0.kept.slot(drawing);
         let mut held = slot.held.clone().lock_owned().await;
         if held.read_at.is_some_and(|read_at| read_at >= asked_at) {
             return Ok(held);
@@ -241,9 +219,8 @@ impl Canvases {
             let weigh = move || (held.canvas.weight() as u64, held);
             let (weight, weighed) = done(tokio::task::spawn_blocking(weigh)).await;
             held = weighed;
-            // One that is too large to be kept would be loaded from nothing for each request.
-            let weight = (limits::SLOT_WEIGHT + weight).min(limits::CANVAS_MAX_WEIGHT);
-            self.0.slots.insert(drawing, Slot { weight, ..slot });
+            held.weight = limits::SLOT_WEIGHT + weight + weight / limits::CANVAS_OVERHEAD;
+            self.0.kept.weigh(drawing, slot, held.weight);
         }
         outcome.map(|()| held)
     }
@@ -262,7 +239,7 @@ impl Canvases {
                 held.read_at = Some(read_at);
                 Ok(())
             }
-            Err(error @ (LoadError::Store(_) | LoadError::Blobs(_))) => {
+            Err(error @ (LoadError::Store(_) | LoadError::Blobs(_) | LoadError::Overloaded)) => {
                 held.read_at = None;
                 Err(error)
             }
@@ -281,7 +258,7 @@ impl Canvases {
         if let Some(branch) = held.branch {
             let near = Revision(held.canvas.revision().0 + limits::SNAPSHOT_STRETCH);
             let before = held.canvas.revision();
-            let (stand, _) = loader.advance(drawing, &mut held.canvas, Some(near)).await?;
+            let (stand, _) = loader.advance(drawing, &mut held.canvas, Some(near), None).await?;
             // What was there before has to belong to the log from which the rest was read.
             if !stand.branch.goes_on_from(branch.epoch, before) {
                 return Err(LoadError::EpochChanged);
@@ -291,18 +268,20 @@ impl Canvases {
                 return Ok(stand);
             }
         }
-        let _place = self.0.loads.acquire().await;
+        let place = timeout(limits::CANVAS_PATIENCE, self.0.loads.acquire()).await;
+        let _place = place.map_err(|_| LoadError::Overloaded)?;
         let stand = loader.stand(drawing).await?;
         let is_same = |reached: Reached| reached.branch.epoch == stand.branch.epoch;
         if held.branch.is_some_and(|branch| branch.epoch != stand.branch.epoch) {
             return Err(LoadError::EpochChanged);
         }
-        let base = loader.base(drawing, stand.head).await?.canvas;
+        let base = loader.base_for(Purpose::Present, drawing, stand.head).await?;
+        let Base { canvas: base, mut share, .. } = base;
         if held.branch.is_none() || base.revision() > held.canvas.revision() {
             held.canvas = base;
         }
         held.branch.get_or_insert(stand.branch);
-        let (reached, _) = loader.advance(drawing, &mut held.canvas, None).await?;
+        let (reached, _) = loader.advance(drawing, &mut held.canvas, None, Some(&mut share)).await?;
         if is_same(reached) { Ok(reached) } else { Err(LoadError::EpochChanged) }
     }
 
@@ -320,21 +299,6 @@ impl Canvases {
         };
         done(self.0.tasks.spawn(until_stop)).await
     }
-}
-
-/// A cache that is not cut into parts, none of which could take a large canvas.
-fn cache<K: Eq + std::hash::Hash, V: Clone, W: Weighter<K, V> + Clone>(
-    bytes: u64,
-    weighter: W,
-) -> Cache<K, V, W> {
-    let options = OptionsBuilder::new()
-        .shards(1)
-        .estimated_items_capacity(limits::CANVAS_CACHE_ENTRIES)
-        .weight_capacity(bytes)
-        .build();
-    // Only missing figures can be refused.
-    let options = options.unwrap_or_else(|_| unreachable!("both figures are given"));
-    Cache::with_options(options, weighter, DefaultHashBuilder::default(), DefaultLifecycle::default())
 }
 
 /// What came of a task; its panic goes on here.

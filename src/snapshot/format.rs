@@ -15,10 +15,12 @@ use crate::{
 
 /// Version of what is inside; a snapshot of another one is not read.
 const FORMAT: u32 = 2;
+/// What stands around the registers, at most, in bytes.
+const FRAME_BYTES: u64 = 256;
 
 /// Why bytes are no snapshot of what they should be.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Damage {
+pub enum Damage {
     /// They are not those that were written.
     #[error("the checksum differs")]
     Checksum,
@@ -39,6 +41,14 @@ pub(super) enum Damage {
     Other,
 }
 
+impl Damage {
+    /// Whether a newer version has written it, which reads it.
+    #[must_use]
+    pub fn is_of_another_version(&self) -> bool {
+        matches!(self, Self::Format(_) | Self::Registers(InvalidRegisters::Format(_)))
+    }
+}
+
 #[derive(Deserialize)]
 struct Snapshot<'a> {
     format: u32,
@@ -51,31 +61,48 @@ struct Snapshot<'a> {
 /// The bytes of a snapshot, and their checksum.
 pub(super) fn encode(drawing_id: DrawingId, canvas: &Canvas) -> std::io::Result<(Bytes, String)> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::new(limits::SNAPSHOT_GZIP_LEVEL));
-    let (revision, registers) = (canvas.revision(), canvas.registers());
-    let head =
-        format!(r#"{{"format":{FORMAT},"drawing_id":"{drawing_id}","revision":{revision},"registers":"#);
-    if (head.len() + registers.len()) as u64 >= limits::MAX_SNAPSHOT_JSON_BYTES {
-        return Err(std::io::ErrorKind::FileTooLarge.into());
-    }
-    for part in [&*head, &*registers, "}"] {
-        gzip.write_all(part.as_bytes())?;
-    }
+    let revision = canvas.revision();
+    write!(gzip, r#"{{"format":{FORMAT},"drawing_id":"{drawing_id}","revision":{revision},"registers":"#)?;
+    let (mut len, mut written) = (0, Ok(()));
+    canvas.write_registers(&mut |piece| {
+        len += piece.len() as u64;
+        if written.is_ok() && len < limits::MAX_SNAPSHOT_JSON_BYTES - FRAME_BYTES {
+            written = gzip.write_all(piece.as_bytes());
+        } else if written.is_ok() {
+            written = Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+    });
+    written?;
+    gzip.write_all(b"}")?;
     let bytes = gzip.finish()?;
     let checksum = checksum(&bytes);
     Ok((bytes.into(), checksum))
 }
 
-/// The canvas that [`encode`] was given.
-pub(super) fn decode(
+/// The canvas of a snapshot, from the bytes of its blob.
+///
+/// # Errors
+/// See [`Damage`].
+pub fn decode_snapshot(
     bytes: &[u8],
-    expected: &str,
     drawing_id: DrawingId,
-    revision: Revision,
+    snapshot: &crate::store::Snapshot,
 ) -> Result<Canvas, Damage> {
+    check(bytes, &snapshot.checksum)?;
+    decode(bytes, drawing_id, snapshot.revision)
+}
+
+/// Whether these are the bytes that were written, and about how many there are of JSON in them.
+pub(super) fn check(bytes: &[u8], expected: &str) -> Result<u64, Damage> {
     if checksum(bytes) != expected {
         return Err(Damage::Checksum);
     }
-    let mut json = String::new();
+    Ok(json_len(bytes))
+}
+
+/// The canvas that [`encode`] was given, of bytes that have been checked.
+pub(super) fn decode(bytes: &[u8], drawing_id: DrawingId, revision: Revision) -> Result<Canvas, Damage> {
+    let mut json = String::with_capacity(usize::try_from(json_len(bytes)).unwrap_or(0));
     GzDecoder::new(bytes).take(limits::MAX_SNAPSHOT_JSON_BYTES).read_to_string(&mut json)?;
     let snapshot: Snapshot<'_> = serde_json::from_str(&json)?;
     if snapshot.format != FORMAT {
@@ -85,6 +112,12 @@ pub(super) fn decode(
         return Err(Damage::Other);
     }
     Ok(Canvas::from_registers(revision, snapshot.registers.get())?)
+}
+
+/// What gzip says of the length of what is in it (RFC 1952: the last four bytes, less than 4 GiB).
+fn json_len(bytes: &[u8]) -> u64 {
+    let len = bytes.last_chunk().map_or(0, |len| u64::from(u32::from_le_bytes(*len)));
+    len.min(limits::MAX_SNAPSHOT_JSON_BYTES)
 }
 
 /// SHA-256 as hexadecimal digits.
@@ -101,6 +134,11 @@ mod tests {
 
     const DRAWING: DrawingId = DrawingId(Uuid::from_u128(1));
 
+    fn read(bytes: &[u8], expected: &str, drawing: DrawingId, revision: Revision) -> Result<Canvas, Damage> {
+        check(bytes, expected)?;
+        decode(bytes, drawing, revision)
+    }
+
     fn canvas() -> Canvas {
         let mut canvas = Canvas::new();
         let body = format!(
@@ -114,9 +152,17 @@ mod tests {
     #[test]
     fn a_snapshot_is_read_as_it_was_written() {
         let (bytes, checksum) = encode(DRAWING, &canvas()).unwrap();
-        let read = decode(&bytes, &checksum, DRAWING, Revision(1)).unwrap();
+        let read = read(&bytes, &checksum, DRAWING, Revision(1)).unwrap();
         assert_eq!(read.view(), canvas().view());
         assert_eq!(read.registers(), canvas().registers());
+    }
+
+    #[test]
+    fn its_length_is_known_before_it_is_inflated() {
+        let (bytes, checksum) = encode(DRAWING, &canvas()).unwrap();
+        let mut json = Vec::new();
+        GzDecoder::new(&*bytes).read_to_end(&mut json).unwrap();
+        assert_eq!(check(&bytes, &checksum).unwrap(), json.len() as u64);
     }
 
     #[test]
@@ -125,15 +171,15 @@ mod tests {
         for at in 0..bytes.len() {
             let mut damaged = bytes.to_vec();
             damaged[at] ^= 1;
-            assert!(matches!(decode(&damaged, &checksum, DRAWING, Revision(1)), Err(Damage::Checksum)));
-            assert!(matches!(decode(&bytes[..at], &checksum, DRAWING, Revision(1)), Err(Damage::Checksum)));
+            assert!(matches!(read(&damaged, &checksum, DRAWING, Revision(1)), Err(Damage::Checksum)));
+            assert!(matches!(read(&bytes[..at], &checksum, DRAWING, Revision(1)), Err(Damage::Checksum)));
         }
     }
 
     #[test]
     fn the_snapshot_of_something_else_is_not_taken() {
         let (bytes, checksum) = encode(DRAWING, &canvas()).unwrap();
-        let of = |drawing, revision| decode(&bytes, &checksum, drawing, Revision(revision));
+        let of = |drawing, revision| read(&bytes, &checksum, drawing, Revision(revision));
         assert!(matches!(of(DrawingId(Uuid::from_u128(3)), 1), Err(Damage::Other)));
         assert!(matches!(of(DRAWING, 2), Err(Damage::Other)));
     }

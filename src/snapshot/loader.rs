@@ -3,16 +3,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::de::IgnoredAny;
 
 use super::{
     background::Background,
     blobs::{BlobError, Blobs},
     format::{self, Damage},
+    memory::{Memory, OutOfMemory, Purpose, Share},
     outage::Outage,
 };
 use crate::{
     limits,
-    model::{Applied, Branch, Canvas, DrawingId, InvalidRegisters, LoggedOp, Revision},
+    model::{Applied, Branch, Canvas, DrawingId, LoggedOp, Revision},
     store::{LogPage, ReadRange, Snapshot, Store, StoreError, call},
     telemetry::Metrics,
 };
@@ -23,6 +25,8 @@ pub struct Loader {
     store: Arc<dyn Store>,
     blobs: Blobs,
     metrics: Arc<Metrics>,
+    /// What canvases are loaded in.
+    memory: Memory,
     /// For whom canvases are loaded.
     mode: Mode,
 }
@@ -47,8 +51,8 @@ pub enum LoadError {
     /// The snapshots cannot be read at present, and without them the log is too long.
     #[error("the snapshots are unavailable: {0}")]
     Blobs(BlobError),
-    /// Too many look back already.
-    #[error("too many canvases of the past are being loaded")]
+    /// Too many look back already, or there is no memory for another canvas.
+    #[error("too many canvases are being loaded")]
     Overloaded,
     /// The server stops.
     #[error("the server is stopping")]
@@ -56,6 +60,12 @@ pub enum LoadError {
     /// The epoch changed meanwhile.
     #[error("the epoch has changed")]
     EpochChanged,
+}
+
+impl From<OutOfMemory> for LoadError {
+    fn from(_: OutOfMemory) -> Self {
+        Self::Overloaded
+    }
 }
 
 /// Where the log stood when a canvas was brought up to it.
@@ -68,12 +78,14 @@ pub struct Reached {
 }
 
 /// A canvas to go on from.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Base {
     /// The canvas.
     pub canvas: Canvas,
     /// The bytes of all ops up to its revision, as they came.
     pub log_bytes: u64,
+    /// The memory that it takes.
+    pub share: Share,
 }
 
 impl Loader {
@@ -82,7 +94,19 @@ impl Loader {
     #[must_use]
     pub fn new(store: &Arc<dyn Store>, blobs: &Blobs, metrics: &Arc<Metrics>) -> Self {
         let mode = Mode::Request(Arc::default());
-        Self { store: store.clone(), blobs: blobs.clone(), metrics: metrics.clone(), mode }
+        let memory = Memory::new(limits::CANVAS_MEMORY, limits::CANVAS_PATIENCE);
+        Self { store: store.clone(), blobs: blobs.clone(), metrics: metrics.clone(), memory, mode }
+    }
+
+    /// The same in this memory.
+    #[must_use]
+    pub fn with_memory(self, memory: Memory) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// The memory that canvases are loaded in.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// The same for a worker, who does nothing while the blob store is away.
@@ -95,9 +119,21 @@ impl Loader {
     /// # Errors
     /// See [`LoadError`].
     pub async fn load(&self, drawing: DrawingId, revision: Revision) -> Result<(Canvas, Reached), LoadError> {
-        let Base { mut canvas, .. } = self.base(drawing, revision).await?;
-        let (stand, _) = self.advance(drawing, &mut canvas, Some(revision)).await?;
-        Ok((canvas, stand))
+        let (base, stand) = self.load_for(Purpose::Past, drawing, revision).await?;
+        Ok((base.canvas, stand))
+    }
+
+    /// The same with the memory that it takes.
+    pub(super) async fn load_for(
+        &self,
+        purpose: Purpose,
+        drawing: DrawingId,
+        revision: Revision,
+    ) -> Result<(Base, Reached), LoadError> {
+        let mut base = self.base_for(purpose, drawing, revision).await?;
+        let Base { canvas, share, .. } = &mut base;
+        let (stand, _) = self.advance(drawing, canvas, Some(revision), Some(share)).await?;
+        Ok((base, stand))
     }
 
     /// Where the log stands.
@@ -116,6 +152,18 @@ impl Loader {
     /// # Errors
     /// See [`LoadError`].
     pub async fn base(&self, drawing: DrawingId, revision: Revision) -> Result<Base, LoadError> {
+        self.base_for(Purpose::Past, drawing, revision).await
+    }
+
+    /// The same, for this purpose.
+    pub(super) async fn base_for(
+        &self,
+        purpose: Purpose,
+        drawing: DrawingId,
+        revision: Revision,
+    ) -> Result<Base, LoadError> {
+        let mut share = self.memory.share(purpose, 0).await?;
+        let empty = |share| Base { canvas: Canvas::new(), log_bytes: 0, share };
         let mut below = revision;
         let mut unreadable = None;
         loop {
@@ -126,14 +174,13 @@ impl Loader {
                     Some(error) if revision.0 > limits::REPLAY_WITHOUT_SNAPSHOT_OPS => {
                         Err(LoadError::Blobs(error))
                     }
-                    _ => Ok(Base::default()),
+                    _ => Ok(empty(share)),
                 };
             };
             let what = match self.blob(drawing, &snapshot).await {
-                Ok(bytes) => match self.decode(bytes, drawing, snapshot.clone()).await {
-                    Ok(canvas) => return Ok(Base { canvas, log_bytes: snapshot.log_bytes }),
-                    // That of a newer version, which reads it.
-                    Err(Damage::Format(_) | Damage::Registers(InvalidRegisters::Format(_))) => None,
+                Ok(bytes) => match self.decode(bytes, drawing, &snapshot, &mut share).await? {
+                    Ok(canvas) => return Ok(Base { canvas, log_bytes: snapshot.log_bytes, share }),
+                    Err(damage) if damage.is_of_another_version() => None,
                     Err(damage) => Some(damage.to_string()),
                 },
                 // It may lie where another node put it.
@@ -147,8 +194,10 @@ impl Loader {
                 }
                 Err(error) => {
                     let may_replay = revision.0 <= limits::REPLAY_WITHOUT_SNAPSHOT_OPS;
-                    let base = (matches!(self.mode, Mode::Request(_)) && may_replay).then(Base::default);
-                    return base.ok_or(LoadError::Blobs(error));
+                    if matches!(self.mode, Mode::Request(_)) && may_replay {
+                        return Ok(empty(share));
+                    }
+                    return Err(LoadError::Blobs(error));
                 }
             };
             // Who gives it up first tells of it; the worker builds another one.
@@ -164,7 +213,7 @@ impl Loader {
     }
 
     /// Applies the ops up to `until`, or else up to where the head was at first, and tells how many bytes they had. What has
-    /// been applied stays applied when it fails.
+    /// been applied stays applied when it fails. The canvas grows in `share`, or by little.
     ///
     /// # Errors
     /// See [`LoadError`].
@@ -173,14 +222,19 @@ impl Loader {
         drawing: DrawingId,
         canvas: &mut Canvas,
         until: Option<Revision>,
+        mut share: Option<&mut Share>,
     ) -> Result<(Reached, u64), LoadError> {
         let first = self.page(drawing, canvas.revision(), until).await?;
         let stand = Reached { branch: first.branch, head: first.head };
         let until = until.map_or(first.head, |until| until.min(first.head));
         let (mut page, mut bytes) = (first, 0);
         loop {
-            bytes += page.ops.iter().map(|op| op.body.len() as u64).sum::<u64>();
-            self.apply(canvas, page).await?;
+            let page_bytes = page.ops.iter().map(|op| op.body.len() as u64).sum::<u64>();
+            bytes += page_bytes;
+            if let Some(share) = &mut share {
+                share.grow_to(share.bytes() + page_bytes * limits::OP_LOAD_FACTOR).await?;
+            }
+            self.apply(drawing, canvas, page).await?;
             if canvas.revision() >= until {
                 return Ok((stand, bytes));
             }
@@ -188,9 +242,9 @@ impl Loader {
             if page.branch.epoch != stand.branch.epoch {
                 return Err(LoadError::EpochChanged);
             }
-            if page.ops.is_empty() {
-                // It was deleted meanwhile, or the log ends where it should not.
-                return Err(LoadError::NoDrawing);
+            // A failover has lost ops, and nothing was committed since: the canvas may be one of a lost branch.
+            if page.head < until {
+                return Err(LoadError::EpochChanged);
             }
         }
     }
@@ -203,12 +257,43 @@ impl Loader {
         }
     }
 
+    /// Reads a snapshot in the memory of `share`, of which it leaves what the canvas takes.
+    async fn decode(
+        &self,
+        bytes: Bytes,
+        drawing: DrawingId,
+        snapshot: &Snapshot,
+        share: &mut Share,
+    ) -> Result<Result<Canvas, Damage>, LoadError> {
+        let (compressed, checksum) = (bytes.clone(), snapshot.checksum.clone());
+        let json = match self.aside(move || format::check(&compressed, &checksum)).await {
+            Ok(json) => json,
+            Err(damage) => return Ok(Err(damage)),
+        };
+        // The text, and the canvas that is made of it, which is seldom larger by so much. Before its bytes were there, they
+        // were not counted: whoever waits for a blob store should keep no memory from others.
+        share.grow_to(snapshot.bytes + 2 * json + json / limits::CANVAS_OVERHEAD).await?;
+        let revision = snapshot.revision;
+        let decode = move || {
+            let canvas = format::decode(&bytes, drawing, revision)?;
+            let weight = canvas.weight() as u64;
+            Ok((canvas, weight))
+        };
+        let read = self.aside(decode).await;
+        Ok(read.map(|(canvas, weight)| {
+            share.shrink_to(weight + weight / limits::CANVAS_OVERHEAD);
+            canvas
+        }))
+    }
+
     /// Inflating and parsing a large snapshot takes a while; other tasks of the thread should not wait for it.
-    async fn decode(&self, bytes: Bytes, drawing: DrawingId, snapshot: Snapshot) -> Result<Canvas, Damage> {
-        let decode = move || format::decode(&bytes, &snapshot.checksum, drawing, snapshot.revision);
+    async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Damage> + Send + 'static,
+    ) -> Result<T, Damage> {
         match &self.mode {
-            Mode::Worker(background) => background.run(decode).await.unwrap_or(Err(Damage::Other)),
-            Mode::Request(_) => match tokio::task::spawn_blocking(decode).await {
+            Mode::Worker(background) => background.run(work).await.unwrap_or(Err(Damage::Other)),
+            Mode::Request(_) => match tokio::task::spawn_blocking(work).await {
                 Ok(outcome) => outcome,
                 Err(error) if error.is_panic() => Err(Damage::Other),
                 // The process ends, which says nothing of the snapshot.
@@ -218,11 +303,11 @@ impl Loader {
     }
 
     /// Takes in a page of ops. A worker that is stopped meanwhile loses its canvas, which nobody else has.
-    async fn apply(&self, canvas: &mut Canvas, page: LogPage) -> Result<(), LoadError> {
-        let Mode::Worker(background) = &self.mode else { return apply(canvas, &page) };
+    async fn apply(&self, drawing: DrawingId, canvas: &mut Canvas, page: LogPage) -> Result<(), LoadError> {
+        let Mode::Worker(background) = &self.mode else { return apply(drawing, canvas, &page) };
         let mut taken = std::mem::take(canvas);
         let work = move || {
-            let outcome = apply(&mut taken, &page);
+            let outcome = apply(drawing, &mut taken, &page);
             (taken, outcome)
         };
         match background.run(work).await {
@@ -246,10 +331,13 @@ impl Loader {
     }
 }
 
-fn apply(canvas: &mut Canvas, page: &LogPage) -> Result<(), LoadError> {
+fn apply(drawing: DrawingId, canvas: &mut Canvas, page: &LogPage) -> Result<(), LoadError> {
     for op in &page.ops {
-        if canvas.apply(&LoggedOp::read(op.revision, &op.actor, op.ts, &op.body)) == Applied::Gap {
-            return Err(StoreError::Corrupt("log: there is a hole in it").into());
+        let read = LoggedOp::read(op.revision, &op.actor, op.ts, &op.body);
+        // Of an op that this version does not know, the body is an object all the same.
+        let is_unreadable = read.change.is_none() && serde_json::from_str::<IgnoredAny>(&op.body).is_err();
+        if is_unreadable || canvas.apply(&read) == Applied::Gap {
+            return Err(StoreError::damaged(drawing, op.revision).into());
         }
     }
     Ok(())

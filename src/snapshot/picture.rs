@@ -1,18 +1,28 @@
 //! The answer to who asks for a canvas: its view, its hash and its registers as JSON, made once and shared.
 
-use std::{io::Write, sync::Arc};
+use std::{
+    io::{self, Read},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
-use tokio::sync::OnceCell;
+use sha2::{Digest, Sha256};
 
+use super::{
+    deflated::{Deflated, Deflater, Inflating, Part, gzip},
+    memory::Share,
+};
 use crate::{
+    clock::now_ms,
     limits,
-    model::{Branch, Canvas, Revision, state_hash},
+    model::{Branch, Canvas, Revision},
 };
 
 /// How much of a canvas is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Extent {
     /// The view and the registers: to go on from with ops.
     Whole,
@@ -20,72 +30,154 @@ pub enum Extent {
     ViewOnly,
 }
 
-/// A canvas at one revision, as it is told. What it is made of is shared by all who ask for it.
+/// A canvas at one revision, as it is told. What it is made of is compressed, and shared by all who ask for it.
 #[derive(Debug)]
 pub struct Picture {
     /// The epoch of the revision, and how the log goes on from the one before.
     pub branch: Branch,
     /// The revision.
     pub revision: Revision,
-    /// The rendered view in canonical JSON.
-    pub view: Bytes,
     /// The SHA-256 of the view.
     pub state_hash: String,
-    registers: Bytes,
-    /// The gzipped JSON of each extent, once somebody has asked for it.
-    gzipped: [OnceCell<Bytes>; 2],
+    /// The rendered view in canonical JSON.
+    view: Deflated,
+    /// Unless it is there to look at only.
+    registers: Option<Deflated>,
+    /// When somebody last asked for it, in milliseconds since 1970.
+    asked_at: AtomicI64,
+    /// The memory it takes, which is given back once nobody has it any more.
+    _share: Share,
 }
 
 impl Picture {
-    /// Renders a canvas.
+    /// Renders a canvas, in the memory of `share`.
     #[must_use]
-    pub fn new(branch: Branch, canvas: &Canvas) -> Self {
-        let view = canvas.view();
+    pub fn new(branch: Branch, canvas: &Canvas, extent: Extent, mut share: Share) -> Self {
+        let (mut view, mut hash) = (Deflater::new(), Sha256::new());
+        canvas.write_view(&mut |piece| {
+            hash.update(piece);
+            view.write(piece);
+        });
+        let view = view.finish();
+        let registers = (extent == Extent::Whole).then(|| {
+            let mut registers = Deflater::new();
+            canvas.write_registers(&mut |piece| registers.write(piece));
+            registers.finish()
+        });
+        share.shrink_to(weight(&view, registers.as_ref()));
         Self {
             branch,
             revision: canvas.revision(),
-            state_hash: state_hash(&view),
-            view: view.into(),
-            registers: canvas.registers().into(),
-            gzipped: Default::default(),
+            state_hash: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
+            view,
+            registers,
+            asked_at: AtomicI64::new(now_ms()),
+            _share: share,
         }
     }
 
     /// About how many bytes of memory it takes.
     #[must_use]
     pub fn weight(&self) -> u64 {
-        // JSON of this kind shrinks to less than half.
-        let json = self.view.len() + self.registers.len();
-        (size_of::<Self>() + json + json / 2) as u64
+        weight(&self.view, self.registers.as_ref())
     }
 
-    /// The JSON `{epoch, revision, state_hash, view, registers}`, with `previous_epoch` and `base` where there are any, in the parts it is made of.
+    /// The view, in canonical JSON.
+    ///
+    /// # Errors
+    /// When it cannot be inflated, which is a defect of ours.
+    pub fn view(&self) -> io::Result<String> {
+        let mut text = String::with_capacity(usize::try_from(self.view.len()).unwrap_or(0));
+        self.view.text().read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// The JSON `{epoch, revision, state_hash, view, registers}`, with `previous_epoch` and `base` where there are any.
     #[must_use]
-    pub fn json(&self, extent: Extent) -> Vec<Bytes> {
-        let Self { branch, revision, state_hash, .. } = self;
+    pub fn answer(self: &Arc<Self>, extent: Extent) -> Answer {
+        let Self { branch, revision, state_hash, view, registers, .. } = &**self;
+        let text = |text: &'static [u8]| Part::Text(Bytes::from_static(text));
         let epoch = branch.json_fields();
         let head = format!(r#"{{{epoch},"revision":{revision},"state_hash":"{state_hash}","view":"#);
-        let mut parts = vec![head.into(), self.view.clone()];
-        if extent == Extent::Whole {
-            parts.extend([Bytes::from_static(br#","registers":"#), self.registers.clone()]);
+        let mut parts = vec![Part::Text(head.into()), Part::Deflated(view.clone())];
+        if let Some(registers) = registers.as_ref().filter(|_| extent == Extent::Whole) {
+            parts.extend([text(br#","registers":"#), Part::Deflated(registers.clone())]);
         }
-        parts.push(Bytes::from_static(b"}"));
-        parts
+        parts.push(text(b"}"));
+        Answer { picture: self.clone(), parts }
     }
 
-    /// The same gzipped, made by the first who asks for it, for whom the others wait; `None` when the process ends.
-    pub async fn gzip(self: &Arc<Self>, extent: Extent) -> Option<Bytes> {
-        let make = || async {
-            let this = self.clone();
-            tokio::task::spawn_blocking(move || gzip(&this.json(extent))).await
-        };
-        self.gzipped[extent as usize].get_or_try_init(make).await.ok().cloned()
+    /// The view alone.
+    #[must_use]
+    pub fn view_answer(self: &Arc<Self>) -> Answer {
+        Answer { picture: self.clone(), parts: vec![Part::Deflated(self.view.clone())] }
+    }
+
+    /// Remembers that somebody has asked for it.
+    pub(super) fn touch(&self) {
+        self.asked_at.store(now_ms(), Ordering::Relaxed);
+    }
+
+    /// Whether nobody has asked for it since then, in milliseconds since 1970.
+    pub(super) fn is_idle_since(&self, then: i64) -> bool {
+        self.asked_at.load(Ordering::Relaxed) < then
     }
 }
 
-fn gzip(parts: &[Bytes]) -> Bytes {
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::new(limits::SNAPSHOT_GZIP_LEVEL));
-    // A Vec takes every write.
-    let written = parts.iter().try_for_each(|part| gzip.write_all(part));
-    written.and_then(|()| gzip.finish()).map(Bytes::from).unwrap_or_default()
+fn weight(view: &Deflated, registers: Option<&Deflated>) -> u64 {
+    size_of::<Picture>() as u64 + view.weight() + registers.map_or(0, Deflated::weight)
+}
+
+/// What is told of a picture, which stays in memory meanwhile.
+#[derive(Debug)]
+pub struct Answer {
+    picture: Arc<Picture>,
+    parts: Vec<Part>,
+}
+
+impl Answer {
+    /// The gzipped bytes, in their parts, and what keeps them in memory.
+    #[must_use]
+    pub fn gzip(self) -> (Vec<Bytes>, Arc<Picture>) {
+        (gzip(&self.parts), self.picture)
+    }
+
+    /// The text, piece by piece, and its length.
+    #[must_use]
+    pub fn text(self) -> (Text, u64) {
+        let lengths = self.parts.iter().map(|part| match part {
+            Part::Text(text) => text.len() as u64,
+            Part::Deflated(part) => part.len(),
+        });
+        let len = lengths.sum();
+        (Text { _picture: self.picture, parts: self.parts.into_iter(), inflating: None }, len)
+    }
+}
+
+/// The text of an answer, inflated piece by piece.
+#[derive(Debug)]
+pub struct Text {
+    _picture: Arc<Picture>,
+    parts: std::vec::IntoIter<Part>,
+    inflating: Option<Inflating>,
+}
+
+impl Iterator for Text {
+    type Item = io::Result<Bytes>;
+
+    fn next(&mut self) -> Option<io::Result<Bytes>> {
+        loop {
+            if let Some(inflating) = &mut self.inflating {
+                let mut piece = Vec::with_capacity(limits::ANSWER_PIECE_BYTES);
+                match inflating.take(limits::ANSWER_PIECE_BYTES as u64).read_to_end(&mut piece) {
+                    Ok(0) => self.inflating = None,
+                    outcome => return Some(outcome.map(|_| piece.into())),
+                }
+            }
+            match self.parts.next()? {
+                Part::Text(text) => return Some(Ok(text)),
+                Part::Deflated(part) => self.inflating = Some(part.text()),
+            }
+        }
+    }
 }

@@ -13,7 +13,10 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::builder::{BuildError, Builder, Built, OpenHistory};
+use super::{
+    builder::{BuildError, Builder, Built, OpenHistory},
+    loader::LoadError,
+};
 use crate::{
     limits,
     model::DrawingId,
@@ -151,9 +154,15 @@ impl Worker {
                 tracing::warn!(%drawing, "a snapshot was given up: its claim ran out, or the drawing is gone");
             }
             Ok(Built::Nothing) => return,
+            // Those who ask for canvases come first.
+            Err(BuildError::Load(LoadError::Overloaded)) => {
+                rounds.pause(drawing, limits::SNAPSHOT_FAILURE_PAUSE);
+            }
+            // Told by the store. The drawing is looked at again, in case somebody has mended its log.
+            Err(error) if error.is_damage() => rounds.pause(drawing, limits::SNAPSHOT_DAMAGE_PAUSE),
             Err(error) => {
                 rounds.fail_build(drawing, &error);
-                rounds.pause(drawing);
+                rounds.pause(drawing, limits::SNAPSHOT_FAILURE_PAUSE);
                 // What is wrong is mostly wrong for the next drawing, too.
                 tokio::time::sleep(limits::SNAPSHOT_RETRY_PAUSE).await;
             }
@@ -198,11 +207,11 @@ impl Rounds {
         }
     }
 
-    fn pause(&mut self, drawing: DrawingId) {
-        self.paused.insert(drawing, Instant::now() + limits::SNAPSHOT_FAILURE_PAUSE);
+    fn pause(&mut self, drawing: DrawingId, pause: Duration) {
+        self.paused.insert(drawing, Instant::now() + pause);
     }
 
-    /// Forgets what is over, so that it stays as small as there are recent failures, at most one a second.
+    /// Forgets what is over, so that it stays as small as there are recent failures.
     fn is_paused(&mut self, drawing: DrawingId) -> bool {
         let now = Instant::now();
         self.paused.retain(|_, until| *until > now);

@@ -265,6 +265,7 @@ macro_rules! impl_store {
             if locked.rows_affected() == 0 {
                 return Ok(MemberOutcome::NotFound);
             }
+            let before = Self::role_of(&mut tx, id.0, user).await?;
             let done = match role {
                 Some(role) => sqlx::query(
                     "INSERT INTO members (drawing_id, user_id, role) VALUES ($1, $2, $3)
@@ -294,7 +295,7 @@ macro_rules! impl_store {
                 return Ok(MemberOutcome::LastOwner);
             }
             tx.commit().await?;
-            Ok(MemberOutcome::Changed)
+            Ok(MemberOutcome::Changed { before })
         }
 
         async fn create_link(&self, link: &Link, token_hash: &str) -> Result<(), StoreError> {
@@ -349,17 +350,17 @@ macro_rules! impl_store {
             token_hash: &str,
             user: &UserId,
             now_ms: i64,
-        ) -> Result<Option<(DrawingId, Role)>, StoreError> {
+        ) -> Result<Option<JoinedLink>, StoreError> {
             let mut tx = self.begin_write().await?;
-            let found = sqlx::query_as::<_, (Uuid, String)>(
-                "SELECT drawing_id, role FROM links
+            let found = sqlx::query_as::<_, (Uuid, Uuid, String)>(
+                "SELECT link_id, drawing_id, role FROM links
                   WHERE token_hash = $1 AND (expires_at IS NULL OR expires_at > $2)",
             )
             .bind(token_hash)
             .bind(now_ms)
             .fetch_optional(&mut tx)
             .await?;
-            let Some((drawing_id, offered)) = found else { return Ok(None) };
+            let Some((link_id, drawing_id, offered)) = found else { return Ok(None) };
             let offered = role_from_sql(&offered)?;
             // The same lock as in `set_member`; a drawing deleted meanwhile has no row to lock.
             let locked = sqlx::query(
@@ -372,17 +373,8 @@ macro_rules! impl_store {
             if locked.rows_affected() == 0 {
                 return Ok(None);
             }
-            let present = sqlx::query_scalar::<_, String>(
-                "SELECT role FROM members WHERE drawing_id = $1 AND user_id = $2",
-            )
-            .bind(drawing_id)
-            .bind(user.as_str())
-            .fetch_optional(&mut tx)
-            .await?;
-            let role = match present.as_deref().map(role_from_sql).transpose()? {
-                Some(present) => present.max(offered),
-                None => offered,
-            };
+            let before = Self::role_of(&mut tx, drawing_id, user).await?;
+            let role = before.map_or(offered, |before| before.max(offered));
             sqlx::query(
                 "INSERT INTO members (drawing_id, user_id, role) VALUES ($1, $2, $3)
                  ON CONFLICT (drawing_id, user_id) DO UPDATE SET role = excluded.role",
@@ -393,7 +385,7 @@ macro_rules! impl_store {
             .execute(&mut tx)
             .await?;
             tx.commit().await?;
-            Ok(Some((DrawingId(drawing_id), role)))
+            Ok(Some(JoinedLink { drawing_id: DrawingId(drawing_id), link_id, before, role }))
         }
 
         async fn probe(&self, probe: Probe) -> Result<(), StoreError> {
@@ -411,6 +403,22 @@ macro_rules! impl_store {
         }
 
         impl $backend {
+            /// The role of a user, under the lock of the drawing.
+            async fn role_of(
+                tx: &mut Tx<$database>,
+                id: Uuid,
+                user: &UserId,
+            ) -> Result<Option<Role>, StoreError> {
+                let role = sqlx::query_scalar::<_, String>(
+                    "SELECT role FROM members WHERE drawing_id = $1 AND user_id = $2",
+                )
+                .bind(id)
+                .bind(user.as_str())
+                .fetch_optional(&mut *tx)
+                .await?;
+                role.as_deref().map(role_from_sql).transpose()
+            }
+
             /// Writes the row of a drawing as it is, so that the transaction has something to commit.
             async fn touch(tx: &mut Tx<$database>, id: DrawingId) -> Result<(), StoreError> {
                 sqlx::query("UPDATE drawings SET updated_at = updated_at WHERE drawing_id = $1")

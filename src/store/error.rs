@@ -4,6 +4,9 @@
 
 use sqlx::Error::{Database, Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
 
+use super::damage;
+use crate::model::{DrawingId, Revision};
+
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -16,12 +19,32 @@ pub enum StoreError {
     /// It holds what this version cannot read.
     #[error("the store holds an unreadable {0}")]
     Corrupt(&'static str),
+    /// The log of a drawing has a hole, or an op that cannot be read. It has been logged.
+    #[error("the log of drawing {drawing_id} is damaged at revision {revision}")]
+    Damaged {
+        /// The drawing.
+        drawing_id: DrawingId,
+        /// The first op that is missing or cannot be read, as far as this read has looked.
+        revision: Revision,
+    },
     /// It is not fit for this server as it is set up; says what to set.
     #[error("{0}")]
     Unfit(String),
 }
 
 impl StoreError {
+    /// Whoever meets damage says so: it is counted, and told in the log once a while for each drawing.
+    pub(crate) fn damaged(drawing_id: DrawingId, revision: Revision) -> Self {
+        damage::note(drawing_id, revision);
+        Self::Damaged { drawing_id, revision }
+    }
+
+    /// Whether the log of one drawing is at fault, and not the store: it has been told, and trying again is no use.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+    }
+
     /// The store did not answer within the time that the caller gives it.
     #[must_use]
     pub fn timed_out() -> Self {
@@ -65,6 +88,9 @@ impl StoreError {
             Self::Unavailable(_) => Self::Unavailable(Protocol(self.to_string())),
             Self::Failed(_) => Self::Failed(Protocol(self.to_string())),
             Self::Corrupt(what) => Self::Corrupt(what),
+            Self::Damaged { drawing_id, revision } => {
+                Self::Damaged { drawing_id: *drawing_id, revision: *revision }
+            }
             Self::Unfit(what) => Self::Unfit(what.clone()),
         }
     }
@@ -74,7 +100,7 @@ impl StoreError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Unavailable(error) | Self::Failed(error) => reason(error),
-            Self::Corrupt(_) => "the database holds what this version cannot read",
+            Self::Corrupt(_) | Self::Damaged { .. } => "the database holds what this version cannot read",
             Self::Unfit(_) => "the database is not set up for this server",
         }
     }

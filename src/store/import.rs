@@ -38,6 +38,9 @@ pub trait ImportStore: Send + Sync {
 
     /// Makes the drawing visible, with `owner` as its owner; false, and nothing changes, when there is
     /// no such import or its last op is not the head of `log`. The log has nothing in common with one of an epoch before.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when an op of it is missing by now.
     async fn finish_import(
         &self,
         id: DrawingId,
@@ -198,6 +201,10 @@ macro_rules! impl_import {
             if ended.rows_affected() == 0 || Self::last_imported(&mut tx, id).await?.0 != log.head {
                 return Ok(false);
             }
+            // Between two attempts somebody may have touched what the first one has written.
+            if let Some(hole) = Self::first_hole(&mut tx, id).await? {
+                return Err(StoreError::damaged(id, hole));
+            }
             let (epoch, _) = current_epoch(&mut tx).await?;
             sqlx::query(
                 "INSERT INTO heads (drawing_id, revision, has_fog, floor, epoch, base, ts, bytes)
@@ -261,6 +268,22 @@ macro_rules! impl_import {
         }
 
         impl $backend {
+            /// The first op that is missing below the last one.
+            async fn first_hole(
+                tx: &mut Tx<$database>,
+                id: DrawingId,
+            ) -> Result<Option<Revision>, StoreError> {
+                let hole = sqlx::query_scalar::<_, i64>(
+                    "SELECT w.nth FROM (SELECT revision, row_number() OVER (ORDER BY revision) AS nth
+                                          FROM ops WHERE drawing_id = $1) AS w
+                      WHERE w.revision <> w.nth ORDER BY w.nth LIMIT 1",
+                )
+                .bind(id.0)
+                .fetch_optional(&mut *tx)
+                .await?;
+                hole.map(revision_from_sql).transpose()
+            }
+
             /// The last op of an import: its revision, which is 0 when there is none, and its id.
             async fn last_imported(
                 tx: &mut Tx<$database>,

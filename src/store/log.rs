@@ -19,31 +19,45 @@ macro_rules! impl_log {
             async fn read_log(&self, range: &ReadRange) -> Result<Option<LogPage>, StoreError> {
                 let mut page: Option<LogPage> = None;
                 let (mut after, mut until, mut bytes) = (range.after, range.until, 0);
+                let damaged = |after: Revision| StoreError::damaged(range.drawing_id, after.next());
                 let mut rest = range.limit;
                 // A few ops tell how large they are; then comes what fits. So a page of large ops does not
                 // make the database send many times what is kept.
                 let mut portion = rest.min(limits::PAGE_PROBE_OPS);
                 'portions: while portion > 0 {
-                    let rows = self.read_portion(range.drawing_id, after, until, portion).await?;
+                    let rows = match self.read_portion(range.drawing_id, after, until, portion).await {
+                        Err(sqlx::Error::ColumnDecode { .. }) => return Err(damaged(after)),
+                        rows => rows?,
+                    };
+                    // A drawing that is deleted meanwhile loses its head first.
                     let Some((epoch, previous, base, head, ..)) = rows.first() else { break };
                     let branch = branch_from_sql(*epoch, *previous, *base)?;
                     let head = revision_from_sql(*head)?;
                     let page = page.get_or_insert_with(|| LogPage { branch, head, ops: Vec::new() });
                     // What is read later ends where the head was first: the page shows one moment.
                     until = Some(until.map_or(page.head, |until| until.min(page.head)));
+                    if page.branch.epoch != branch.epoch {
+                        break;
+                    }
+                    // One statement shows one moment: its rows are all that there are up to the head that it shows.
+                    let last = until.map_or(head, |until| until.min(head)).0;
+                    let last = last.min(after.0.saturating_add(portion.into()));
                     let before = page.ops.len();
                     for row in rows {
                         let (.., Some(revision), Some(actor), Some(ts), Some(body)) = row else { break };
-                        let revision = revision_from_sql(revision)?;
-                        let op = StoredOp { revision, actor, ts, body };
+                        let op = StoredOp { revision: revision_from_sql(revision)?, actor, ts, body };
+                        if op.revision != after.next() || !op.is_readable() {
+                            return Err(damaged(after));
+                        }
                         let with_op = bytes + op.page_bytes();
-                        let is_full = !page.ops.is_empty() && with_op > range.max_bytes;
-                        // A drawing that is deleted meanwhile loses its ops from the beginning.
-                        if revision != after.next() || page.branch.epoch != branch.epoch || is_full {
+                        if !page.ops.is_empty() && with_op > range.max_bytes {
                             break 'portions;
                         }
-                        (after, bytes) = (revision, with_op);
+                        (after, bytes) = (op.revision, with_op);
                         page.ops.push(op);
+                    }
+                    if after.0 < last {
+                        return Err(damaged(after));
                     }
                     let read = page.ops.len() - before;
                     if read < portion as usize || bytes >= range.max_bytes {
@@ -64,8 +78,8 @@ macro_rules! impl_log {
                 after: Revision,
                 until: Option<Revision>,
                 limit: u32,
-            ) -> Result<Vec<OpRow>, StoreError> {
-                let rows = sqlx::query_as::<_, OpRow>(
+            ) -> Result<Vec<OpRow>, sqlx::Error> {
+                sqlx::query_as::<_, OpRow>(
                     "SELECT m.epoch, m.previous_epoch, CASE WHEN h.epoch = m.epoch THEN h.base ELSE h.revision END,
                             h.revision, o.revision, o.actor, o.ts, o.body
                        FROM heads h CROSS JOIN meta m
@@ -80,8 +94,7 @@ macro_rules! impl_log {
                 .bind(until.map_or(i64::MAX, revision_to_sql))
                 .bind(i64::from(limit))
                 .fetch_all(&self.read)
-                .await?;
-                Ok(rows)
+                .await
             }
 
             async fn find_in_log(
@@ -106,7 +119,7 @@ macro_rules! impl_log {
             }
 
             /// A binary search over the primary key, in one statement and so at one moment: `low` climbs by
-            /// steps that are halved. A step past the head meets no op and is not taken.
+            /// steps that are halved. A step past the head meets no op and is not taken; nor is one that meets a hole.
             async fn search_log(
                 &self,
                 drawing: DrawingId,

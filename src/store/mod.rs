@@ -4,17 +4,20 @@
 //! and the epoch. It never publishes and knows neither requests nor readers.
 
 mod columns;
+mod damage;
 mod directory;
 mod error;
 mod health;
 mod hosts;
 mod import;
+mod inspect;
 mod log;
 mod postgres;
 mod resolve;
 mod sessions;
 mod snapshots;
 mod sqlite;
+mod sqlite_lock;
 mod types;
 
 use std::collections::HashMap;
@@ -30,14 +33,15 @@ use crate::{
 pub use error::StoreError;
 pub use health::Health;
 pub use import::{ImportStore, ImportedLog, ImportedOp};
+pub use inspect::{InspectStore, InspectedDrawing, InspectedHead, InspectedOp, InspectedOps};
 pub use postgres::PostgresStore;
 pub use snapshots::SnapshotStore;
 pub use sqlite::SqliteStore;
-
+pub use sqlite_lock::{FileLock, FileLockError};
 pub use types::{
     AppendOutcome, AppendRequest, Appended, AppendedTo, Claim, CreateOutcome, Drawing, DrawingCursor,
-    DuePage, FoldPlan, Heads, Link, LogPage, Member, MemberOutcome, Meta, NewOp, OpOutcome, PoolOptions,
-    ReadRange, Refusal, Snapshot, Stand, StoredOp,
+    DuePage, FoldPlan, Heads, JoinedLink, Link, LogPage, Member, MemberOutcome, Meta, NewOp, OpOutcome,
+    PoolOptions, ReadRange, Refusal, Snapshot, Stand, StoredOp,
 };
 
 /// Durable storage of drawings. Snapshots and imports stand in traits of their own, by topic; whoever
@@ -57,7 +61,7 @@ pub use types::{
 /// 9. No call waits longer than `STORE_ACQUIRE_TIMEOUT` plus `STATEMENT_TIMEOUT` for each of its
 ///    few statements.
 #[async_trait]
-pub trait Store: SnapshotStore + ImportStore + 'static {
+pub trait Store: SnapshotStore + ImportStore + InspectStore + 'static {
     /// Commits a batch in one transaction: lock the heads in id order, look for duplicates, check
     /// named units and fog, number, insert. Returns one outcome a request, in order.
     ///
@@ -68,6 +72,10 @@ pub trait Store: SnapshotStore + ImportStore + 'static {
 
     /// Reads ops in `(after, until]` in order, at most `limit` ops and `max_bytes` of them as readers get
     /// them (one op at least). `None` when there is no such drawing.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when an op below the head is missing or cannot be read: what is returned is whole. A
+    /// drawing that is deleted meanwhile is not damaged.
     async fn read(&self, range: &ReadRange) -> Result<Option<LogPage>, StoreError>;
 
     /// Reads the op with this id; `None` when it is not in the log, or there is no such drawing.
@@ -75,7 +83,7 @@ pub trait Store: SnapshotStore + ImportStore + 'static {
 
     /// Finds the revision at a time, in milliseconds since 1970: the last op committed by then, 0
     /// before the first one, `None` when there is no such drawing. In an imported log whose times fall the answer is one
-    /// of several.
+    /// of several. Where an op is missing by which that would be told, the answer is the one before it.
     async fn revision_at(&self, drawing: DrawingId, at_ms: i64) -> Result<Option<Revision>, StoreError>;
 
     /// Reads the heads of many drawings in one query; those that do not exist are absent.
@@ -151,14 +159,14 @@ pub trait Store: SnapshotStore + ImportStore + 'static {
     /// Removes a share link; false when there is no such link.
     async fn delete_link(&self, id: DrawingId, link_id: Uuid) -> Result<bool, StoreError>;
 
-    /// Makes `user` a member through a link that has not expired; a role is raised, never lowered.
-    /// Returns the drawing and the role that `user` has now; `None` for an unknown link.
+    /// Makes `user` a member through a link that has not expired; a role is raised, never lowered. `None` for an
+    /// unknown link.
     async fn join_link(
         &self,
         token_hash: &str,
         user: &UserId,
         now_ms: i64,
-    ) -> Result<Option<(DrawingId, Role)>, StoreError>;
+    ) -> Result<Option<JoinedLink>, StoreError>;
 
     /// Writes something of its own and commits it, wherever the store takes writes now. It may wait for as long as the
     /// store does.
@@ -210,7 +218,8 @@ pub async fn call<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Res
 /// [`Health`]; what depends on it then fails all the time.
 macro_rules! log_store_failure {
     ($error:expr, $($told:tt)+) => {
-        if $error.is_passing() {
+        // Of damage the store has told.
+        if $error.is_passing() || $error.is_damage() {
             tracing::debug!(error = %$error, $($told)+);
         } else {
             tracing::error!(error = %$error, $($told)+);

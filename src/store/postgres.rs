@@ -18,13 +18,17 @@ use uuid::Uuid;
 
 use super::{
     AppendRequest, Appended, AppendedTo, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads,
-    Health, ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, PoolOptions,
-    Probe, ReadRange, Snapshot, SnapshotStore, Store, StoreError, StoredOp,
+    Health, ImportStore, ImportedLog, ImportedOp, JoinedLink, Link, LogPage, Member, MemberOutcome, Meta,
+    PoolOptions, Probe, ReadRange, Snapshot, SnapshotStore, Store, StoreError, StoredOp,
     columns::Columns,
     directory::{DrawingRow, impl_store, role_from_sql, user_from_sql},
     error::Verdict,
     hosts::{Hosts, show},
     import::{impl_import, ops_after},
+    inspect::{
+        InspectStore, InspectedDrawing, InspectedHead, InspectedOp, InspectedOpRow, InspectedOps,
+        InspectedRow, impl_inspect,
+    },
     log::{FIRST_STEP, OpRow, impl_log},
     resolve::{Known, KnownHead, LogRow, Resolution, fog_candidates, resolve},
     revision_from_sql, revision_to_sql,
@@ -79,6 +83,19 @@ impl PostgresStore {
         store.migrate().await?;
         store.warn_without_timeline().await?;
         Ok(store)
+    }
+
+    /// Connects to a database as it is, to read only: nothing is brought up to date or written. A server that is not
+    /// there shows with the first call.
+    ///
+    /// # Errors
+    /// When the URL is none.
+    pub fn open_to_read(url: &str, options: PoolOptions) -> Result<Self, StoreError> {
+        let hosts = Arc::new(Hosts::parse(url)?);
+        let health = Arc::<Health>::default();
+        let read_only = hosts.current().clone().options([("default_transaction_read_only", "on")]);
+        let sessions = Sessions::new(read_only, options.max_connections, &Trust::new(health.clone()));
+        Ok(Self { read: sessions.clone(), write: sessions, hosts, health })
     }
 
     /// Sees to it that sessions keep what they prepare: behind a pooler that gives each transaction another session of
@@ -341,6 +358,7 @@ impl_store!(PostgresStore, Postgres);
 impl_log!(PostgresStore, Postgres);
 impl_snapshots!(PostgresStore, Postgres);
 impl_import!(PostgresStore, Postgres);
+impl_inspect!(PostgresStore, "convert_to(o.actor, 'UTF8')", "convert_to(o.body, 'UTF8')");
 
 /// Whether a statement was not there, or was there, against what the session knew.
 fn loses_statements(error: &sqlx::Error) -> bool {

@@ -60,9 +60,11 @@ impl Known {
         (drawing_id, op_id, revision, unit, actor, body): (Uuid, Uuid, i64, Uuid, String, String),
     ) -> Result<(), StoreError> {
         let revision = revision_from_sql(revision)?;
+        let actor =
+            user_from_sql(&actor).map_err(|_| StoreError::damaged(DrawingId(drawing_id), revision))?;
         // An op may have the nil UUID itself, and then it is its own unit.
         let unit = (!unit.is_nil() || op_id.is_nil()).then_some(OpId(unit));
-        let op = KnownOp { revision, unit, actor: user_from_sql(&actor)?, body: body.into() };
+        let op = KnownOp { revision, unit, actor, body: body.into() };
         self.ops.insert((DrawingId(drawing_id), OpId(op_id)), op);
         Ok(())
     }

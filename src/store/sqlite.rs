@@ -18,11 +18,15 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{
-    AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads, Health,
-    ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, PoolOptions, Probe,
-    ReadRange, Snapshot, SnapshotStore, Store, StoreError, StoredOp,
+    AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, FileLock, Heads, Health,
+    ImportStore, ImportedLog, ImportedOp, JoinedLink, Link, LogPage, Member, MemberOutcome, Meta,
+    PoolOptions, Probe, ReadRange, Snapshot, SnapshotStore, Store, StoreError, StoredOp,
     directory::{DrawingRow, impl_store, role_from_sql, user_from_sql},
     import::{impl_import, ops_after},
+    inspect::{
+        InspectStore, InspectedDrawing, InspectedHead, InspectedOp, InspectedOpRow, InspectedOps,
+        InspectedRow, impl_inspect,
+    },
     log::{FIRST_STEP, OpRow, impl_log},
     resolve::{Known, KnownHead, LogRow, NewHead, Resolution, fog_candidates, resolve},
     revision_from_sql, revision_to_sql,
@@ -40,8 +44,10 @@ use crate::{
 /// statement is prepared once.
 const INSERT_ROWS: [usize; 4] = [64, 16, 4, 1];
 
-/// Memory for pages in each connection: 32 MiB, which SQLite counts as negative KiB.
-const CACHE_KIB: &str = "-32768";
+/// Memory for pages in the connection that writes: 16 MiB, which SQLite counts as negative KiB.
+const WRITE_CACHE_KIB: &str = "-16384";
+/// The same in each connection that reads, which forgets all pages whenever something was written.
+const READ_CACHE_KIB: &str = "-2048";
 /// Pages in the write-ahead log at which it is folded into the file: 40 MB, since a batch over many
 /// drawings touches many pages.
 const CHECKPOINT_PAGES: &str = "10000";
@@ -67,7 +73,6 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .pragma("cache_size", CACHE_KIB)
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
             .busy_timeout(limits::STATEMENT_TIMEOUT);
         let file = connect.get_filename().to_owned();
@@ -76,14 +81,38 @@ impl SqliteStore {
         }
         let health = Arc::<Health>::default();
         let trust = Trust::new(health.clone());
-        let sessions = |max| Sessions::new(connect.clone(), max, &trust);
-        let store = Self { read: sessions(options.max_connections.max(1)), write: sessions(1), health };
+        let with_cache = |cache| connect.clone().pragma("cache_size", cache);
+        let (reads, writes) = (with_cache(READ_CACHE_KIB), with_cache(WRITE_CACHE_KIB));
+        let read = Sessions::new(reads.clone(), options.max_connections.max(1), &trust);
+        let write = Sessions::new(writes.clone(), 1, &trust);
+        let store = Self { read, write, health };
         store.migrate(&file).await?;
         // What is missing from now on is lost, and nothing to begin anew with.
-        let reopen = connect.clone().create_if_missing(false);
-        store.read.lead_to(reopen.clone());
-        store.write.lead_to(reopen);
+        store.read.lead_to(reads.create_if_missing(false));
+        store.write.lead_to(writes.create_if_missing(false));
         Ok(store)
+    }
+
+    /// Takes the lock of the file of a `sqlite:` URL, which a server holds as long as it serves.
+    ///
+    /// # Errors
+    /// When another process serves the file, or it cannot be locked.
+    pub fn lock(url: &str) -> anyhow::Result<FileLock> {
+        Ok(FileLock::take(SqliteConnectOptions::from_str(url)?.get_filename())?)
+    }
+
+    /// Opens the file of a `sqlite:` URL as it is, to read only: nothing is made, brought up to date or written.
+    ///
+    /// # Errors
+    /// When the URL is none. A file that is not there shows with the first call.
+    pub fn open_to_read(url: &str, options: PoolOptions) -> Result<Self, StoreError> {
+        let connect = SqliteConnectOptions::from_str(url)?
+            .read_only(true)
+            .pragma("cache_size", READ_CACHE_KIB)
+            .busy_timeout(limits::STATEMENT_TIMEOUT);
+        let health = Arc::<Health>::default();
+        let sessions = Sessions::new(connect, options.max_connections.max(1), &Trust::new(health.clone()));
+        Ok(Self { read: sessions.clone(), write: sessions, health })
     }
 
     async fn migrate(&self, file: &Path) -> Result<(), StoreError> {
@@ -184,6 +213,7 @@ impl_store!(SqliteStore, Sqlite);
 impl_log!(SqliteStore, Sqlite);
 impl_snapshots!(SqliteStore, Sqlite);
 impl_import!(SqliteStore, Sqlite);
+impl_inspect!(SqliteStore, "CAST(o.actor AS BLOB)", "CAST(o.body AS BLOB)");
 
 /// UUIDs as a JSON array of hexadecimal strings: SQLite's stand-in for an array parameter.
 fn json_ids(ids: impl Iterator<Item = Uuid>) -> String {

@@ -224,6 +224,12 @@ impl StoredOp {
         Ok(CommittedOp::new(self.revision, &actor, self.ts, &self.body))
     }
 
+    /// Whether the row can be what was written, as far as a glance tells: an actor, and what looks like an object.
+    pub(super) fn is_readable(&self) -> bool {
+        let body = self.body.as_bytes();
+        body.len() > 2 && body.starts_with(b"{\"") && body.ends_with(b"}") && UserId::is_one(&self.actor)
+    }
+
     /// What the op takes of [`ReadRange::max_bytes`].
     pub(super) fn page_bytes(&self) -> usize {
         CommittedOp::json_len(self.revision, &self.actor, self.ts, &self.body) + 1
@@ -355,11 +361,27 @@ pub struct Member {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberOutcome {
     /// It was done.
-    Changed,
+    Changed {
+        /// The role that the user had.
+        before: Option<Role>,
+    },
     /// There is no such drawing, or no such member to remove.
     NotFound,
     /// It would have left the drawing without an owner.
     LastOwner,
+}
+
+/// What joining through a share link came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JoinedLink {
+    /// The drawing.
+    pub drawing_id: DrawingId,
+    /// The link.
+    pub link_id: Uuid,
+    /// The role that the user had.
+    pub before: Option<Role>,
+    /// The role that the user has now.
+    pub role: Role,
 }
 
 /// A share link, without its token.

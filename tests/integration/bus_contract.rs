@@ -65,7 +65,7 @@ contract! {
 }
 
 pub async fn connect(url: &str) -> NatsBus {
-    let options = NatsOptions { url: url.to_owned() };
+    let options = NatsOptions { url: url.to_owned(), ..NatsOptions::default() };
     NatsBus::connect(&options, Arc::new(Metrics::new())).await.unwrap()
 }
 

@@ -162,7 +162,7 @@ async fn a_bus_may_start_before_its_server() {
 #[tokio::test]
 async fn an_address_that_is_none_is_an_error() {
     for url in ["", " , ", "not an address", "http://127.0.0.1:4222"] {
-        let options = NatsOptions { url: url.to_owned() };
+        let options = NatsOptions { url: url.to_owned(), ..NatsOptions::default() };
         let connected =
             timeout(Duration::from_secs(10), NatsBus::connect(&options, Arc::new(Metrics::new())));
         assert!(connected.await.expect("it ends").is_err(), "{url:?}");

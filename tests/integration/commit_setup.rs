@@ -14,8 +14,9 @@ use revcast::{
     model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
     store::{
         AppendOutcome, AppendRequest, Appended, AppendedTo, Claim, CreateOutcome, Drawing, DrawingCursor,
-        DuePage, Heads, Health, ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome,
-        Meta, OpOutcome, Probe, ReadRange, Refusal, Snapshot, SnapshotStore, Store, StoreError, StoredOp,
+        DuePage, Heads, Health, ImportStore, ImportedLog, ImportedOp, InspectStore, InspectedDrawing,
+        InspectedOps, JoinedLink, Link, LogPage, Member, MemberOutcome, Meta, OpOutcome, Probe, ReadRange,
+        Refusal, Snapshot, SnapshotStore, Store, StoreError, StoredOp,
     },
     telemetry::Metrics,
 };
@@ -206,7 +207,7 @@ impl Store for GatedStore {
     async fn delete_link(&self, _: DrawingId, _: Uuid) -> Result<bool, StoreError> {
         unreachable!("a committer only appends")
     }
-    async fn join_link(&self, _: &str, _: &UserId, _: i64) -> Result<Option<(DrawingId, Role)>, StoreError> {
+    async fn join_link(&self, _: &str, _: &UserId, _: i64) -> Result<Option<JoinedLink>, StoreError> {
         unreachable!("a committer only appends")
     }
     async fn probe(&self, _: Probe) -> Result<(), StoreError> {
@@ -255,6 +256,25 @@ impl SnapshotStore for GatedStore {
         unreachable!("a committer only appends")
     }
     async fn forget_waste(&self, _: &[Uuid]) -> Result<(), StoreError> {
+        unreachable!("a committer only appends")
+    }
+}
+
+#[async_trait]
+impl InspectStore for GatedStore {
+    async fn list_drawings(&self, _: Option<DrawingId>, _: u32) -> Result<Vec<DrawingId>, StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn inspect_drawing(&self, _: DrawingId) -> Result<Option<InspectedDrawing>, StoreError> {
+        unreachable!("a committer only appends")
+    }
+    async fn inspect_ops(
+        &self,
+        _: DrawingId,
+        _: Revision,
+        _: Revision,
+        _: u32,
+    ) -> Result<Option<InspectedOps>, StoreError> {
         unreachable!("a committer only appends")
     }
 }

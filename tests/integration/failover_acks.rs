@@ -39,8 +39,9 @@ impl Setup {
             self.postgres.break_waiting_commits().await.unwrap();
         }
         first.await.unwrap().expect(503);
+        // It waits as well, or is refused, since nothing can be written.
         let mut again = send(request());
-        loop {
+        for _ in 0..REFUSALS {
             tokio::select! {
                 answer = &mut again => {
                     answer.unwrap().expect(503);
@@ -53,7 +54,13 @@ impl Setup {
             }
         }
         self.postgres.rejoin().await.unwrap();
-        again.await.unwrap()
+        loop {
+            let answer = again.await.unwrap();
+            if answer.status != 503 {
+                return answer;
+            }
+            again = send(request());
+        }
     }
 
     async fn fail_over(&mut self) {
@@ -61,6 +68,9 @@ impl Setup {
         settle(&self.alice, &self.drawing).await;
     }
 }
+
+/// How often a retry may be refused while there is no standby.
+const REFUSALS: usize = 20;
 
 fn send(request: RequestBuilder) -> JoinHandle<Answer> {
     tokio::spawn(async move { Client::send(request).await.expect("the server answers") })

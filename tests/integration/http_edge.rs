@@ -92,21 +92,21 @@ async fn a_body_of_another_type_is_refused() {
 async fn a_request_id_is_taken_over_if_it_is_plain_and_made_otherwise() {
     let app = App::sqlite().await;
     let alice = app.client("alice").await;
-    let longest = "x".repeat(128);
+    let longest = "x".repeat(64);
     for path in ["/healthz", "/v1/drawings", "/nowhere", "/v1/drawings/7"] {
-        for id in ["7", "trace-1/2=", &longest] {
+        for id in ["7", "Trace-1_2.3", &longest] {
             let answer = alice.get_with(path, &[("x-request-id", id)]).await;
             assert_eq!(answer.headers["x-request-id"], id, "{path}");
         }
         let mut made = std::collections::HashSet::new();
-        let too_long = "x".repeat(129);
-        for odd in ["", "a b", &too_long, "é"] {
+        let too_long = "x".repeat(65);
+        for odd in ["", "a b", "a/b", &too_long, "é"] {
             let answer = alice.get_with(path, &[("x-request-id", odd)]).await;
             made.insert(answer.headers["x-request-id"].to_str().unwrap().to_owned());
         }
         let answer = alice.get(path).await;
         made.insert(answer.headers["x-request-id"].to_str().unwrap().to_owned());
-        assert_eq!(made.len(), 5, "each is new: {made:?}");
+        assert_eq!(made.len(), 6, "each is new: {made:?}");
         assert!(made.iter().all(|id| id.len() == 36), "{made:?}");
     }
 }

@@ -8,7 +8,7 @@ use loadtest::services::TempFolder;
 use revcast::{
     limits,
     model::{DrawingId, Revision},
-    snapshot::{Blobs, Canvases, LoadError, Loader},
+    snapshot::{Blobs, Canvases, Extent, LoadError, Loader},
     store::Store,
     telemetry::Metrics,
 };
@@ -200,10 +200,10 @@ impl Scene {
 async fn those_who_ask_while_a_canvas_is_loaded_share_one_more_read() {
     let scene = Scene::new(300).await;
     scene.store.hold();
-    let ask = || scene.canvases.picture(scene.drawing);
+    let ask = || scene.canvases.picture(scene.drawing, Extent::Whole);
     let first = tokio::spawn({
         let (canvases, drawing) = (scene.canvases.clone(), scene.drawing);
-        async move { canvases.picture(drawing).await }
+        async move { canvases.picture(drawing, Extent::Whole).await }
     });
     scene.is_reading(1).await;
     // All of them have asked before the store answers: it is looked after in this order.
@@ -216,7 +216,8 @@ async fn those_who_ask_while_a_canvas_is_loaded_share_one_more_read() {
     // The first read may have been too early for those who came after it.
     assert_eq!(scene.store.reads(scene.drawing), 2);
     // And who asks for this revision by name gets the same.
-    let named = || scene.canvases.picture_at(scene.drawing, first.branch.epoch, first.revision);
+    let named =
+        || scene.canvases.picture_at(scene.drawing, first.branch.epoch, first.revision, Extent::Whole);
     for picture in join_all((0..JOINERS).map(|_| named())).await {
         assert!(Arc::ptr_eq(&picture.unwrap(), &first));
     }
@@ -227,7 +228,7 @@ async fn those_who_ask_while_a_canvas_is_loaded_share_one_more_read() {
 async fn those_who_ask_for_one_revision_of_the_past_share_one_load() {
     let scene = Scene::new(300).await;
     let epoch = scene.store.meta().await.unwrap().epoch;
-    let ask = || scene.canvases.picture_at(scene.drawing, epoch, Revision(100));
+    let ask = || scene.canvases.picture_at(scene.drawing, epoch, Revision(100), Extent::Whole);
     let pictures = join_all((0..JOINERS).map(|_| ask())).await;
     let first = pictures[0].as_ref().unwrap().clone();
     assert_eq!(first.revision, Revision(100));
@@ -240,15 +241,17 @@ async fn too_many_who_look_at_the_past_are_sent_away_at_once() {
     let scene = Scene::new(300).await;
     let epoch = scene.store.meta().await.unwrap().epoch;
     scene.store.hold();
-    let mut asking: JoinSet<_> =
-        (1..=limits::PAST_QUEUE as u64 + 5)
-            .map(|at| {
-                let (canvases, drawing) = (scene.canvases.clone(), scene.drawing);
-                async move {
-                    canvases.picture_at(drawing, epoch, Revision(at)).await.map(|picture| picture.revision)
-                }
-            })
-            .collect();
+    let mut asking: JoinSet<_> = (1..=limits::PAST_QUEUE as u64 + 5)
+        .map(|at| {
+            let (canvases, drawing) = (scene.canvases.clone(), scene.drawing);
+            async move {
+                canvases
+                    .picture_at(drawing, epoch, Revision(at), Extent::Whole)
+                    .await
+                    .map(|picture| picture.revision)
+            }
+        })
+        .collect();
     for _ in 0..5 {
         let refused = asking.join_next().await.unwrap().unwrap();
         assert!(matches!(refused, Err(LoadError::Overloaded)), "{refused:?}");
@@ -256,7 +259,16 @@ async fn too_many_who_look_at_the_past_are_sent_away_at_once() {
     scene.store.release();
     let seen = asking.join_all().await;
     assert_eq!(seen.into_iter().filter(Result::is_ok).count(), limits::PAST_QUEUE);
-    assert_eq!(scene.canvases.picture_at(scene.drawing, epoch, Revision(299)).await.unwrap().revision.0, 299);
+    assert_eq!(
+        scene
+            .canvases
+            .picture_at(scene.drawing, epoch, Revision(299), Extent::Whole)
+            .await
+            .unwrap()
+            .revision
+            .0,
+        299
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -264,14 +276,14 @@ async fn a_load_goes_on_when_whoever_asked_has_hung_up() {
     let scene = Scene::new(300).await;
     scene.store.hold();
     let (canvases, drawing) = (scene.canvases.clone(), scene.drawing);
-    let asked = tokio::spawn(async move { drop(canvases.picture(drawing).await) });
+    let asked = tokio::spawn(async move { drop(canvases.picture(drawing, Extent::Whole).await) });
     scene.is_reading(1).await;
     let calls = scene.store.calls();
     asked.abort();
     assert!(asked.await.unwrap_err().is_cancelled());
     scene.store.release();
     eventually("the load goes on", || async { (scene.store.calls() > calls).then_some(()) }).await;
-    let picture = scene.canvases.picture(scene.drawing).await.unwrap();
+    let picture = scene.canvases.picture(scene.drawing, Extent::Whole).await.unwrap();
     assert_eq!(picture.revision, Revision(300));
     assert_eq!(scene.store.reads(scene.drawing), 2);
 }

@@ -1,10 +1,10 @@
-//! What the program writes to standard output while it serves.
+//! What the program writes to standard output while it serves, and when it cannot.
 
 use loadtest::services::TempFolder;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::support::{eventually, program, within};
+use crate::support::{App, eventually, program, within};
 
 /// All lines of a server for development that logs in this form, up to where it serves.
 async fn first_lines(format: &str) -> Vec<String> {
@@ -56,4 +56,53 @@ async fn every_line_of_json_logs_is_json_and_none_has_a_token() {
     }
     // A person gets the first steps.
     assert!(first_lines("pretty").await.iter().any(|line| line.contains(TOKEN)));
+}
+
+/// The only line of a run that fails, which must be JSON and an error.
+async fn fatal(arguments: &[&str]) -> Value {
+    let run = within("it fails", program::run(arguments)).await;
+    assert!(!run.succeeded, "{run:?}");
+    // Servers log to standard output, commands that print a result to standard error.
+    let (log, other) =
+        if arguments[0] == "serve" { (run.stdout, run.stderr) } else { (run.stderr, run.stdout) };
+    assert_eq!(other, "", "{log}");
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+        .collect();
+    let errors: Vec<&Value> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
+    assert_eq!(errors.len(), 1, "{log}");
+    assert_eq!(lines.last(), errors.last().copied(), "{log}");
+    errors[0].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_ends_the_program_is_a_line_of_the_log() {
+    let json = ["--log-format", "json"];
+    let folder = TempFolder::new("fatal").unwrap();
+    let path = folder.path().display();
+    let database = format!("sqlite://{path}/revcast.db");
+    let blob_url = format!("file:{path}/blobs");
+    let serve = ["serve", "--dev", "--database-url", &database, "--blob-url", &blob_url];
+    let nowhere = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database-url", "sqlite:///proc/none/a.db"];
+    let taken_app = App::sqlite().await;
+    let taken = taken_app.base.trim_start_matches("http://");
+    for (arguments, cause) in [
+        ([&serve[..], &json, &["--listen", taken]].concat(), "Address already in use"),
+        ([&nowhere[..], &json].concat(), "/proc/none/a.db"),
+        ([&["serve", "--listen", "127.0.0.1:0"], &json[..]].concat(), "no key is configured"),
+        (
+            [&serve[..], &json, &["--nats-url", "nats://127.0.0.1:1"]].concat(),
+            "an SQLite file has one server",
+        ),
+        (
+            [&["migrate", "--database-url", "sqlite:///proc/none/a.db"], &json[..]].concat(),
+            "opening the SQLite",
+        ),
+        ([&["import", "--owner", "alice", "/proc/none"], &json[..]].concat(), "opening /proc/none"),
+    ] {
+        let error = fatal(&arguments).await;
+        let told = error["error"].as_str().unwrap();
+        assert!(told.contains(cause) && !told.contains('\n'), "{error}");
+    }
 }

@@ -44,7 +44,9 @@ async fn g11_a_file_that_another_has_locked_is_waited_for() {
         reads_go_on: true,
     };
     trial
-        .live_through(&expected, async || drop(sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap()))
+        .live_through(&expected, async || {
+            sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+        })
         .await;
 }
 

@@ -59,7 +59,7 @@ async fn some_call(store: &dyn Store, drawing: DrawingId, nth: u64) {
         // An op that is there already takes the way through several statements.
         0 => {
             let (old, new) = (op(), op());
-            append_one(store, by_alice(drawing, &[old.clone()])).await;
+            append_one(store, by_alice(drawing, std::slice::from_ref(&old))).await;
             append_one(store, by_alice(drawing, &[old, new])).await;
         }
         1 => {

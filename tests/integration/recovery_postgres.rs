@@ -152,7 +152,9 @@ async fn g11_a_pool_that_was_exhausted_serves_again() {
         .await
         .unwrap();
     let expected = Expected { reasons: &NO_ANSWER, reads_go_on: false };
-    let end = async || drop(sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap());
+    let end = async || {
+        sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    };
     trial.live_through_noisily(&expected, end).await;
 }
 

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use revcast::{
-    bus::{Bus, ControlMessage, Delivery, NatsBus, NatsOptions},
+    bus::{Bus, ControlMessage, Delivery},
     limits,
     model::{DrawingId, Revision},
     snapshot::{Blobs, Builder, Built, Loader, Worker, hints},
     store::Store,
-    telemetry::Metrics,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    bus_contract::connect as connect_bus,
     snapshot_setup::{EVERY, Setup, files, nobody, on_both_stores},
     store_contract::{Database, NOW},
     support::{
@@ -231,7 +231,7 @@ async fn a_node_that_commits_past_the_step_tells_the_workers_of_other_nodes() {
     let flags = ["--nats-url", &nats, "--snapshot-every", "20", "--roles"];
     let api = App::start(&database, &[&flags[..], &["api"]].concat()).await;
     let _worker = App::start(&database, &[&flags[..], &["worker"]].concat()).await;
-    let bus = NatsBus::connect(&NatsOptions { url: nats.clone() }, Arc::new(Metrics::new())).await.unwrap();
+    let bus = connect_bus(&nats).await;
     let mut news = bus.subscribe_control().await;
     bus.flush().await;
     let alice = api.client("alice").await;

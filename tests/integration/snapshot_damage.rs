@@ -91,18 +91,19 @@ async fn read_at_once(setup: &Setup, drawing: DrawingId) {
         let node = &nodes[nth % 2];
         async move {
             match nth / 2 {
-                0..6 => node.picture(drawing).await.unwrap(),
+                0..6 => node.picture(drawing, Extent::Whole).await.unwrap(),
                 back => {
                     let at = Revision(stand.head.0 - (back as u64 - 6));
-                    node.picture_at(drawing, stand.branch.epoch, at).await.unwrap()
+                    node.picture_at(drawing, stand.branch.epoch, at, Extent::Whole).await.unwrap()
                 }
             }
         }
     });
     for picture in join_all(reads).await {
         let revision = usize::try_from(picture.revision.0).unwrap();
-        assert_eq!(picture.view, views[revision], "at {revision}");
-        let json: Value = serde_json::from_slice(&picture.json(Extent::Whole).concat()).unwrap();
+        assert_eq!(picture.view().unwrap(), views[revision], "at {revision}");
+        let text: Vec<_> = picture.answer(Extent::Whole).text().0.map(Result::unwrap).collect();
+        let json: Value = serde_json::from_slice(&text.concat()).unwrap();
         assert_eq!(json["revision"], revision);
     }
 }

@@ -7,7 +7,7 @@ use revcast::{
     clock::now_ms,
     limits,
     model::{DrawingId, Revision},
-    snapshot::{Blobs, Builder, Built, Canvases, Loader, Worker, hints},
+    snapshot::{Blobs, Builder, Built, Canvases, Extent, Loader, Worker, hints},
     store::{Claim, Snapshot, Store},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -90,16 +90,16 @@ async fn a_canvas_that_is_far_behind_goes_on_from_a_snapshot() {
     let as_store: Arc<dyn Store> = store.clone();
     let loader = Loader::new(&as_store, &setup.blobs, &setup.metrics);
     let canvases = Canvases::new(loader, TaskTracker::new(), CancellationToken::new());
-    assert_eq!(canvases.picture(drawing).await.unwrap().revision, Revision(100));
+    assert_eq!(canvases.picture(drawing, Extent::Whole).await.unwrap().revision, Revision(100));
     setup.grow(drawing, 3 * STRETCH).await;
     while matches!(setup.builder().build(drawing).await.unwrap(), Built::Stretch(_)) {}
     let before = store.reads(drawing);
-    let picture = canvases.picture(drawing).await.unwrap();
+    let picture = canvases.picture(drawing, Extent::Whole).await.unwrap();
     assert_eq!(picture.revision, Revision(100 + 3 * STRETCH));
     // Pages: those of the first stretch, and the end of the log.
     assert!(store.reads(drawing) - before <= STRETCH / u64::from(limits::MAX_PAGE_OPS) + 2);
     let fresh = setup.loader().load(drawing, picture.revision).await.unwrap().0;
-    assert_eq!(picture.view, fresh.view());
+    assert_eq!(picture.view().unwrap(), fresh.view());
 }
 
 #[tokio::test(flavor = "multi_thread")]

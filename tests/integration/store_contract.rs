@@ -2,7 +2,7 @@
 //!
 //! Owns the macro that turns rules into tests, what rules are made of, and the rules of starting.
 //! The other rules stand in `store_append`, `store_refusals`, `store_undo`, `store_read`,
-//! `store_directory`, `store_members`, `store_snapshots`, `store_claims` and `store_import`.
+//! `store_directory`, `store_members`, `store_snapshots`, `store_claims`, `store_import` and `store_inspect`.
 
 use futures_util::future::join_all;
 use loadtest::services::TempFolder;

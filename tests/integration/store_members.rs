@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use revcast::{
     model::{DrawingId, Role},
-    store::{Link, Member, MemberOutcome, Store},
+    store::{JoinedLink, Link, Member, MemberOutcome, Store},
 };
 use uuid::Uuid;
 
@@ -26,6 +26,11 @@ async fn set(store: &dyn Store, id: DrawingId, name: &str, role: Option<Role>) -
     store.set_member(id, &user(name), role, NOW).await.unwrap()
 }
 
+/// It was done; so was the role before.
+fn changed(before: Option<Role>) -> MemberOutcome {
+    MemberOutcome::Changed { before }
+}
+
 /// The members of a drawing as `(user id, role)`.
 async fn members(store: &dyn Store, id: DrawingId) -> Vec<(String, Role)> {
     let members = store.members(id).await.unwrap();
@@ -38,13 +43,13 @@ fn owned(expected: &[(&str, Role)]) -> Vec<(String, Role)> {
 
 async fn roles_are_given_changed_and_taken(store: &dyn Store) {
     let id = new_drawing(store).await;
-    assert_eq!(set(store, id, "carol", Some(Role::Viewer)).await, MemberOutcome::Changed);
-    assert_eq!(set(store, id, "bob", Some(Role::Viewer)).await, MemberOutcome::Changed);
-    assert_eq!(set(store, id, "bob", Some(Role::Editor)).await, MemberOutcome::Changed);
-    assert_eq!(set(store, id, "bob", Some(Role::Editor)).await, MemberOutcome::Changed);
+    assert_eq!(set(store, id, "carol", Some(Role::Viewer)).await, changed(None));
+    assert_eq!(set(store, id, "bob", Some(Role::Viewer)).await, changed(None));
+    assert_eq!(set(store, id, "bob", Some(Role::Editor)).await, changed(Some(Role::Viewer)));
+    assert_eq!(set(store, id, "bob", Some(Role::Editor)).await, changed(Some(Role::Editor)));
     let expected = [("alice", Role::Owner), ("bob", Role::Editor), ("carol", Role::Viewer)];
     assert_eq!(members(store, id).await, owned(&expected));
-    assert_eq!(set(store, id, "carol", None).await, MemberOutcome::Changed);
+    assert_eq!(set(store, id, "carol", None).await, changed(Some(Role::Viewer)));
     assert_eq!(set(store, id, "carol", None).await, MemberOutcome::NotFound);
     assert_eq!(store.role(id, &user("carol")).await.unwrap(), None);
     assert_eq!(members(store, id).await, owned(&expected[..2]));
@@ -57,9 +62,9 @@ async fn the_last_owner_stays_owner(store: &dyn Store) {
         assert_eq!(set(store, id, "alice", role).await, MemberOutcome::LastOwner);
         assert_eq!(store.role(id, &user("alice")).await.unwrap(), Some(Role::Owner));
     }
-    assert_eq!(set(store, id, "alice", Some(Role::Owner)).await, MemberOutcome::Changed);
+    assert_eq!(set(store, id, "alice", Some(Role::Owner)).await, changed(Some(Role::Owner)));
     set(store, id, "bob", Some(Role::Owner)).await;
-    assert_eq!(set(store, id, "alice", None).await, MemberOutcome::Changed);
+    assert_eq!(set(store, id, "alice", None).await, changed(Some(Role::Owner)));
     assert_eq!(set(store, id, "bob", None).await, MemberOutcome::LastOwner);
     assert_eq!(members(store, id).await, owned(&[("bob", Role::Owner)]));
 }
@@ -72,7 +77,7 @@ async fn two_owners_who_demote_each_other_at_once_leave_one(one: &dyn Store, oth
         let (bob, alice) = tokio::join!(set(one, id, "bob", role), set(other, id, "alice", role));
         let mut outcomes = [bob, alice];
         outcomes.sort_by_key(|outcome| *outcome == MemberOutcome::LastOwner);
-        assert_eq!(outcomes, [MemberOutcome::Changed, MemberOutcome::LastOwner]);
+        assert_eq!(outcomes, [changed(Some(Role::Owner)), MemberOutcome::LastOwner]);
         let owners = members(one, id).await.into_iter().filter(|(_, role)| *role == Role::Owner).count();
         assert_eq!(owners, 1);
     }
@@ -104,14 +109,18 @@ fn link(drawing_id: DrawingId, role: Role) -> Link {
 
 async fn join(store: &dyn Store, token: &str, name: &str, now_ms: i64) -> Option<Role> {
     let joined = store.join_link(token, &user(name), now_ms).await.unwrap();
-    joined.map(|(_, role)| role)
+    joined.map(|joined| joined.role)
 }
 
 async fn a_link_makes_members(store: &dyn Store) {
     let id = new_drawing(store).await;
-    store.create_link(&link(id, Role::Editor), "hash").await.unwrap();
+    let link = link(id, Role::Editor);
+    store.create_link(&link, "hash").await.unwrap();
     let joined = store.join_link("hash", &user("bob"), NOW).await.unwrap();
-    assert_eq!(joined, Some((id, Role::Editor)));
+    let first = JoinedLink { drawing_id: id, link_id: link.link_id, before: None, role: Role::Editor };
+    assert_eq!(joined, Some(first));
+    let again = store.join_link("hash", &user("bob"), NOW).await.unwrap();
+    assert_eq!(again, Some(JoinedLink { before: Some(Role::Editor), ..first }));
     assert_eq!(store.role(id, &user("bob")).await.unwrap(), Some(Role::Editor));
     assert_eq!(join(store, "hash", "bob", NOW).await, Some(Role::Editor), "again");
     assert_eq!(join(store, "hash", "carol", NOW).await, Some(Role::Editor), "a link opens for many");
@@ -171,7 +180,7 @@ async fn a_token_opens_one_link_alone(store: &dyn Store) {
     store.create_link(&link(id, Role::Viewer), "hash").await.unwrap();
     assert!(store.create_link(&link(other, Role::Editor), "hash").await.is_err());
     assert!(store.create_link(&link(new_drawing_id(), Role::Viewer), "unknown").await.is_err());
-    assert_eq!(store.join_link("hash", &user("bob"), NOW).await.unwrap(), Some((id, Role::Viewer)));
+    assert_eq!(join(store, "hash", "bob", NOW).await, Some(Role::Viewer));
     assert!(store.links(other).await.unwrap().is_empty());
 }
 

@@ -66,6 +66,11 @@ export class RevcastError extends Error {
   }
 }
 
+/** Whether the server says that ops are missing in its log. Nothing helps until an operator has mended it. */
+export function isDamaged({ code }: RevcastError): boolean {
+  return code === "log_damaged";
+}
+
 /** It came after `close()`, or was under way then. */
 export function closedError(): RevcastError {
   return new RevcastError("closed", "the drawing was closed");

@@ -96,6 +96,8 @@ export const CLIMB_INTERVAL = 30_000;
 export const STEADY_AFTER = 5_000;
 /** Between attempts while the user has no role; spread by a quarter either way. */
 export const DENIED_INTERVAL = 30_000;
+/** Between attempts while ops are missing in the log of the server; spread by a quarter either way. */
+export const DAMAGED_INTERVAL = 30_000;
 /** Resets in a row, without following in between, that a transport survives. */
 export const RESETS_LAST = 3;
 /** From an attempt to the answer that the drawing is followed. */

@@ -55,7 +55,7 @@ export interface Present {
 /** Who is present, by connection id. */
 export type Roster = Readonly<Record<string, Present>>;
 
-export type ResetReason = "lagged" | "too_far_behind" | "epoch_changed" | "revision_ahead";
+export type ResetReason = "lagged" | "too_far_behind" | "epoch_changed" | "revision_ahead" | "log_damaged";
 
 export interface Hello {
   readonly type: "hello";

@@ -94,10 +94,14 @@ pub async fn read_pages(base: &str, token: &str, drawing: Uuid) -> anyhow::Resul
             bail!("status {status}: {head}");
         }
         // The position stands before the ops; parsing all of them would measure this program.
-        after = field(head, "\"to\":").context("no position")?.parse()?;
+        let to = field(head, "\"to\":").context("no position")?.parse()?;
         if field(head, "\"complete\":").is_some_and(|complete| complete == "true") {
-            return Ok((after, started.elapsed().as_secs_f64()));
+            return Ok((to, started.elapsed().as_secs_f64()));
         }
+        if to <= after {
+            bail!("a page brings nothing");
+        }
+        after = to;
     }
 }
 

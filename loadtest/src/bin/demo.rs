@@ -203,10 +203,12 @@ impl Pen {
             let page: Value =
                 self.http.get(url).bearer_auth(&self.token).send().await?.error_for_status()?.json().await?;
             log.extend(page["ops"].as_array().context("no ops")?.iter().cloned());
-            after = page["to"].as_u64().context("no position")?;
+            let to = page["to"].as_u64().context("no position")?;
             if page["complete"] == true {
                 return Ok(log);
             }
+            ensure!(to > after, "a page brings nothing");
+            after = to;
         }
     }
 }

@@ -160,9 +160,10 @@ impl PostgresPair {
         self.primary.start_again()
     }
 
-    /// Waits until a commit waits for the standby.
+    /// Waits until a commit waits for the standby, other than those by which a server looks whether it can write.
     pub async fn wait_for_waiting_commit(&self) -> anyhow::Result<()> {
-        let is_waiting = format!("SELECT EXISTS (SELECT {WAITING_COMMITS})");
+        let is_waiting =
+            format!("SELECT EXISTS (SELECT {WAITING_COMMITS} AND query NOT LIKE '%write_probe%')");
         wait_until(&self.primary, "a commit waits for the standby", &is_waiting).await
     }
 

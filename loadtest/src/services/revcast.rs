@@ -21,7 +21,7 @@ pub struct Revcast {
 
 impl Revcast {
     /// Starts `binary serve --listen 127.0.0.1:0` with further flags, and waits until it listens. Its blobs are in a
-    /// folder that all servers on its database share, unless the flags say otherwise.
+    /// folder that all servers on its database share, and it stops without a notice, unless the flags say otherwise.
     pub fn start(binary: &Path, flags: &[&str]) -> anyhow::Result<Self> {
         Self::start_at(binary, "127.0.0.1:0", flags)
     }
@@ -30,6 +30,9 @@ impl Revcast {
     pub fn start_at(binary: &Path, address: &str, flags: &[&str]) -> anyhow::Result<Self> {
         let mut server = command(binary, "KILL", None);
         server.args(["serve", "--listen", address]).args(flags);
+        if !flags.contains(&"--drain-notice") {
+            server.args(["--drain-notice", "0s"]);
+        }
         let database = flags.iter().skip_while(|flag| **flag != "--database-url").nth(1);
         if let Some(database) = database.filter(|_| !flags.contains(&"--blob-url")) {
             server.args(["--blob-url", &blob_url_beside(database)?]);
@@ -43,8 +46,9 @@ impl Revcast {
             let Some(Ok(line)) = lines.next() else {
                 bail!("the server ended before it listened:\n{seen}");
             };
-            if let Some((_, address)) = line.split_once("listening address=") {
-                break format!("http://{}", address.trim());
+            if let Some((_, fields)) = line.split_once("listening address=") {
+                let address = fields.split_whitespace().next().context("the line has no address")?;
+                break format!("http://{address}");
             }
             seen.push_str(&line);
             seen.push('\n');
@@ -66,9 +70,14 @@ impl Revcast {
         Ok(())
     }
 
+    /// Asks it to stop.
+    pub fn ask_to_stop(&self) -> anyhow::Result<()> {
+        signal(&self.child, "TERM")
+    }
+
     /// Asks it to stop, and waits until it has.
     pub fn terminate(&mut self) -> anyhow::Result<()> {
-        signal(&self.child, "TERM")?;
+        self.ask_to_stop()?;
         wait_or_kill(&mut self.child)
     }
 }

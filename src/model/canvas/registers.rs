@@ -4,11 +4,16 @@
 //! folded write; a write without a value (an unset, a clear, an end) has no third member. `format` says how they are to be
 //! read, and `floor` up to where the units are closed.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    fmt,
+    marker::PhantomData,
+};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, IgnoredAny, SeqAccess},
+    de::{self, IgnoredAny, MapAccess, SeqAccess},
 };
 use serde_json::value::RawValue;
 
@@ -17,6 +22,7 @@ use super::{
     chain::{CLOSED, Chain, Write},
     chains::Chains,
     object::{Existence, Json, Object},
+    render::in_pieces,
     units::{Unit, Units},
 };
 use crate::model::{
@@ -46,7 +52,19 @@ impl Canvas {
     /// The registers as JSON.
     #[must_use]
     pub fn registers(&self) -> String {
-        let mut out = Writer { out: String::new(), units: &self.units };
+        let mut out = String::new();
+        self.spell(&mut out, &mut |_| ());
+        out
+    }
+
+    /// The same, handed over piece by piece, so that they are never in memory as a whole.
+    pub fn write_registers(&self, take: &mut dyn FnMut(&str)) {
+        in_pieces(take, |out, full| self.spell(out, full));
+    }
+
+    /// Writes the registers to `out`, which `full` may empty between two objects or units.
+    fn spell(&self, out: &mut String, full: &mut dyn FnMut(&mut String)) {
+        let mut out = Writer { out, units: &self.units };
         out.out.push_str(r#"{"format":"#);
         out.number(REGISTERS_FORMAT);
         out.out.push_str(r#","floor":"#);
@@ -61,13 +79,16 @@ impl Canvas {
         // In the order of their ids, so that one state has one spelling.
         let mut objects: Vec<_> = self.objects.iter().collect();
         objects.sort_unstable_by_key(|(id, _)| *id);
-        out.map(objects.into_iter().map(|(id, object)| (id.as_str(), object)), Writer::object);
+        out.map(objects.into_iter().map(|(id, object)| (id.as_str(), object)), |out, object| {
+            out.object(object);
+            full(out.out);
+        });
         out.out.push_str(r#","units":{"#);
         for (nth, unit) in self.units.iter().enumerate() {
             out.unit(unit, nth > 0);
+            full(out.out);
         }
         out.out.push_str("}}");
-        out.out
     }
 
     /// The canvas at `revision`, of which these are the registers.
@@ -75,17 +96,17 @@ impl Canvas {
     /// # Errors
     /// When they are no registers, or contradict themselves.
     pub fn from_registers(revision: Revision, registers: &str) -> Result<Self, InvalidRegisters> {
-        let Format { format } = serde_json::from_str(registers)?;
-        if format != REGISTERS_FORMAT {
-            return Err(InvalidRegisters::Format(format));
+        let parts: Parts<'_> = serde_json::from_str(registers)?;
+        if parts.format != REGISTERS_FORMAT {
+            return Err(InvalidRegisters::Format(parts.format));
         }
-        let registers: Registers<'_> = serde_json::from_str(registers)?;
-        let floor = registers.floor;
+        let floor = part(parts.floor)?;
         // A fold closes what lies before it.
         if floor > 0 && floor >= revision.0 {
             return Err(InvalidRegisters::Contradiction);
         }
-        let mut units: Vec<_> = registers.units.into_iter().collect();
+        let units: BTreeMap<OpId, UnitIn<'_>> = part(parts.units)?;
+        let mut units: Vec<_> = units.into_iter().collect();
         units.sort_unstable_by_key(|(_, unit)| unit.first);
         let mut canvas = Self { revision, floor, ..Self::default() };
         for (id, UnitIn { first, actor, draws, touched, undone }) in units {
@@ -97,12 +118,10 @@ impl Canvas {
             canvas.units.add(Unit { id, first, actor: (&*actor).into(), draws, touched, toggled: undone });
         }
         let reader = Reader { units: &canvas.units, revision: revision.0 };
-        canvas.props = reader.chains(registers.canvas, |key| Key((&*key).into()), json_value)?;
-        canvas.clear = reader.chain(registers.clear, |value| value.is_none().then_some(()))?;
-        let objects = registers.objects.into_iter();
-        canvas.objects = objects
-            .map(|(id, object)| Ok((id, reader.object(object)?)))
-            .collect::<Result<_, InvalidRegisters>>()?;
+        canvas.props =
+            reader.chains(part(parts.canvas)?, |key: Cow<'_, str>| Key((&*key).into()), json_value)?;
+        canvas.clear = reader.chain(part(parts.clear)?, |value| value.is_none().then_some(()))?;
+        canvas.objects = reader.objects(parts.objects)?;
         let listed = canvas.objects.iter_mut().filter(|(_, object)| object.is_open());
         canvas.listed = listed
             .map(|(id, object)| {
@@ -117,7 +136,7 @@ impl Canvas {
 // --- Writing ------------------------------------------------------------------------------------
 
 struct Writer<'a> {
-    out: String,
+    out: &'a mut String,
     units: &'a Units,
 }
 
@@ -132,7 +151,7 @@ impl Writer<'_> {
             if nth > 0 {
                 self.out.push(',');
             }
-            write_string(&mut self.out, key);
+            write_string(self.out, key);
             self.out.push(':');
             value(self, entry);
         }
@@ -151,7 +170,7 @@ impl Writer<'_> {
                 None => self.out.push_str("null"),
             }
             self.out.push(',');
-            if !value(&mut self.out, &write.value) {
+            if !value(self.out, &write.value) {
                 self.out.pop();
             }
             self.out.push(']');
@@ -166,7 +185,7 @@ impl Writer<'_> {
             if out.out.len() > start {
                 out.out.push(',');
             }
-            write_string(&mut out.out, name);
+            write_string(out.out, name);
             out.out.push(':');
         };
         if !object.exists.is_empty() {
@@ -222,7 +241,7 @@ impl Writer<'_> {
         self.out.push_str(r#":{"first":"#);
         self.number(unit.first);
         self.out.push_str(r#","actor":"#);
-        write_string(&mut self.out, &unit.actor);
+        write_string(self.out, &unit.actor);
         self.out.push_str(if unit.draws { r#","draws":true"# } else { r#","draws":false"# });
         self.out.push_str(r#","touched":"#);
         self.out.push_str(itoa::Buffer::new().format(unit.touched));
@@ -260,22 +279,25 @@ fn write_existence(out: &mut String, value: &Existence) -> bool {
 
 // --- Reading ------------------------------------------------------------------------------------
 
+/// The members of registers, each to be read by itself; those of another format are others.
 #[derive(Deserialize)]
-struct Format {
+struct Parts<'a> {
     format: u64,
+    #[serde(borrow, default)]
+    floor: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    canvas: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    clear: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    objects: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    units: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
-struct Registers<'a> {
-    floor: u64,
-    #[serde(borrow)]
-    canvas: BTreeMap<Cow<'a, str>, Vec<WriteIn<'a>>>,
-    #[serde(borrow)]
-    clear: Vec<WriteIn<'a>>,
-    #[serde(borrow)]
-    objects: BTreeMap<ObjectId, ObjectIn<'a>>,
-    #[serde(borrow)]
-    units: BTreeMap<OpId, UnitIn<'a>>,
+/// Reads a member, which has to be there.
+fn part<'a, T: Deserialize<'a>>(member: Option<&'a RawValue>) -> Result<T, serde_json::Error> {
+    serde_json::from_str(member.map_or("", RawValue::get))
 }
 
 #[derive(Deserialize)]
@@ -381,6 +403,13 @@ impl Reader<'_> {
         chains.into_iter().map(chain).collect()
     }
 
+    fn objects(&self, json: Option<&RawValue>) -> Result<HashMap<ObjectId, Object>, InvalidRegisters> {
+        let mut objects = Objects { reader: self, objects: HashMap::new(), contradicts: false };
+        let mut json = serde_json::Deserializer::from_str(json.map_or("", RawValue::get));
+        json.deserialize_map(&mut objects)?;
+        if objects.contradicts { Err(InvalidRegisters::Contradiction) } else { Ok(objects.objects) }
+    }
+
     fn object(&self, object: ObjectIn<'_>) -> Result<Object, InvalidRegisters> {
         let object = Object {
             exists: self.chain(object.exists, existence)?,
@@ -393,6 +422,31 @@ impl Reader<'_> {
             is_listed: false,
         };
         if object.is_empty() { Err(InvalidRegisters::Contradiction) } else { Ok(object) }
+    }
+}
+
+/// Reads objects one by one, so that no more than one of them is there in two forms.
+struct Objects<'r, 'u> {
+    reader: &'r Reader<'u>,
+    objects: HashMap<ObjectId, Object>,
+    contradicts: bool,
+}
+
+impl<'de> de::Visitor<'de> for &mut Objects<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("objects by their ids")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        while let Some((id, object)) = entries.next_entry::<ObjectId, ObjectIn<'de>>()? {
+            match self.reader.object(object) {
+                Ok(object) => drop(self.objects.insert(id, object)),
+                Err(_) => self.contradicts = true,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -15,8 +15,25 @@ use crate::model::{
     canonical::{Key, compare_utf16, write_string},
 };
 
+/// Size of a piece in which a text is handed over, in bytes; the object that crosses it still belongs to it.
+const PIECE_BYTES: usize = 32 * 1024;
 /// Bytes that most objects take in JSON, besides their points and props: to begin with.
 const TYPICAL_OBJECT_BYTES: usize = 128;
+
+/// Has `write` write to a text that is handed over whenever it has become a piece of its own.
+pub(super) fn in_pieces(
+    take: &mut dyn FnMut(&str),
+    write: impl FnOnce(&mut String, &mut dyn FnMut(&mut String)),
+) {
+    let mut out = String::with_capacity(2 * PIECE_BYTES);
+    write(&mut out, &mut |out| {
+        if out.len() >= PIECE_BYTES {
+            take(out);
+            out.clear();
+        }
+    });
+    take(&out);
+}
 
 /// The SHA-256 of a canonical view, as lower-case hexadecimal digits.
 #[must_use]
@@ -32,19 +49,30 @@ impl Canvas {
     /// The rendered view `{"canvas":{…},"objects":[…]}` in canonical JSON (RFC 8785): objects in screen order.
     #[must_use]
     pub fn view(&self) -> String {
-        let liveness = self.units.liveness();
         let mut out = String::with_capacity(self.objects.len() * TYPICAL_OBJECT_BYTES + 64);
+        self.render(&mut out, &mut |_| ());
+        out
+    }
+
+    /// The same, handed over piece by piece, so that it is never in memory as a whole.
+    pub fn write_view(&self, take: &mut dyn FnMut(&str)) {
+        in_pieces(take, |out, full| self.render(out, full));
+    }
+
+    /// Writes the view to `out`, which `full` may empty between two objects.
+    fn render(&self, out: &mut String, full: &mut dyn FnMut(&mut String)) {
+        let liveness = self.units.liveness();
         out.push_str(r#"{"canvas":"#);
-        write_props(&mut out, &self.props, liveness);
+        write_props(out, &self.props, liveness);
         out.push_str(r#","objects":["#);
         for (nth, seen) in self.seen(liveness).into_iter().enumerate() {
             if nth > 0 {
                 out.push(',');
             }
-            seen.write(&mut out, liveness);
+            seen.write(out, liveness);
+            full(out);
         }
         out.push_str("]}");
-        out
     }
 
     /// The objects that are seen, in screen order.

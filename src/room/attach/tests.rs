@@ -20,6 +20,7 @@ type Answer = Receiver<Result<Attached, JoinError>>;
 struct Setup {
     ring: Arc<Ring>,
     head: Revision,
+    damage: Option<Revision>,
     waitlist: Waitlist,
 }
 
@@ -27,7 +28,7 @@ impl Setup {
     fn new(from: u64, head: u64) -> Self {
         let ring = Arc::new(Ring::new(DrawingId(Uuid::nil())));
         let (head, waitlist) = (Revision(head), Waitlist::default());
-        let setup = Self { ring, head, waitlist };
+        let setup = Self { ring, head, damage: None, waitlist };
         setup.ring.push(News::Ops(frame(from + 1, head.0)), BRANCH, head);
         setup
     }
@@ -39,7 +40,8 @@ impl Setup {
     }
 
     fn attach(&mut self, is_fresh: bool) {
-        self.waitlist.attach(&self.ring, BRANCH, self.head, is_fresh);
+        let log = Log { branch: BRANCH, head: self.head, damage: self.damage };
+        self.waitlist.attach(&self.ring, log, is_fresh);
     }
 
     /// The head is read, and the room has caught up with it.
@@ -193,6 +195,26 @@ fn what_the_ring_lacks_is_read_widely_then_narrowly_then_left_to_rest() {
     setup.attach(true);
     expect_live(&mut answers[0], head - 20);
     expect_reset(&mut answers[1], ResetReason::TooFarBehind, head);
+}
+
+#[test]
+fn who_lacks_what_is_damaged_is_sent_to_rest_and_the_others_are_filled_up() {
+    let mut setup = Setup::new(30, 40);
+    let mut answers = [setup.wait(Some(10), None), setup.wait(Some(19), None), setup.wait(Some(20), None)];
+    let mut in_the_ring = setup.wait(Some(30), None);
+    setup.attach(true);
+    expect_live(&mut in_the_ring, 30);
+    setup.damage = Some(Revision(20));
+    setup.fill_in_vain();
+    for answer in &mut answers[..2] {
+        expect_reset(answer, ResetReason::LogDamaged, 40);
+    }
+    expect_waiting(&mut answers[2]);
+    assert_eq!(setup.waitlist.fill_range(&setup.ring, setup.head).0, Revision(20));
+    // As long as the damage is remembered, nothing is read for those who come again.
+    let mut again = setup.wait(Some(10), None);
+    setup.attach(true);
+    expect_reset(&mut again, ResetReason::LogDamaged, 40);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::{
     model::{CommittedOp, Revision},
     room::{JoinError, attach::Purpose, frame::seal_all, item::ResetReason, order::Order},
     store::{LogPage, ReadRange, StoreError},
+    trace,
 };
 
 impl Room {
@@ -19,12 +20,23 @@ impl Room {
             (Ok(Some(page)), Purpose::Follow { after }) => self.on_page(page, after),
             (Ok(Some(page)), Purpose::Fill) => self.on_fill(page),
             (Ok(None), _) => self.end(),
+            (Err(StoreError::Damaged { revision, .. }), purpose) => self.on_damage(revision, purpose),
             (Err(error), purpose) => {
                 crate::store::log_store_failure!(error, drawing = %self.ring().drawing_id, "a room could not read the store");
                 self.not_before = Some(Instant::now() + limits::REPAIR_RETRY);
                 self.wants_read |= self.log.is_some() && purpose != Purpose::Fill;
                 self.waitlist.fail_asked(JoinError::Unavailable);
             }
+        }
+    }
+
+    /// What the room wants to read is damaged. Its readers are sent to REST, which says so, and it goes on from the head:
+    /// what is committed from now on is whole.
+    fn on_damage(&mut self, revision: Revision, purpose: Purpose) {
+        self.damage = Some((revision, Instant::now()));
+        match purpose {
+            Purpose::Follow { .. } => (self.skips_damage, self.wants_read) = (true, true),
+            Purpose::Fill => self.waitlist.note_filled(),
         }
     }
 
@@ -40,7 +52,11 @@ impl Room {
         match &mut self.log {
             None => self.begin(page, after),
             Some((known, _)) if known.epoch != branch.epoch => {
+                self.skips_damage = false;
                 self.restart(ResetReason::EpochChanged, branch, head);
+            }
+            Some(_) if std::mem::take(&mut self.skips_damage) => {
+                self.restart(ResetReason::LogDamaged, branch, head);
             }
             // The log is shorter than what was delivered from it: a promotion has lost some of it, and nothing was written
             // since, or it was replaced without a new epoch.
@@ -57,6 +73,9 @@ impl Room {
                 }
                 self.deliver();
                 if self.delivered() > before {
+                    let (drawing, first, last) =
+                        (self.ring().drawing_id, before.next().0, self.delivered().0);
+                    tracing::debug!(node = trace::node(), %drawing, first, last, "read from the store");
                     self.inner.metrics.repairs.increment(1);
                     // It may be on its way still; the heartbeat looks again.
                     let since = self.untold.map_or_else(Instant::now, |(_, since)| since);
@@ -85,6 +104,7 @@ impl Room {
         let start = if reaches_head { after } else { head };
         self.log = Some((branch, Order::starting_after(start)));
         self.beat_from = head;
+        self.skips_damage = false;
         if let (true, Some((_, order))) = (reaches_head, &mut self.log) {
             for op in committed(page) {
                 order.accept(op);
@@ -122,6 +142,10 @@ impl Room {
         }
         let is_behind = self.wants_read || self.hole_since.is_some();
         let (purpose, range) = match &self.log {
+            _ if self.skips_damage => {
+                let after = Revision(u64::MAX);
+                (Purpose::Follow { after }, self.range(after, None))
+            }
             Some(_) if !is_behind && !self.waitlist.wants_head() => {
                 let (after, until) = self.waitlist.fill_range(self.ring(), self.delivered());
                 (Purpose::Fill, self.range(after, Some(until)))
@@ -164,7 +188,7 @@ impl Room {
     }
 }
 
-/// The ops of a page as readers get them. What cannot be read ends them: readers never skip.
+/// The ops of a page as readers get them. What cannot be read ends them: readers never skip. The store has looked.
 fn committed(page: LogPage) -> Vec<CommittedOp> {
     let mut ops = Vec::with_capacity(page.ops.len());
     for op in page.ops {

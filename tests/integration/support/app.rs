@@ -1,6 +1,7 @@
 //! A server in this process.
 
 use clap::Parser;
+use futures_util::stream;
 use loadtest::services::{TempFolder, blob_url_beside};
 use revcast::{
     config::{Cli, Command},
@@ -28,6 +29,8 @@ pub const LIFTED_LIMITS: [&str; 8] = [
 pub struct App {
     /// `http://127.0.0.1:port`.
     pub base: String,
+    /// `host:port` where it listens for operators alone, if it does.
+    pub admin: Option<String>,
     /// The database it runs on, for a second server beside it.
     pub database_url: String,
     /// Stops the server when it goes.
@@ -88,17 +91,20 @@ impl App {
         if !flags.contains(&"--blob-url") {
             line.extend(["--blob-url", &blob_url]);
         }
+        if !flags.contains(&"--drain-notice") {
+            line.extend(["--drain-notice", "0s"]);
+        }
         line.extend(flags);
         let Command::Serve(args) = Cli::try_parse_from(line).unwrap().command else { unreachable!() };
         let server = Server::start(&args).await.unwrap();
+        let admin = server.admin_address().map(|address| address.to_string());
         let listener = listen("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(async move {
-            let stopped = async { drop(stopped.await) };
-            server.run(listener, stopped).await.unwrap();
+            server.run(listener, stream::once(async { drop(stopped.await) })).await.unwrap();
         });
-        Self { base, database_url: database_url.to_owned(), stop: Some(stop), served, _folder: None }
+        Self { base, admin, database_url: database_url.to_owned(), stop: Some(stop), served, _folder: None }
     }
 
     /// Asks the server to stop.

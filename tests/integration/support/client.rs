@@ -181,10 +181,12 @@ impl Client {
             let page =
                 self.get(&format!("/v1/drawings/{drawing}/ops?after={after}")).await.expect(200).json();
             all.extend(page["ops"].as_array().unwrap().iter().cloned());
-            after = page["to"].as_u64().unwrap();
+            let to = page["to"].as_u64().unwrap();
             if page["complete"] == true {
                 return all;
             }
+            assert!(to > after, "a page brings nothing: {page}");
+            after = to;
         }
     }
 

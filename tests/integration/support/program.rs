@@ -18,6 +18,8 @@ use super::eventually;
 #[derive(Debug)]
 pub struct Run {
     pub succeeded: bool,
+    /// Its exit code, unless a signal has ended it.
+    pub code: Option<i32>,
     /// What it printed, without the last line break.
     pub stdout: String,
     pub stderr: String,
@@ -46,7 +48,8 @@ pub async fn run(arguments: &[&str]) -> Run {
 pub async fn finished(child: Child) -> Run {
     let output = child.wait_with_output().await.unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim_end().to_owned();
-    Run { succeeded: output.status.success(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    let code = output.status.code();
+    Run { succeeded: output.status.success(), code, stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
 /// A server that serves, and what it logs, one JSON object a line.

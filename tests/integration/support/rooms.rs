@@ -27,6 +27,8 @@ pub struct Node {
     pub store: Arc<CountingStore>,
     pub bus: Arc<FickleBus>,
     pub rooms: Rooms,
+    /// The database.
+    pub url: String,
     stop: CancellationToken,
     _folder: TempFolder,
 }
@@ -53,7 +55,7 @@ impl Node {
         });
         // The first beat comes at once: it must not meet the rooms of a test that wants none.
         eventually("the first beat", || async { (store.heads() > 0).then_some(()) }).await;
-        Self { store, bus, rooms, stop, _folder: folder }
+        Self { store, bus, rooms, url, stop, _folder: folder }
     }
 
     /// A drawing of alice's with so many ops.

@@ -7,8 +7,9 @@ use revcast::{
     model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
     store::{
         AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads, Health,
-        ImportStore, ImportedLog, ImportedOp, Link, LogPage, Member, MemberOutcome, Meta, Probe, ReadRange,
-        Snapshot, SnapshotStore, Store, StoreError, StoredOp,
+        ImportStore, ImportedLog, ImportedOp, InspectStore, InspectedDrawing, InspectedOps, JoinedLink, Link,
+        LogPage, Member, MemberOutcome, Meta, Probe, ReadRange, Snapshot, SnapshotStore, Store, StoreError,
+        StoredOp,
     },
 };
 use uuid::Uuid;
@@ -129,7 +130,7 @@ impl<W: Watch> Store for WatchedStore<W> {
         token_hash: &str,
         user: &UserId,
         now_ms: i64,
-    ) -> Result<Option<(DrawingId, Role)>, StoreError> {
+    ) -> Result<Option<JoinedLink>, StoreError> {
         self.watch.around(Call::Other, self.inner.join_link(token_hash, user, now_ms)).await
     }
     async fn probe(&self, probe: Probe) -> Result<(), StoreError> {
@@ -202,6 +203,29 @@ impl<W: Watch> SnapshotStore for WatchedStore<W> {
     }
     async fn forget_waste(&self, ids: &[Uuid]) -> Result<(), StoreError> {
         self.watch.around(Call::Other, self.inner.forget_waste(ids)).await
+    }
+}
+
+#[async_trait]
+impl<W: Watch> InspectStore for WatchedStore<W> {
+    async fn list_drawings(
+        &self,
+        after: Option<DrawingId>,
+        limit: u32,
+    ) -> Result<Vec<DrawingId>, StoreError> {
+        self.watch.around(Call::Other, self.inner.list_drawings(after, limit)).await
+    }
+    async fn inspect_drawing(&self, id: DrawingId) -> Result<Option<InspectedDrawing>, StoreError> {
+        self.watch.around(Call::Other, self.inner.inspect_drawing(id)).await
+    }
+    async fn inspect_ops(
+        &self,
+        id: DrawingId,
+        after: Revision,
+        until: Revision,
+        limit: u32,
+    ) -> Result<Option<InspectedOps>, StoreError> {
+        self.watch.around(Call::Other, self.inner.inspect_ops(id, after, until, limit)).await
     }
 }
 

@@ -3,7 +3,7 @@
 // One flight at a time. A flight that was superseded changes nothing, however late its answers come. Retries nothing.
 
 import { isNewerFormat, NO_REGISTERS, type Registers } from "../canvas/registers.js";
-import { asRevcastError, outdatedError, RevcastError } from "../errors.js";
+import { asRevcastError, isDamaged, outdatedError, RevcastError } from "../errors.js";
 import { drawingPath, type Http, type Schemas } from "../http.js";
 import { FAR_BEHIND, RESTARTS_LAST, SNAPSHOT_TIMEOUT, WAKE_FRESH } from "../limits.js";
 import type { CommittedOp } from "../ops.js";
@@ -148,7 +148,15 @@ export class CatchUp {
       try {
         page = await this.#page(at, signal);
       } catch (error) {
-        if (signal.aborted || !isGone(error)) throw error;
+        if (signal.aborted) throw error;
+        if (mayJump && error instanceof RevcastError && isDamaged(error)) {
+          // A snapshot may have been made before what is missing was lost.
+          mayJump = false;
+          await this.#load(signal);
+          if (place.valid === at) throw error;
+          continue;
+        }
+        if (!isGone(error)) throw error;
         if (generation === place.generation) gone(error);
         continue;
       }

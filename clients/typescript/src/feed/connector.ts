@@ -2,9 +2,16 @@
 //
 // Owns the links and their backoff. Knows nothing of what they bring: the host takes that.
 
-import { backoff } from "../backoff.js";
+import { backoff, spread } from "../backoff.js";
 import { asRevcastError, type RevcastError } from "../errors.js";
-import { CLIMB_INTERVAL, DENIED_INTERVAL, RESETS_LAST, STEADY_AFTER, WAKE_FRESH } from "../limits.js";
+import {
+  CLIMB_INTERVAL,
+  DAMAGED_INTERVAL,
+  DENIED_INTERVAL,
+  RESETS_LAST,
+  STEADY_AFTER,
+  WAKE_FRESH,
+} from "../limits.js";
 import type { Ladder } from "./ladder.js";
 import { type End, endOf, type Link, type LinkEvents, type LinkKind, type Live } from "./link.js";
 import { Timer } from "./timer.js";
@@ -284,6 +291,7 @@ export class Connector {
 
   #pause({ advice, delay, error }: End, isLower: boolean): number {
     if (delay !== undefined) return delay;
+    if (advice === "damaged") return spread(DAMAGED_INTERVAL, this.#random);
     if (isLower || advice === "stop" || (advice === "at_once" && this.#ends === 1)) return 0;
     return Math.max(backoff(this.#ends, this.#random), error?.retryAfter ?? 0);
   }
@@ -294,7 +302,7 @@ export class Connector {
     if (wasLive) this.#host.lost();
     this.#show("connecting");
     this.#host.denied(error);
-    if (!this.#isClosed) this.#retry.start(this.#spread(DENIED_INTERVAL), () => void this.#attempt());
+    if (!this.#isClosed) this.#retry.start(spread(DENIED_INTERVAL, this.#random), () => void this.#attempt());
   }
 
   /** Tells of an error, unless it will pass by itself. */
@@ -306,11 +314,7 @@ export class Connector {
 
   #climbLater(): void {
     if (!this.#ladder.hasSocket || this.#climb.isSet) return;
-    this.#climb.start(this.#spread(CLIMB_INTERVAL), () => this.#tryToClimb());
-  }
-
-  #spread(interval: number): number {
-    return interval * (0.75 + this.#random() / 2);
+    this.#climb.start(spread(CLIMB_INTERVAL, this.#random), () => this.#tryToClimb());
   }
 
   #showLive(link: Link): void {

@@ -2,11 +2,11 @@
 //
 // Invariant: what `events` is told is a snapshot, then the ops after it without a hole, until the next snapshot.
 
-import { backoff } from "../backoff.js";
-import { asRevcastError, closedError, RevcastError } from "../errors.js";
+import { backoff, spread } from "../backoff.js";
+import { asRevcastError, closedError, isDamaged, RevcastError } from "../errors.js";
 import type { Http } from "../http.js";
 import type { JsonObject } from "../json.js";
-import { EXPECT_WITHIN } from "../limits.js";
+import { DAMAGED_INTERVAL, EXPECT_WITHIN } from "../limits.js";
 import type { CommittedOp } from "../ops.js";
 import {
   type Lineage,
@@ -326,7 +326,10 @@ export class Feed {
     if (error !== undefined && (error.code === "AUTH_FAILED" || !error.retryable)) this.#events.error(error);
     const isWhole = error === undefined && this.#place.valid !== undefined && !this.#place.isBehind;
     this.#repairs = isWhole ? 0 : this.#repairs + 1;
-    if (!isWhole) this.#repair.start(backoff(this.#repairs, this.#random), () => this.#mend());
+    if (isWhole) return;
+    const isLasting = error !== undefined && isDamaged(error);
+    const pause = isLasting ? spread(DAMAGED_INTERVAL, this.#random) : backoff(this.#repairs, this.#random);
+    this.#repair.start(pause, () => this.#mend());
   }
 
   // --- What is told only when it changes ---

@@ -1,6 +1,6 @@
 // What the feed sees of a transport, whichever it is, and the messages that two of them have in common.
 
-import { outdatedError, type RevcastError } from "../errors.js";
+import { isDamaged, outdatedError, type RevcastError } from "../errors.js";
 import type { Http } from "../http.js";
 import type { JsonObject } from "../json.js";
 import type { CommittedOp } from "../ops.js";
@@ -43,9 +43,10 @@ export interface Live extends LogPosition {
 export interface End {
   /**
    * `at_once`: the next attempt needs no pause. `denied`: the user has no role. `stop`: no link of this kind is to be
-   * tried again. `outdated`: no link is, since this version does not understand the server.
+   * tried again. `outdated`: no link is, since this version does not understand the server. `damaged`: ops are missing in
+   * the log, and the next attempt is made after a long pause.
    */
-  readonly advice: "again" | "at_once" | "denied" | "stop" | "outdated";
+  readonly advice: "again" | "at_once" | "denied" | "stop" | "outdated" | "damaged";
   /** Whether the failure is one of this kind of transport, rather than of the server or the network. */
   readonly isOwn: boolean;
   readonly error?: RevcastError;
@@ -81,6 +82,7 @@ export interface LinkContext {
 /** The end that an error brings. */
 export function endOf(error: RevcastError, isOwn: boolean): End {
   if (isDenied(error)) return { advice: "denied", isOwn: false, error };
+  if (isDamaged(error)) return { advice: "damaged", isOwn: false, error };
   return { advice: "again", isOwn: isOwn && error.code !== "AUTH_FAILED", error };
 }
 

@@ -1048,7 +1048,8 @@ export interface components {
             /**
              * @description `ready`; `degraded` without the bus, when ops reach other nodes at the heartbeat only, or without the blob
              *     store, when no snapshots are built or read; `unavailable` while the store takes no writes (on a node without the
-             *     role `api`, `degraded`); `draining` while stopping.
+             *     role `api`, `degraded`); `draining` before it stops
+             *     and while it does.
              * @example ready
              */
             status: string;
@@ -1815,6 +1816,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `log_damaged`: not to be tried again until an operator has mended the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `overloaded`, `store_unavailable`, `snapshots_unavailable`, `timeout`, `draining`, with `Retry-After` */
             503: {
                 headers: {
@@ -1877,6 +1887,15 @@ export interface operations {
             };
             /** @description `not_found` */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `log_damaged`: not to be tried again until an operator has mended the log */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2297,6 +2316,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `log_damaged`: not to be tried again until an operator has mended the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `store_unavailable`, with `Retry-After` */
             503: {
                 headers: {
@@ -2672,6 +2700,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `log_damaged`: not to be tried again until an operator has mended the log */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `overloaded`, `store_unavailable`, `snapshots_unavailable`, `timeout`, `draining`, with `Retry-After` */
             503: {
                 headers: {
@@ -2750,6 +2787,15 @@ export interface operations {
             };
             /** @description `epoch_changed`, `revision_ahead` */
             410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `log_damaged`: not to be tried again until an operator has mended the log */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2856,6 +2902,15 @@ export interface operations {
             };
             /** @description `rate_limited`, with `Retry-After` */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `log_damaged`: not to be tried again until an operator has mended the log */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };

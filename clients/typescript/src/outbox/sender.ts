@@ -3,7 +3,7 @@
 // Which ops are next, and what an answer means for them, is the outbox's.
 
 import { backoff } from "../backoff.js";
-import { asRevcastError, RevcastError } from "../errors.js";
+import { asRevcastError, isDamaged, RevcastError } from "../errors.js";
 import type { Http, Schemas } from "../http.js";
 import {
   ECHO_GRACE,
@@ -227,7 +227,8 @@ export class Sender {
 
 /** Whether the server has refused the ops for good. Access may come back; what is no problem body is not the server's. */
 function isAboutOps(error: RevcastError): boolean {
-  if (error.retryable || error.code === "AUTH_FAILED" || error.status === 404) return false;
+  if (error.retryable || error.code === "AUTH_FAILED" || error.status === 404 || isDamaged(error))
+    return false;
   return error.problem !== undefined || error.status === 413;
 }
 

@@ -185,6 +185,7 @@ test("a viewer's ops go aside in one request", async () => {
 
 test.each([
   ["without access", () => problem(404, "not_found"), "not_found"],
+  ["while the log is damaged", () => problem(500, "log_damaged"), "log_damaged"],
   ["from a gateway", () => new Response("<html>", { status: 403 }), "invalid_request"],
 ])("an answer %s rejects nothing, is told once, and is tried again slowly", async (_, answer, code) => {
   const rig = await opened();

@@ -127,7 +127,7 @@ export function problem(
   headers: Record<string, string> = {},
 ): Response {
   const errors = [pointers].flat().map((pointer) => ({ pointer, detail: `wrong at ${pointer}` }));
-  const retryable = [429, 500, 503].includes(status);
+  const retryable = [429, 500, 503].includes(status) && code !== "log_damaged";
   const body = { type: "about:blank", title: "", status, code, detail: `it is ${code}`, retryable, errors };
   return Response.json(body, { status, headers: { "Content-Type": "application/problem+json", ...headers } });
 }

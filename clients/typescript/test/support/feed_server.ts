@@ -221,8 +221,8 @@ export class FeedServer {
   readonly requests: Seen[] = [];
   /** Answers in place of the usual ones, by `METHOD last-segment-of-the-path`; the first is used up at each request. */
   readonly scripted = new Map<string, Answer[]>();
-  /** Answers every request, while set. */
-  everything: Answer | undefined;
+  /** Answers every request, while set, but for those to which it gives `undefined`. */
+  everything: ((seen: Seen) => ReturnType<Answer> | undefined) | undefined;
   readonly #waiting = new Set<() => void>();
 
   get head(): number {
@@ -352,7 +352,8 @@ export class FeedServer {
       signal: init.signal ?? undefined,
     };
     this.requests.push(seen);
-    if (this.everything !== undefined) return this.everything(seen);
+    const first = this.everything?.(seen);
+    if (first !== undefined) return first;
     const answer = this.scripted.get(kindOf(seen))?.shift();
     return answer === undefined ? this.#usual(seen) : answer(seen);
   };
