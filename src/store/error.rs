@@ -48,7 +48,7 @@ impl StoreError {
     /// The store did not answer within the time that the caller gives it.
     #[must_use]
     pub fn timed_out() -> Self {
-        Self::Unavailable(Io(std::io::ErrorKind::TimedOut.into()))
+        Self::Unavailable(silence())
     }
 
     /// The node is stopping.
@@ -115,6 +115,11 @@ impl From<sqlx::Error> for StoreError {
         };
         if is_passing { Self::Unavailable(error) } else { Self::Failed(error) }
     }
+}
+
+/// The error of a database that does not answer in time.
+pub(super) fn silence() -> sqlx::Error {
+    Io(std::io::ErrorKind::TimedOut.into())
 }
 
 /// An error's word on the connection on which it was met, and on the database.

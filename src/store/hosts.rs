@@ -16,7 +16,7 @@ use sqlx::{
 };
 use tokio::time::{Instant, timeout};
 
-use super::{StoreError, sessions::Sessions};
+use super::{StoreError, error::silence, sessions::Sessions};
 use crate::{limits, store::PoolOptions};
 
 /// Where a database may be.
@@ -140,10 +140,6 @@ async fn ask(host: &PgConnectOptions, writes: bool, patience: Duration) -> sqlx:
         sqlx::raw_sql(PROBE).execute(&mut connection).await?;
     }
     connection.close().await
-}
-
-fn silence() -> sqlx::Error {
-    sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())
 }
 
 /// The value of a setting.

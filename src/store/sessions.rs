@@ -6,6 +6,7 @@
 
 use std::{
     fmt,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,7 +21,10 @@ use sqlx::{
 };
 use tokio::sync::watch;
 
-use super::{Health, StoreError, error::Verdict};
+use super::{
+    Health, StoreError,
+    error::{Verdict, silence},
+};
 use crate::limits;
 
 /// The sessions with a database. Cheap to clone.
@@ -101,7 +105,7 @@ impl Trust {
                 self.health.suspect(false);
                 tokio::select! {
                     outcome = call => outcome,
-                    () = self.lost(leased_at) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+                    () = self.lost(leased_at) => Err(silence()),
                 }
             }
         };
@@ -111,8 +115,7 @@ impl Trust {
     /// Whether a session that has idled is there still; if not, the others are gone, too.
     async fn is_there(&self, connection: &mut impl Connection) -> bool {
         let ping = tokio::time::timeout(limits::STORE_PING_TIMEOUT, connection.ping());
-        let outcome =
-            ping.await.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())));
+        let outcome = ping.await.unwrap_or_else(|_| Err(silence()));
         outcome.inspect_err(|error| self.note(error)).is_ok()
     }
 }
@@ -232,18 +235,21 @@ impl<DB: Transactional> Drop for Lease<DB> {
             return;
         }
         let (trust, leased_at, rolls_back) = (self.trust.clone(), self.leased_at, self.is_in_transaction);
-        let release = async move {
-            // Where the database has rolled back by itself, this fails, and the session goes.
-            if rolls_back && DB::execute(&mut connection, "ROLLBACK").await.is_err() {
-                drop(connection.detach());
-            } else {
-                connection.return_to_pool().await;
-            }
-        };
         tokio::spawn(async move {
+            let mut lost = pin!(trust.lost(leased_at));
+            let is_clean = !rolls_back
+                || tokio::select! {
+                    // Where the database has rolled back by itself, this fails, and the session goes.
+                    outcome = DB::execute(&mut connection, "ROLLBACK") => outcome.is_ok(),
+                    () = &mut lost => false,
+                };
+            if !is_clean {
+                drop(connection.detach());
+                return;
+            }
             tokio::select! {
-                () = release => (),
-                () = trust.lost(leased_at) => (),
+                () = connection.return_to_pool() => (),
+                () = lost => (),
             }
         });
     }
