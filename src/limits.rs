@@ -185,7 +185,9 @@ pub const MAX_SNAPSHOT_BYTES: usize = 1 << 30;
 pub const BLOB_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time for the blob store to begin its answer to a read, attempts included. A request that waits for it has time
 /// left to do without.
-pub const BLOB_ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+pub const BLOB_ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
+/// Longest time until a read that is not answered has shown whether the store as a whole is away, which a probe tells.
+pub const BLOB_VERDICT_TIMEOUT: Duration = BLOB_ANSWER_TIMEOUT.saturating_add(BLOB_PROBE_TIMEOUT);
 /// How long requests do without snapshots, after a read that the blob store did not answer, before one tries again.
 pub const BLOB_READ_PAUSE: Duration = Duration::from_secs(1);
 /// Time to connect to a bucket.
@@ -204,8 +206,10 @@ pub const CANVAS_MEMORY: u64 = 192 << 20;
 /// Least memory for canvases that can be configured.
 pub const MIN_CANVAS_MEMORY: u64 = 16 << 20;
 /// How long a request waits for memory or for its turn to load a canvas before it is answered `503 overloaded`: longer than
-/// whoever is at it waits for a blob store that does not answer.
-pub const CANVAS_PATIENCE: Duration = Duration::from_secs(7);
+/// whoever is at it waits for a blob store that does not answer, and shorter than it has for all of its answer.
+pub const CANVAS_PATIENCE: Duration = Duration::from_secs(8);
+const _: () = assert!(BLOB_VERDICT_TIMEOUT.as_secs() + 1 < CANVAS_PATIENCE.as_secs());
+const _: () = assert!(CANVAS_PATIENCE.as_secs() + 1 < REQUEST_TIMEOUT.as_secs());
 /// How long a canvas or a picture is kept that nobody asks for.
 pub const CANVAS_IDLE: Duration = Duration::from_secs(60);
 /// How often such are looked for.

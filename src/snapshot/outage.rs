@@ -42,7 +42,7 @@ impl Outage {
             Some(at) if now < at => false,
             Some(_) => {
                 // What comes of it will be known by then.
-                *next_attempt = Some(now + limits::BLOB_ANSWER_TIMEOUT);
+                *next_attempt = Some(now + limits::BLOB_VERDICT_TIMEOUT);
                 true
             }
         }
@@ -85,7 +85,7 @@ mod tests {
         assert!(outage.may_try(later));
         assert!(!outage.may_try(later), "one is at it");
         // It may have been given up.
-        assert!(outage.may_try(later + limits::BLOB_ANSWER_TIMEOUT));
+        assert!(outage.may_try(later + limits::BLOB_VERDICT_TIMEOUT));
         outage.begin(later, &BlobError::away());
         assert!(!outage.may_try(later));
     }
