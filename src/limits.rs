@@ -294,8 +294,6 @@ pub const PUBLISH_QUEUE_MESSAGES: usize = 2_048;
 pub const MAX_BUS_MESSAGE_BYTES: usize = 128 * 1024;
 /// Messages one subscription may hold before it is told that it lagged.
 pub const SUBSCRIPTION_MESSAGES: usize = 4_096;
-/// The same inside one process, where the channel of each drawing allocates all its places.
-pub const LOCAL_SUBSCRIPTION_MESSAGES: usize = 256;
 /// How long a room waits for the bus to confirm its subscription before it goes on without.
 pub const BUS_CONFIRM_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often a NATS connection is probed; two unanswered probes end it.
@@ -349,8 +347,6 @@ pub const MAX_FRAME_BYTES: usize = 256 * 1024;
 pub const GATHERED_BYTES: usize = 64 * 1024;
 /// Frames so joined that a room keeps for the next reader at the same place.
 pub const GATHERED_FRAMES: usize = 4;
-/// Joins and controls that may wait for one room.
-pub const ROOM_COMMANDS: usize = 1_024;
 /// How long a room without readers keeps following its drawing.
 pub const ROOM_LINGER: Duration = Duration::from_secs(10);
 

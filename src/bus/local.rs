@@ -2,22 +2,24 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, stream};
-use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::{Bus, ControlMessage, Delivery, OpsMessage, PresenceMessage, Subscription};
-use crate::{limits, model::DrawingId};
+use super::{
+    Bus, ControlMessage, OpsMessage, PresenceMessage, Subscription,
+    queue::{Queue, follow},
+};
+use crate::model::DrawingId;
 
-/// A bus for one process: bounded channels in memory.
+/// A bus for one process: bounded queues in memory.
 #[derive(Clone, Debug, Default)]
 pub struct LocalBus {
-    ops: Topic<OpsMessage>,
-    presence: Topic<PresenceMessage>,
-    control: Control,
+    ops: Topics<DrawingId, OpsMessage>,
+    presence: Topics<DrawingId, PresenceMessage>,
+    control: Topics<(), ControlMessage>,
 }
 
 impl LocalBus {
@@ -28,49 +30,41 @@ impl LocalBus {
     }
 }
 
-/// The channel of the control messages, which all drawings share.
-#[derive(Clone, Debug)]
-struct Control(broadcast::Sender<ControlMessage>);
-
-impl Default for Control {
-    fn default() -> Self {
-        Self(broadcast::Sender::new(limits::SUBSCRIPTION_MESSAGES))
-    }
-}
-
-/// One channel for each drawing that somebody follows. The lock is held for a look-up or a clean-up,
+/// The queues of all subscribers, by what they follow. The lock is held for a look-up and what is told to those it finds,
 /// never across an await.
 #[derive(Debug)]
-struct Topic<T>(Arc<Mutex<HashMap<DrawingId, broadcast::Sender<T>>>>);
+struct Topics<K, T>(Arc<Mutex<Queues<K, T>>>);
 
-impl<T: Clone + Send + 'static> Topic<T> {
-    fn publish(&self, drawing: DrawingId, message: T) {
-        if let Some(channel) = self.lock().get(&drawing) {
-            // An error means that the last subscriber is just leaving.
-            let _ = channel.send(message);
-        }
+type Queues<K, T> = HashMap<K, Vec<Arc<Queue<T>>>>;
+
+impl<K: Copy + Eq + Hash + Send + 'static, T: Clone + Send + 'static> Topics<K, T> {
+    fn publish(&self, topic: K, message: T) {
+        let topics = self.lock();
+        let Some((last, others)) = topics.get(&topic).and_then(|queues| queues.split_last()) else { return };
+        others.iter().for_each(|queue| queue.push(message.clone()));
+        last.push(message);
     }
 
-    fn subscribe(&self, drawing: DrawingId) -> Subscription<T> {
-        let new_channel = || broadcast::Sender::new(limits::LOCAL_SUBSCRIPTION_MESSAGES);
-        let receiver = self.lock().entry(drawing).or_insert_with(new_channel).subscribe();
-        into_stream(receiver, Cleanup { topic: self.clone(), drawing })
+    fn subscribe(&self, topic: K) -> Subscription<T> {
+        let queue = Queue::new();
+        self.lock().entry(topic).or_default().push(queue.clone());
+        follow(Seat { topics: self.clone(), topic, queue })
     }
 }
 
-impl<T> Topic<T> {
-    fn lock(&self) -> MutexGuard<'_, HashMap<DrawingId, broadcast::Sender<T>>> {
+impl<K, T> Topics<K, T> {
+    fn lock(&self) -> MutexGuard<'_, Queues<K, T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T> Clone for Topic<T> {
+impl<K, T> Clone for Topics<K, T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<T> Default for Topic<T> {
+impl<K, T> Default for Topics<K, T> {
     fn default() -> Self {
         Self(Arc::default())
     }
@@ -83,8 +77,7 @@ impl Bus for LocalBus {
     }
 
     fn publish_control(&self, message: ControlMessage) {
-        // An error means that nobody listens, which is no loss.
-        let _ = self.control.0.send(message);
+        self.control.publish((), message);
     }
 
     fn publish_presence(&self, drawing: DrawingId, message: PresenceMessage) {
@@ -96,7 +89,7 @@ impl Bus for LocalBus {
     }
 
     async fn subscribe_control(&self) -> Subscription<ControlMessage> {
-        into_stream(self.control.0.subscribe(), ())
+        self.control.subscribe(())
     }
 
     async fn subscribe_presence(&self, drawing: DrawingId) -> Subscription<PresenceMessage> {
@@ -114,34 +107,26 @@ impl Bus for LocalBus {
     async fn flush(&self) {}
 }
 
-/// Forgets the channel of a drawing when its last subscriber leaves.
-struct Cleanup<T> {
-    topic: Topic<T>,
-    drawing: DrawingId,
+/// A subscriber's queue among those of its topic, which it leaves when it is dropped.
+struct Seat<K: Copy + Eq + Hash, T> {
+    topics: Topics<K, T>,
+    topic: K,
+    queue: Arc<Queue<T>>,
 }
 
-impl<T> Drop for Cleanup<T> {
-    fn drop(&mut self) {
-        let mut channels = self.topic.lock();
-        if channels.get(&self.drawing).is_some_and(|channel| channel.receiver_count() == 0) {
-            channels.remove(&self.drawing);
-        }
+impl<K: Copy + Eq + Hash, T> AsRef<Queue<T>> for Seat<K, T> {
+    fn as_ref(&self) -> &Queue<T> {
+        &self.queue
     }
 }
 
-/// The messages of `receiver`; `guard` is dropped after it.
-fn into_stream<T, G>(receiver: broadcast::Receiver<T>, guard: G) -> Subscription<T>
-where
-    T: Clone + Send + 'static,
-    G: Send + 'static,
-{
-    stream::unfold((receiver, guard), |(mut receiver, guard)| async {
-        let delivery = match receiver.recv().await {
-            Ok(message) => Delivery::Message(message),
-            Err(RecvError::Lagged(_)) => Delivery::Lagged,
-            Err(RecvError::Closed) => return None,
-        };
-        Some((delivery, (receiver, guard)))
-    })
-    .boxed()
+impl<K: Copy + Eq + Hash, T> Drop for Seat<K, T> {
+    fn drop(&mut self) {
+        let mut topics = self.topics.lock();
+        let Some(queues) = topics.get_mut(&self.topic) else { return };
+        queues.retain(|queue| !Arc::ptr_eq(queue, &self.queue));
+        if queues.is_empty() {
+            topics.remove(&self.topic);
+        }
+    }
 }

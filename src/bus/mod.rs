@@ -7,6 +7,7 @@ mod local;
 mod message;
 mod nats;
 mod presence;
+mod queue;
 
 use std::fmt;
 

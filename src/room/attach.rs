@@ -114,8 +114,8 @@ impl Waiting {
 pub(super) struct Waitlist(Vec<Waiting>);
 
 impl Waitlist {
-    pub(super) fn push(&mut self, waiting: Waiting) {
-        self.0.push(waiting);
+    pub(super) fn extend(&mut self, waiting: Vec<Waiting>) {
+        self.0.extend(waiting);
     }
 
     pub(super) fn is_empty(&self) -> bool {

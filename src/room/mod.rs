@@ -10,6 +10,7 @@ mod broadcast;
 mod follower;
 mod frame;
 mod item;
+mod mailbox;
 mod order;
 pub mod presence;
 mod registry;

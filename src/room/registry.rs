@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -14,9 +14,10 @@ use super::{
     attach::{Attached, Waiting},
     audience::Audience,
     broadcast::{Broadcast, Member, Outlet},
+    mailbox::{Heartbeat, Mailbox},
     presence::{Presence, PresenceRooms},
     ring::{Reader, Ring},
-    task::{Command, Room},
+    task::Room,
 };
 use crate::{
     bus::{Bus, ControlMessage},
@@ -71,7 +72,7 @@ pub struct RoomParts {
 #[derive(Clone)]
 pub(super) struct Entry {
     /// The way into its task.
-    commands: mpsc::Sender<Command>,
+    pub(super) mailbox: Arc<Mailbox>,
     pub(super) ring: Arc<Ring>,
     pub(super) broadcast: Arc<Broadcast>,
     /// Who reads there.
@@ -173,11 +174,10 @@ impl Rooms {
                 return Err(JoinError::Draining);
             }
             let (reply, answer) = oneshot::channel();
-            let command = Command::Attach(Waiting::new(position, reply));
             let entry = self.inner.room(drawing);
-            if entry.commands.send(command).await.is_err() {
+            if !entry.mailbox.attach(Waiting::new(position, reply)) {
                 // The room was just closing; the next one is new.
-                self.inner.forget(drawing, &entry.commands);
+                self.inner.forget(drawing, &entry.mailbox);
                 continue;
             }
             match answer.await {
@@ -215,8 +215,7 @@ impl Rooms {
             ControlMessage::Role { user_id, role, .. } => room.audience.tell_role(user_id, *role),
             ControlMessage::Deleted { .. } => {
                 room.audience.dismiss();
-                // A room with a full queue learns of it at the heartbeat; its readers are gone already.
-                let _ = room.commands.try_send(Command::Delete);
+                room.mailbox.delete();
             }
             ControlMessage::Grown { .. } => (),
         }
@@ -229,19 +228,18 @@ impl Inner {
         if let Some(room) = rooms.get(&drawing) {
             return room.clone();
         }
-        let (sender, commands) = mpsc::channel(limits::ROOM_COMMANDS);
         let (ring, stop) = (Arc::new(Ring::new(drawing)), self.stop.child_token());
         let broadcast = Arc::new(Broadcast::new(&ring, &self.tasks, stop.clone()));
-        let entry = Entry { commands: sender, ring, broadcast, audience: Arc::default() };
+        let entry = Entry { mailbox: Arc::default(), ring, broadcast, audience: Arc::default() };
         rooms.insert(drawing, entry.clone());
-        self.tasks.spawn(Room::run(self.clone(), entry.clone(), stop.drop_guard(), commands));
+        self.tasks.spawn(Room::run(self.clone(), entry.clone(), stop.drop_guard()));
         entry
     }
 
     /// Takes a room off the map, unless another one has its place by now.
-    fn forget(&self, drawing: DrawingId, room: &mpsc::Sender<Command>) {
+    fn forget(&self, drawing: DrawingId, room: &Arc<Mailbox>) {
         let mut rooms = self.lock();
-        if rooms.get(&drawing).is_some_and(|present| present.commands.same_channel(room)) {
+        if rooms.get(&drawing).is_some_and(|present| Arc::ptr_eq(&present.mailbox, room)) {
             rooms.remove(&drawing);
         }
     }
@@ -278,9 +276,7 @@ async fn beat(inner: Arc<Inner>) {
                 inner.epoch.send_if_modified(|epoch| std::mem::replace(epoch, heads.epoch) != heads.epoch);
                 for (id, room) in &rooms {
                     inner.presence.note_readers(*id, room.ring.reader_count());
-                    let head = heads.head(*id);
-                    // A room with a full queue is busy and gets the next beat.
-                    let _ = room.commands.try_send(Command::Heartbeat { epoch: heads.epoch, head });
+                    room.mailbox.beat(Heartbeat { epoch: heads.epoch, head: heads.head(*id) });
                 }
             }
             Err(error) => crate::store::log_store_failure!(error, "the heads could not be read"),

@@ -42,7 +42,8 @@ pub(super) struct Ring {
 
 #[derive(Debug)]
 struct State {
-    items: VecDeque<Arc<Item>>,
+    /// `None` where a later head has taken the place of one: a quiet room would keep nothing else.
+    items: VecDeque<Option<Arc<Item>>>,
     /// Number of the first item in the ring, counting all there ever were.
     start: u64,
     bytes: usize,
@@ -115,7 +116,8 @@ impl Ring {
         self.layout.fetch_add(1, Ordering::Release);
         state.gathered.clear();
         // Who has not read yet that the log is another one learns it by the number of its log.
-        if let Some(nth) = state.items.iter().position(|item| matches!(item.news, News::Restarted { .. })) {
+        let is_restart = |item: &Arc<Item>| matches!(item.news, News::Restarted { .. });
+        if let Some(nth) = state.items.iter().position(|item| item.as_ref().is_some_and(is_restart)) {
             for _ in 0..=nth {
                 state.drop_first();
             }
@@ -127,7 +129,7 @@ impl Ring {
                 return;
             }
             state.bytes += item.size();
-            state.items.push_front(Arc::new(item));
+            state.items.push_front(Some(Arc::new(item)));
             state.start -= 1;
         }
     }
@@ -135,9 +137,9 @@ impl Ring {
     /// Drops what was told too long ago.
     pub(super) fn forget_before(&self, then: Instant) {
         let mut state = self.lock();
-        while state.items.front().is_some_and(|item| item.told_at < then) {
-            state.drop_first();
-        }
+        let is_old = |&(_, item): &(u64, &Arc<Item>)| item.told_at < then;
+        let last_old = state.told().take_while(is_old).last().map(|(number, _)| number);
+        while last_old.is_some_and(|number| state.start <= number) && state.drop_first() {}
     }
 
     /// A reader of what comes after revision `after`; `None` when the ring does not hold all of that
@@ -148,11 +150,10 @@ impl Ring {
         state.seal(self.drawing_id);
         let log = state.replaced.0;
         let cursor = if after < head {
-            let mut frames =
-                (state.start..).zip(&state.items).filter_map(|(number, item)| match &item.news {
-                    News::Ops(frame) => Some((number, frame)),
-                    _ => None,
-                });
+            let mut frames = state.told().filter_map(|(number, item)| match &item.news {
+                News::Ops(frame) => Some((number, frame)),
+                _ => None,
+            });
             let (number, frame) = frames.find(|(_, frame)| frame.last > after)?;
             if frame.first > after.next() {
                 return None;
@@ -194,8 +195,8 @@ impl Ring {
         state.seal(self.drawing_id);
         let first = from.max(state.start);
         let skip = usize::try_from(first - state.start).unwrap_or(usize::MAX);
-        let items = state.items.iter().skip(skip).cloned().collect();
-        let mut batch = Batch::new(items, first, state.replaced.0, self.layout());
+        let items = state.items.iter().skip(skip).flatten().cloned().collect();
+        let mut batch = Batch::new(items, first..state.end().max(first), state.replaced.0, self.layout());
         if let Some((branch, _)) = state.position {
             let tells = state.told_epoch_at.is_some_and(|at| (first..batch.end()).contains(&at));
             batch.note_epoch(branch.epoch, branch.previous_epoch().filter(|_| tells));
@@ -217,11 +218,30 @@ impl State {
         self.start + self.items.len() as u64
     }
 
+    /// What was told, with its numbers.
+    fn told(&self) -> impl Iterator<Item = (u64, &Arc<Item>)> {
+        (self.start..).zip(&self.items).filter_map(|(number, item)| Some((number, item.as_ref()?)))
+    }
+
     fn push(&mut self, item: Item) {
+        if matches!(item.news, News::Head { .. }) {
+            self.supersede_head();
+        }
         self.bytes += item.size();
-        self.items.push_back(Arc::new(item));
+        self.items.push_back(Some(Arc::new(item)));
         while self.bytes > limits::ROOM_RING_BYTES && self.items.len() > 1 {
             self.drop_first();
+        }
+    }
+
+    /// Forgets the last item if it is a head: whoever has not read it will read a later one. One that tells of another
+    /// epoch stays.
+    fn supersede_head(&mut self) {
+        let last = self.end().saturating_sub(1);
+        let tells_epoch = self.told_epoch_at == Some(last);
+        let is_head = |item: &mut Arc<Item>| matches!(item.news, News::Head { .. }) && !tells_epoch;
+        if let Some(head) = self.items.back_mut().and_then(|slot| slot.take_if(is_head)) {
+            self.bytes -= head.size();
         }
     }
 
@@ -239,6 +259,7 @@ impl State {
     fn gather(&mut self, drawing: DrawingId, offset: usize, item: Arc<Item>) -> (Arc<Item>, u64) {
         let (mut ops, mut bytes, mut count, mut frames) = (Vec::<Frame>::new(), 0, 1, 0);
         for (item, nth) in self.items.iter().skip(offset).zip(1..) {
+            let Some(item) = item else { continue };
             let is_same = |epoch| ops.first().is_none_or(|first| first.epoch == epoch);
             match &item.news {
                 News::Ops(frame) if !is_same(frame.epoch) => break,
@@ -272,14 +293,14 @@ impl State {
 
     fn drop_first(&mut self) -> bool {
         let Some(item) = self.items.pop_front() else { return false };
-        self.bytes -= item.size();
+        self.bytes -= item.map_or(0, |item| item.size());
         self.told_epoch_at = self.told_epoch_at.filter(|at| *at != self.start);
         self.start += 1;
         true
     }
 
     fn first_frame(&self) -> Option<Revision> {
-        self.items.iter().find_map(|item| match &item.news {
+        self.told().find_map(|(_, item)| match &item.news {
             News::Ops(frame) => Some(frame.first),
             _ => None,
         })

@@ -8,14 +8,15 @@ mod reading;
 use std::sync::Arc;
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 
 use self::reading::poll_read;
 use super::{
     JoinError,
-    attach::{Log, Purpose, Waiting, Waitlist},
+    attach::{Log, Purpose, Waitlist},
     item::{News, ResetReason},
+    mailbox::{Heartbeat, Mail, OpenMailbox},
     order::Order,
     registry::{Entry, Inner},
     ring::Ring,
@@ -27,16 +28,6 @@ use crate::{
     store::{LogPage, StoreError},
     trace,
 };
-
-/// What others ask of a room.
-pub(super) enum Command {
-    /// Somebody wants to follow the drawing.
-    Attach(Waiting),
-    /// The head of the drawing in the store; `None` when it does not exist.
-    Heartbeat { epoch: Epoch, head: Option<Revision> },
-    /// The drawing was deleted.
-    Delete,
-}
 
 type Read = BoxFuture<'static, Result<Option<LogPage>, StoreError>>;
 type Renewal = BoxFuture<'static, Subscription<OpsMessage>>;
@@ -88,9 +79,10 @@ impl Room {
         inner: Arc<Inner>,
         entry: Entry,
         broadcasters: DropGuard,
-        mut commands: mpsc::Receiver<Command>,
     ) {
         let drawing = entry.ring.drawing_id;
+        let mailbox = entry.mailbox.clone();
+        let _open = OpenMailbox(&mailbox);
         // Live before the first read of the head: what is committed after that read is heard.
         let stop = inner.stop.clone();
         let mut bus = tokio::select! {
@@ -105,7 +97,7 @@ impl Room {
             let read_at = room.next_read_at();
             tokio::select! {
                 () = stop.cancelled() => return,
-                Some(command) = commands.recv() => room.on_command(command),
+                mail = mailbox.next() => room.on_mail(mail),
                 Some(delivery) = bus.next() => room.on_bus(delivery, &mut bus),
                 (purpose, outcome) = poll_read(&mut room.read) => room.on_read(purpose, outcome),
                 renewed = poll_renewal(&mut room.renewal) => {
@@ -114,7 +106,7 @@ impl Room {
                 }
                 () = sleep_until(read_at) => (),
                 () = tokio::time::sleep_until(idle_since + limits::ROOM_LINGER) => {
-                    let is_idle = || commands.is_empty() && room.is_unused();
+                    let is_idle = || mailbox.is_empty() && room.is_unused();
                     if room.inner.close_if(drawing, is_idle) {
                         return;
                     }
@@ -162,11 +154,14 @@ impl Room {
 
     // --- What happens -----------------------------------------------------------------------------
 
-    fn on_command(&mut self, command: Command) {
-        match command {
-            Command::Attach(waiting) => self.waitlist.push(waiting),
-            Command::Heartbeat { head: None, .. } | Command::Delete => self.end(),
-            Command::Heartbeat { epoch, head: Some(head) } => self.on_heartbeat(epoch, head),
+    fn on_mail(&mut self, mail: Mail) {
+        let Mail { waiting, heartbeat, is_deleted } = mail;
+        self.waitlist.extend(waiting);
+        match heartbeat {
+            _ if is_deleted => self.end(),
+            Some(Heartbeat { head: None, .. }) => self.end(),
+            Some(Heartbeat { epoch, head: Some(head) }) => self.on_heartbeat(epoch, head),
+            None => (),
         }
     }
 

@@ -2,7 +2,10 @@
 //!
 //! A reader has no queue of its own: it is a cursor, and one that falls out of the ring is told so.
 
-use std::sync::{Arc, OnceLock, atomic::Ordering};
+use std::{
+    ops::Range,
+    sync::{Arc, OnceLock, atomic::Ordering},
+};
 
 use bytes::{Bytes, BytesMut};
 
@@ -55,8 +58,8 @@ pub enum Next {
 pub struct Batch {
     /// The items, in order.
     pub items: Vec<Arc<Item>>,
-    /// Number of the first of them, and how often numbers had been given again by then.
-    first: u64,
+    /// Their numbers, those of heads that were superseded included; and how often numbers had been given again by then.
+    numbers: Range<u64>,
     layout: u64,
     /// First and last revision of their ops, if there are any.
     revisions: Option<(Revision, Revision)>,
@@ -74,11 +77,11 @@ pub struct Batch {
 }
 
 impl Batch {
-    pub(super) fn new(items: Vec<Arc<Item>>, first: u64, log: u64, layout: u64) -> Self {
+    pub(super) fn new(items: Vec<Arc<Item>>, numbers: Range<u64>, log: u64, layout: u64) -> Self {
         let (restarts, joined) = (false, Default::default());
         let (revisions, epoch, tells_after, branch) = (None, None, None, None);
         let mut batch =
-            Self { items, first, layout, revisions, log, restarts, epoch, tells_after, branch, joined };
+            Self { items, numbers, layout, revisions, log, restarts, epoch, tells_after, branch, joined };
         for item in &batch.items {
             match &item.news {
                 News::Ops(frame) => {
@@ -99,7 +102,7 @@ impl Batch {
 
     /// Number of the item after the last.
     pub(in crate::room) fn end(&self) -> u64 {
-        self.first + self.items.len() as u64
+        self.numbers.end
     }
 
     /// All items as one piece in encoding `slot`; `encode` gives the bytes of one.
@@ -129,7 +132,7 @@ impl Reader {
         // One that has missed the word of a new epoch must not get its ops.
         let own = self.branch.epoch;
         let knows = batch.epoch.is_none_or(|epoch| epoch == own) || batch.tells_after == Some(own);
-        let is_here = self.cursor == batch.first && self.ring.layout() == batch.layout;
+        let is_here = self.cursor == batch.numbers.start && self.ring.layout() == batch.layout;
         let is_next = is_here && self.log == batch.log && fits && !batch.restarts && knows;
         if is_next {
             self.cursor = batch.end();
@@ -147,7 +150,12 @@ impl Reader {
                 state.seal(self.ring.drawing_id);
                 let offset = self.cursor.checked_sub(state.start);
                 let offset = offset.and_then(|offset| usize::try_from(offset).ok());
-                let item = offset.and_then(|offset| state.items.get(offset)).cloned();
+                let slot = offset.and_then(|offset| state.items.get(offset)).cloned();
+                if let Some(None) = slot {
+                    self.cursor += 1;
+                    continue;
+                }
+                let item = slot.flatten();
                 let is_lost = match item.as_ref().map(|item| &item.news) {
                     _ if offset.is_none() => true,
                     Some(News::Restarted { .. }) => false,

@@ -130,7 +130,7 @@ fn the_ring_is_bounded_by_bytes_and_a_slow_reader_is_told_where_the_log_stands()
     for revision in 2..10 {
         push(&ring, frame_of(0, revision, revision, LARGE));
         let state = ring.lock();
-        let held: usize = state.items.iter().map(|item| item.size()).sum();
+        let held: usize = state.told().map(|(_, item)| item.size()).sum();
         assert_eq!(held, state.bytes);
         assert!(held <= limits::ROOM_RING_BYTES);
     }
@@ -230,6 +230,63 @@ fn a_log_that_goes_on_in_a_new_epoch_tells_so_between_the_ops_of_both() {
     let mut late = ring.join(now, Revision(1), Revision(5)).unwrap();
     assert_eq!(read_all(&mut late), [2, 3, 4, 5]);
     assert_eq!(late.position(), (now, Revision(5)));
+}
+
+fn kept_bytes(ring: &Ring) -> usize {
+    ring.lock().told().map(|(_, item)| item.size()).sum()
+}
+
+fn head(ring: &Ring, revision: u64) {
+    ring.push(News::Head { branch: branch(0), revision: Revision(revision) }, branch(0), Revision(revision));
+}
+
+#[test]
+fn a_quiet_ring_keeps_the_last_head_alone() {
+    let ring = ring(&[(1, 2)]);
+    let (mut slow, mut next) = (join(&ring, 0, 2).unwrap(), join(&ring, 2, 2).unwrap());
+    let kept = || ring.lock().told().count();
+    for _ in 0..100 {
+        let from = ring.end();
+        head(&ring, 2);
+        assert!(next.take(&ring.batch(from)));
+        assert_eq!(kept(), 2);
+    }
+    let counted = kept_bytes(&ring);
+    assert_eq!(ring.lock().bytes, counted);
+    push(&ring, frame(3, 3));
+    head(&ring, 3);
+    assert_eq!(kept(), 4, "what stands between frames stays");
+    // Who missed all of them reads the ops, and a head.
+    let mut told = Vec::new();
+    while let Next::Item(item) = slow.read() {
+        told.push(match &item.news {
+            News::Head { revision, .. } => vec![revision.0, 0],
+            _ => revisions(&item),
+        });
+    }
+    assert_eq!(told, [vec![1, 2, 3], vec![3, 0]]);
+    // One who looks from the place of a head that is gone gets what came after it.
+    let batch = ring.batch(ring.end() - 50);
+    assert_eq!((batch.items.len(), batch.end()), (3, ring.end()));
+    ring.forget_before(Instant::now());
+    assert!(ring.lock().items.is_empty());
+}
+
+#[test]
+fn a_head_that_tells_of_an_epoch_is_not_superseded() {
+    let ring = ring(&[(1, 1)]);
+    let mut reader = join(&ring, 1, 1).unwrap();
+    let now = going_on(1, 1);
+    for _ in 0..3 {
+        ring.push(News::Head { branch: now, revision: Revision(1) }, now, Revision(1));
+    }
+    let heads: Vec<_> = std::iter::from_fn(|| match reader.read() {
+        Next::Item(item) => Some(item),
+        _ => None,
+    })
+    .collect();
+    assert_eq!(heads.len(), 2, "the one that tells it, and the last");
+    assert_eq!(reader.position(), (now, Revision(1)));
 }
 
 #[test]

@@ -1,0 +1,86 @@
+//! A bounded queue for one subscriber inside the process.
+//!
+//! It takes memory for what waits in it alone: a node has one for each drawing that somebody follows, and most of them are
+//! quiet. Publishing never waits; when the queue is full the oldest message goes, and the subscriber is told.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures_util::{StreamExt, stream};
+use tokio::sync::Notify;
+
+use super::{Delivery, Subscription};
+use crate::limits;
+
+/// What waits for one subscriber.
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    /// Held for one message.
+    waiting: Mutex<Waiting<T>>,
+    arrived: Notify,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    messages: VecDeque<T>,
+    /// Whether messages were dropped that the subscriber was not told of.
+    has_lagged: bool,
+}
+
+/// Messages for which a queue keeps room while it is empty.
+const ROOM_AT_REST: usize = 4;
+
+impl<T: Send + 'static> Queue<T> {
+    pub(super) fn new() -> Arc<Self> {
+        let waiting = Waiting { messages: VecDeque::new(), has_lagged: false };
+        Arc::new(Self { waiting: Mutex::new(waiting), arrived: Notify::new() })
+    }
+
+    pub(super) fn push(&self, message: T) {
+        {
+            let mut waiting = self.lock();
+            if waiting.messages.len() >= limits::SUBSCRIPTION_MESSAGES {
+                waiting.messages.pop_front();
+                waiting.has_lagged = true;
+            }
+            waiting.messages.push_back(message);
+        }
+        self.arrived.notify_one();
+    }
+
+    fn pop(&self) -> Option<Delivery<T>> {
+        let mut waiting = self.lock();
+        if std::mem::take(&mut waiting.has_lagged) {
+            return Some(Delivery::Lagged);
+        }
+        let message = waiting.messages.pop_front()?;
+        if waiting.messages.is_empty() && waiting.messages.capacity() > ROOM_AT_REST {
+            waiting.messages.shrink_to(ROOM_AT_REST);
+        }
+        Some(Delivery::Message(message))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The messages of the queue of `seat`, which is dropped with the subscription.
+pub(super) fn follow<T, S>(seat: S) -> Subscription<T>
+where
+    T: Send + 'static,
+    S: AsRef<Queue<T>> + Send + 'static,
+{
+    stream::unfold(seat, |seat| async {
+        loop {
+            let queue = seat.as_ref();
+            if let Some(delivery) = queue.pop() {
+                return Some((delivery, seat));
+            }
+            queue.arrived.notified().await;
+        }
+    })
+    .boxed()
+}
