@@ -52,6 +52,8 @@ codes! {
     UnitForbidden = "unit_forbidden", 403, "The undo unit belongs to another actor";
     /// An op is of a type that only the server writes.
     ServerOnly = "server_only", 403, "Only the server writes this op";
+    /// The caller has made as many drawings as a user may.
+    TooManyDrawings = "too_many_drawings", 403, "Too many drawings";
     /// There is no such thing, or the caller may not know of it.
     NotFound = "not_found", 404, "Not found";
     /// The path exists, the method does not.

@@ -45,6 +45,7 @@ pub mod identity;
 pub mod import;
 pub mod limits;
 pub mod model;
+mod offload;
 pub mod room;
 pub mod server;
 pub mod snapshot;

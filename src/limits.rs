@@ -112,6 +112,24 @@ pub const FOLD_UNATTENDED_STEP: u64 = 4_096;
 /// Drawings whose folding may wait on a node; what comes beyond that is found at the next snapshot, or the next step.
 pub const FOLD_QUEUE: usize = 64;
 
+/// Requests that a client address may write each second, if there is a limit and nobody says which.
+pub const ADDRESS_WRITES_PER_SECOND: u32 = 200;
+/// Most of them that can be configured.
+pub const MAX_ADDRESS_RATE: u32 = 1_000_000;
+/// Of how many such requests a new socket or event stream is worth as much: so many fewer may come.
+pub const ADDRESS_WRITES_PER_CONNECTION: u32 = 4;
+/// The same of a drawing that is made.
+pub const ADDRESS_WRITES_PER_DRAWING: u32 = 20;
+/// The same of a token that is not valid.
+pub const ADDRESS_WRITES_PER_FAILURE: u32 = 20;
+/// Addresses that are known at once.
+pub const ADDRESSES: usize = 65_536;
+/// Leading bits of an IPv6 address that count: a customer has all addresses that begin with them.
+pub const ADDRESS_IPV6_BITS: u32 = 64;
+
+/// Drawings that a user may have made and not deleted, by default.
+pub const DRAWINGS_PER_USER: u32 = 10_000;
+
 /// Bytes of ops that a drawing takes each second from all its users, by default, and how many seconds' worth may come at
 /// once.
 pub const DRAWING_BYTES_PER_SECOND: u32 = 1 << 20;
@@ -347,6 +365,8 @@ pub const MAX_FRAME_BYTES: usize = 256 * 1024;
 pub const GATHERED_BYTES: usize = 64 * 1024;
 /// Frames so joined that a room keeps for the next reader at the same place.
 pub const GATHERED_FRAMES: usize = 4;
+/// Drawings that a node follows at once, by default.
+pub const MAX_ROOMS: u32 = 50_000;
 /// How long a room without readers keeps following its drawing.
 pub const ROOM_LINGER: Duration = Duration::from_secs(10);
 
@@ -486,15 +506,21 @@ pub const RESERVED_DESCRIPTORS: usize = 40;
 pub const DESCRIPTORS_PER_DATABASE_CONNECTION: usize = 2;
 /// Time for a client to send the head of a request, once it has begun it; for the first one, once it has connected.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection may rest between two requests. Load balancers end theirs after 60 s, most of them: whoever ends
+/// How long a connection may rest between two requests, by default. Load balancers end theirs after 60 s, most of them: whoever ends
 /// it first must not be the server, or requests meet the end.
 pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
+/// Longest such rest that can be configured.
+pub const MAX_KEEP_ALIVE: Duration = Duration::from_secs(3600);
 /// How long a browser may remember the answer to a CORS preflight.
 pub const CORS_MAX_AGE: Duration = Duration::from_secs(3600);
 /// How long a client may take nothing of an answer.
 pub const ANSWER_STALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// Pieces in which large answers are written and compressed; between them other tasks run.
+/// Pieces in which large answers are made; between them other tasks run.
 pub const ANSWER_PIECE_BYTES: usize = 64 * 1024;
+/// Pieces in which answers are compressed and written, which takes a fraction of a millisecond each.
+pub const ANSWER_SLICE_BYTES: usize = 16 * 1024;
+/// Work on more bytes than that, such as parsing them, makes room for other tasks first.
+pub const INLINE_WORK_BYTES: usize = 32 * 1024;
 /// Time to answer one request, a long-poll's `wait` aside.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for one statement in the store.

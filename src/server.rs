@@ -19,7 +19,7 @@ use tower::ServiceExt;
 use crate::{
     accept::{Places, accept_few},
     access::Access,
-    api::{self, Api, CorsOrigins, Peer, TrustedProxies, UnreadBody, WriteLimits, WriteRates},
+    api::{self, AddressLimits, Api, CorsOrigins, Peer, TrustedProxies, UnreadBody, WriteLimits, WriteRates},
     bus::{Bus, ControlMessage, Delivery, LocalBus, NatsBus},
     client_stream::{ClientStream, Patience, Requests},
     clock::now_ms,
@@ -30,7 +30,7 @@ use crate::{
     gateway::{self, ConnectionPlace, Connections, Gateway, GatewayParts},
     identity::{Authenticator, IdentityOptions, Jwks},
     limits,
-    model::{DrawingId, ServerOps, UserId},
+    model::{DrawingId, Epoch, ServerOps, UserId},
     room::{RoomParts, Rooms, presence::PresenceRooms},
     snapshot::{self, Background, BlobHealth, Blobs, Builder, Canvases, Hints, Loader, Memory, Worker},
     store::{FileLock, PoolOptions, PostgresStore, SqliteStore, Store, StoreError},
@@ -42,6 +42,7 @@ use crate::{
 pub struct Server {
     router: Router,
     places: Places,
+    waits: Waits,
     admin: Option<Admin>,
     metrics: Arc<Metrics>,
     keys: Arc<Authenticator>,
@@ -51,9 +52,16 @@ pub struct Server {
     store: SharedStore,
     bus: SharedBus,
     sockets: Arc<Connections>,
+    stops: Stops,
+}
+
+/// How long what takes.
+#[derive(Clone, Copy, Debug)]
+struct Waits {
+    /// For how long a connection may rest between two requests.
+    keep_alive: Duration,
     /// How long the notice is.
     drain_notice: Duration,
-    stops: Stops,
 }
 
 /// What ends, in which order.
@@ -172,6 +180,27 @@ fn start_canvases(loader: Loader, stops: &Stops) -> Canvases {
     canvases
 }
 
+fn start_rooms(
+    args: &ServeArgs,
+    (store, bus): (&Arc<dyn Store>, &Arc<dyn Bus>),
+    presence: &PresenceRooms,
+    metrics: &Arc<Metrics>,
+    epoch: Epoch,
+    stops: &Stops,
+) -> Rooms {
+    Rooms::start(RoomParts {
+        store: store.clone(),
+        bus: bus.clone(),
+        presence: presence.clone(),
+        metrics: metrics.clone(),
+        heartbeat: args.heartbeat,
+        most: args.max_rooms,
+        epoch,
+        tasks: stops.tasks.clone(),
+        stop: stops.all.clone(),
+    })
+}
+
 fn start_write_limits(args: &ServeArgs, metrics: &Arc<Metrics>, stops: &Stops) -> Arc<WriteLimits> {
     let rates = WriteRates {
         requests: args.write_requests_per_second,
@@ -250,19 +279,11 @@ impl Server {
         let memory = Memory::new(args.canvas_memory, limits::CANVAS_PATIENCE);
         let canvases =
             start_canvases(Loader::new(&store, &blobs, &metrics).with_memory(memory.clone()), &stops);
-        let presence = PresenceRooms::start(&bus, tasks, stop);
-        let rooms = Rooms::start(RoomParts {
-            store: store.clone(),
-            bus: bus.clone(),
-            presence: presence.clone(),
-            metrics: metrics.clone(),
-            heartbeat: args.heartbeat,
-            epoch: meta.epoch,
-            tasks: tasks.clone(),
-            stop: stop.clone(),
-        });
+        let presence = PresenceRooms::start(&bus, args.max_rooms, &metrics, tasks, stop);
+        let rooms = start_rooms(args, (&store, &bus), &presence, &metrics, meta.epoch, &stops);
         let sockets = start_connections(args, &metrics, &stops);
         tasks.spawn(watch_store(store.clone(), stop.clone()));
+        let proxies = TrustedProxies::new(&args.trusted_proxies);
         let write_limits = start_write_limits(args, &metrics, &stops);
         let (hints, hinted) = snapshot::hints();
         tasks.spawn(follow_control(bus.clone(), access.clone(), rooms.clone(), hints, stop.clone()));
@@ -288,8 +309,9 @@ impl Server {
             presence,
             access: access.clone(),
             authenticator: authenticator.clone(),
-            proxies: TrustedProxies::new(&args.trusted_proxies),
+            proxies: proxies.clone(),
             limits: write_limits,
+            drawings_per_user: args.drawings_per_user,
             document: openapi_document().to_pretty_json()?.into(),
             asyncapi: gateway::asyncapi_yaml()?.into(),
             tasks: tasks.clone(),
@@ -307,10 +329,11 @@ impl Server {
             draining: stops.draining.clone(),
         });
         let admin = admin.map(|listener| Admin { listener, router: admin_routes(api.clone()) });
-        let router = api::with_layers(routes(&args.roles, api, gateway, admin.is_none()), &args.cors()?);
-        let (store, bus, drain_notice) = (SharedStore(store), SharedBus(bus), args.drain_notice);
-        let keys = authenticator;
-        Ok(Self { router, places, admin, metrics, keys, file_lock, store, bus, sockets, drain_notice, stops })
+        let router = routes(&args.roles, api, gateway, admin.is_none());
+        let router = with_edge(args, router, proxies, &metrics)?;
+        let (store, bus, keys) = (SharedStore(store), SharedBus(bus), authenticator);
+        let waits = Waits { keep_alive: args.keep_alive, drain_notice: args.drain_notice };
+        Ok(Self { router, places, waits, admin, metrics, keys, file_lock, store, bus, sockets, stops })
     }
 
     /// Where operators ask, if that is a listener of its own.
@@ -341,12 +364,19 @@ impl Server {
             tokio::spawn(admin.run(ended));
         }
         let connections = TaskTracker::new();
-        let (router, draining) = (&self.router, &self.stops.draining);
+        let (router, keep_alive, draining) = (&self.router, self.waits.keep_alive, &self.stops.draining);
         let serve = |stream: TcpStream, place| {
             // Whoever has left already needs no answer.
             let Ok(peer) = stream.peer_addr() else { return };
             let (peer, place) = (Peer(peer), ConnectionPlace::new(place));
-            connections.spawn(serve_connection(stream, peer, place, router.clone(), draining.clone()));
+            connections.spawn(serve_connection(
+                stream,
+                peer,
+                place,
+                keep_alive,
+                router.clone(),
+                draining.clone(),
+            ));
         };
         tokio::select! {
             () = self.notice(signals) => (),
@@ -369,12 +399,12 @@ impl Server {
         };
         signal().await;
         self.stops.notice.cancel();
-        if self.drain_notice.is_zero() {
+        if self.waits.drain_notice.is_zero() {
             return;
         }
-        tracing::info!(notice = ?self.drain_notice, "stopping after a notice; another signal cuts it short");
+        tracing::info!(notice = ?self.waits.drain_notice, "stopping after a notice; another signal cuts it short");
         tokio::select! {
-            () = tokio::time::sleep(self.drain_notice) => (),
+            () = tokio::time::sleep(self.waits.drain_notice) => (),
             () = signal() => (),
         }
     }
@@ -415,7 +445,8 @@ impl Admin {
         let serve = |stream: TcpStream, place| {
             let place = ConnectionPlace::new(place);
             let Ok(peer) = stream.peer_addr() else { return };
-            tokio::spawn(serve_connection(stream, Peer(peer), place, self.router.clone(), stop.clone()));
+            let (router, rest) = (self.router.clone(), limits::KEEP_ALIVE_TIMEOUT);
+            tokio::spawn(serve_connection(stream, Peer(peer), place, rest, router, stop.clone()));
         };
         tokio::select! {
             () = stop.cancelled() => (),
@@ -459,11 +490,26 @@ fn routes(roles: &[NodeRole], api: Api, gateway: Gateway, has_metrics: bool) -> 
     api::with_fallbacks(router)
 }
 
+/// What every request meets before its route.
+fn with_edge(
+    args: &ServeArgs,
+    router: Router,
+    proxies: TrustedProxies,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Router> {
+    let limited = match args.limit_by_address {
+        Some(rate) => AddressLimits::new(rate, proxies, metrics.clone()).in_front_of(router),
+        None => router,
+    };
+    Ok(api::with_layers(limited, &args.cors()?))
+}
+
 /// Serves one connection; it ends after the request at hand when the server stops.
 async fn serve_connection(
     stream: TcpStream,
     peer: Peer,
     place: ConnectionPlace,
+    keep_alive: Duration,
     router: Router,
     draining: CancellationToken,
 ) {
@@ -486,7 +532,7 @@ async fn serve_connection(
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         // From the request before on; the stream sees to the head itself.
-        .header_read_timeout(limits::KEEP_ALIVE_TIMEOUT)
+        .header_read_timeout(keep_alive)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::pin!(connection);

@@ -116,6 +116,7 @@ metrics! {
     counter duplicates = "revcast_duplicates_total", Count, "Ops that were in the log already.";
     counter overloads = "revcast_overloads_total", Count, "Requests refused because the commit queue was full.";
     counter rate_limited = "revcast_rate_limited_total", Count, "Requests refused because their user writes too fast, or all users of a drawing together do.";
+    counter addresses_limited = "revcast_address_limited_total", Count, "Requests refused because their client's address sends too many (`--limit-by-address`).";
     histogram batch_requests = "revcast_batch_requests", Count, "Requests in one batch.";
     histogram batch_ops = "revcast_batch_ops", Count, "Ops in one batch.";
     gauge queue_depth = "revcast_commit_queue_depth", Count, "Requests waiting to be written.";
@@ -129,6 +130,7 @@ metrics! {
     counter repairs = "revcast_repairs_total", Count, "Reads of the store that gave a room ops the bus had not.";
     counter room_reads = "revcast_room_reads_total", Count, "Reads of the store by rooms: for their position, to close a hole, to fill up who joins.";
     counter renewals = "revcast_bus_renewals_total", Count, "Bus subscriptions renewed because they had missed something.";
+    counter rooms_refused = "revcast_rooms_refused_total", Count, "Joins and presences refused because this node follows as many drawings as it may (`--max-rooms`).";
     gauge rooms = "revcast_rooms", Count, "Drawings followed by this node.";
     gauge connections = "revcast_connections", Count, "Open sockets.";
     counter handshakes = "revcast_handshakes_total", Count, "Handshakes of sockets.";

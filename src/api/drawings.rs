@@ -139,6 +139,7 @@ struct ListParams {
         (status = 200, body = DrawingView, description = "The caller created it before"),
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "`too_many_drawings`: the caller has made as many as a user may"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "`drawing_id_taken`"),
         (status = 422, body = Problem, content_type = "application/problem+json", description = "`invalid_field`"),
     )
@@ -152,6 +153,7 @@ async fn create_drawing(
     api.limits.take_request(&user)?;
     let title = parse_title(body.title.as_deref().unwrap_or_default())?;
     let id = body.drawing_id.unwrap_or_else(|| DrawingId(Uuid::now_v7()));
+    require_room(&api, &user, id).await?;
     let status = match api.store.create_drawing(id, title.as_str(), &user, now_ms()).await? {
         CreateOutcome::Created => StatusCode::CREATED,
         CreateOutcome::Exists => StatusCode::OK,
@@ -168,6 +170,20 @@ async fn create_drawing(
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
+}
+
+/// Refuses one drawing too many. One that is there was counted before. Those that are made at the same moment may come to a
+/// few more.
+async fn require_room(api: &Api, user: &UserId, id: DrawingId) -> Result<(), Error> {
+    let most = api.drawings_per_user;
+    if most == 0
+        || api.store.count_created(user, most).await? < most
+        || api.store.drawing(id, user).await?.is_some()
+    {
+        return Ok(());
+    }
+    let detail = format!("a user may have made {most} drawings; delete some of them first");
+    Err(Error::new(ErrorCode::TooManyDrawings, detail))
 }
 
 /// List my drawings, newest first.

@@ -25,14 +25,15 @@ use metrics::Counter;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::{
-        CompressionLayer, Predicate,
+        CompressionLayer, CompressionLevel, Predicate,
         predicate::{NotForContentType, SizeAbove},
     },
     cors::{AllowOrigin, CorsLayer},
+    map_response_body::MapResponseBodyLayer,
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{Api, ops_page, problem};
+use super::{Api, body::in_slices, ops_page, problem};
 use crate::{
     error::{Error, ErrorCode},
     limits,
@@ -108,12 +109,13 @@ pub enum CorsOrigins {
 
 /// Puts the layers around all routes.
 pub fn with_layers(router: Router, origins: &CorsOrigins) -> Router {
-    let compression = CompressionLayer::new().gzip(true).compress_when(
+    let compression = CompressionLayer::new().gzip(true).quality(CompressionLevel::Fastest).compress_when(
         // `SizeAbove` takes in its own size.
         SizeAbove::new(limits::COMPRESS_ABOVE_BYTES + 1)
             .and(NotForContentType::const_new("text/event-stream")),
     );
     let router = router
+        .layer(MapResponseBodyLayer::new(in_slices))
         .layer(compression)
         .layer(CatchPanicLayer::custom(problem::from_panic))
         .layer(DefaultBodyLimit::max(limits::MAX_BODY_BYTES))

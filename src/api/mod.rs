@@ -3,6 +3,7 @@
 //! Owns requests and responses: it parses, authenticates, authorizes and limits, makes one call,
 //! and answers. It writes only through `commit` and the store.
 
+mod address;
 mod body;
 mod canvas_schema;
 pub mod docs;
@@ -47,6 +48,7 @@ use crate::{
     store::Store,
 };
 
+pub use address::AddressLimits;
 pub use health::tells_of_the_node;
 pub use layers::{CorsOrigins, UnreadBody, with_layers};
 pub use origin::{Peer, TrustedProxies};
@@ -82,6 +84,8 @@ pub struct Parts {
     pub proxies: TrustedProxies,
     /// How fast users may write.
     pub limits: Arc<WriteLimits>,
+    /// Drawings that a user may have made and not deleted; 0 for any number.
+    pub drawings_per_user: u32,
     /// The OpenAPI document, as JSON.
     pub document: Bytes,
     /// The AsyncAPI document, as YAML.

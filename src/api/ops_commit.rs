@@ -18,6 +18,7 @@ use crate::{
     identity::Identity,
     limits,
     model::{DrawingId, Epoch, Fault, Op, OpId, Revision, Role, compact, names_server_type},
+    offload::on_bytes,
     store::{AppendRequest, NewOp, OpOutcome, Refusal, StoreError},
     trace::{self, RequestId},
 };
@@ -127,7 +128,8 @@ async fn parse(
     require_object(body)?;
     let text = std::str::from_utf8(body)
         .map_err(|_| Error::new(ErrorCode::InvalidRequest, "the body is not valid UTF-8"))?;
-    let body: CommitBody<'_> = serde_json::from_str(text).map_err(|error| json_error(&error))?;
+    let read = || serde_json::from_str(text).map_err(|error| json_error(&error));
+    let body: CommitBody<'_> = on_bytes(text.len(), read)?;
     if body.ops.is_empty() {
         return Err(Error::new(ErrorCode::InvalidRequest, "ops holds at least one op"));
     }
@@ -137,11 +139,12 @@ async fn parse(
     }
     // Who may not know of the drawing learns nothing about the ops either.
     api.access.require(drawing_id, &identity.user_id, may_write).await?;
-    let compacted = compact_all(&body.ops)?;
-    let ops = parse_all(&compacted)?;
+    let compacted = on_bytes(text.len(), || compact_all(&body.ops))?;
+    let ops = on_bytes(text.len(), || parse_all(&compacted))?;
     let permits = |role: Role| permits_all(role, &ops);
     let role = api.access.require(drawing_id, &identity.user_id, permits).await?;
-    let ops = ops.iter().zip(&compacted).map(|(op, body)| new_op(op, body)).collect();
+    let ops =
+        on_bytes(text.len(), || ops.iter().zip(&compacted).map(|(op, body)| new_op(op, body)).collect());
     let (if_revision, epoch) = (body.if_revision.map(Revision), body.epoch);
     let request = AppendRequest::new(drawing_id, identity.user_id.clone(), role, ops);
     Ok(AppendRequest { if_revision, epoch, ..request })

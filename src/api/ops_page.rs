@@ -12,6 +12,7 @@ use super::{extract::knows_etag, op_schema::OpOutput};
 use crate::{
     error::{Error, ErrorCode},
     model::{Branch, CommittedOp, Epoch, Revision},
+    offload::on_bytes,
     store::StoredOp,
 };
 
@@ -215,8 +216,11 @@ impl Page {
             tracing::error!(what, "a page could not be encoded");
             Error::new(ErrorCode::Internal, "the page could not be encoded")
         };
-        let page: Value = serde_json::from_slice(&self.json()).map_err(|error| damaged(error.to_string()))?;
-        rmp_serde::to_vec_named(&page).map_err(|error| damaged(error.to_string()))
+        let json = self.json();
+        on_bytes(json.len(), || {
+            let page: Value = serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
+            rmp_serde::to_vec_named(&page).map_err(|error| damaged(error.to_string()))
+        })
     }
 }
 

@@ -71,7 +71,7 @@ struct ReadParams {
         (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
         (status = 410, body = Problem, content_type = "application/problem+json", description = "`epoch_changed`, `revision_ahead`: start anew"),
         (status = 500, body = Problem, content_type = "application/problem+json", description = "`log_damaged`: not to be tried again until an operator has mended the log"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "`store_unavailable`, with `Retry-After`"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, with `Retry-After`"),
     )
 )]
 async fn read_ops(
@@ -156,7 +156,7 @@ async fn wait_for_ops(
             Ok(Joined::Live { reader, .. }) => reader,
             // There is something to read: a refusal.
             Ok(Joined::Reset { .. }) | Err(JoinError::NoDrawing | JoinError::Draining) => return Ok(()),
-            Err(error @ JoinError::Unavailable) => return Err(error.into()),
+            Err(error @ (JoinError::Unavailable | JoinError::Full)) => return Err(error.into()),
         };
         // A head says nothing new to whoever waits for ops.
         while let Event::Item(item) = follower.next().await {

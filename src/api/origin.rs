@@ -41,7 +41,7 @@ impl TrustedProxies {
     }
 
     /// The nearest address on the way to the client that is no trusted proxy. What lies beyond it may be made up.
-    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut address = peer.to_canonical();
         if self.0.is_empty() || !self.contains(address) {
             return address;

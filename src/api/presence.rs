@@ -100,7 +100,7 @@ struct PostedPresence {
         (status = 200, body = PresenceRoster),
         (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "`store_unavailable`, with `Retry-After`"),
+        (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, with `Retry-After`"),
     )
 )]
 async fn read_presence(
@@ -109,7 +109,7 @@ async fn read_presence(
     PathId(drawing_id): PathId<DrawingId>,
 ) -> Result<Response, Error> {
     api.access.require_member(drawing_id, &identity.user_id).await?;
-    let presence = api.presence.of(drawing_id);
+    let presence = api.presence.visit(drawing_id)?;
     presence.synced().await;
     let roster = presence.roster();
     let body = format!(r#"{{"drawing_id":"{drawing_id}","count":{},"set":{}}}"#, roster.count, roster.json);
@@ -148,7 +148,7 @@ async fn post_presence(
     api.limits.take_presence(&identity.user_id)?;
     api.access.require_member(drawing_id, &identity.user_id).await?;
     let (who, state) = parse(&identity, &body)?;
-    let presence = api.presence.of(drawing_id);
+    let presence = api.presence.visit(drawing_id)?;
     let connection_id = who.connection_id;
     let Some(state) = state else {
         let count = presence.leave_http(&who)?;

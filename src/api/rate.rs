@@ -121,9 +121,7 @@ impl WriteLimits {
             Err(_) => Duration::from_secs(1),
         };
         self.metrics.rate_limited.increment(1);
-        // Rounded up to whole seconds, the unit of Retry-After.
-        let pause = Duration::from_secs(pause.as_secs() + u64::from(pause.subsec_nanos() > 0));
-        Err(Error::new(ErrorCode::RateLimited, detail).with_retry_after(pause))
+        Err(refused(detail, pause))
     }
 
     /// Forgets users who have not written for a while, and drawings to which nobody has.
@@ -131,6 +129,13 @@ impl WriteLimits {
         [&self.requests, &self.ops, &self.presence].into_iter().flatten().for_each(forget_idle);
         [&self.drawing_bytes, &self.drawing_units].into_iter().flatten().for_each(forget_idle);
     }
+}
+
+/// `rate_limited`, until `pause` is over.
+pub(super) fn refused(detail: &'static str, pause: Duration) -> Error {
+    // Rounded up to whole seconds, the unit of Retry-After.
+    let pause = Duration::from_secs(pause.as_secs() + u64::from(pause.subsec_nanos() > 0));
+    Error::new(ErrorCode::RateLimited, detail).with_retry_after(pause)
 }
 
 fn forget_idle<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>) {

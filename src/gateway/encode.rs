@@ -16,6 +16,7 @@ use tungstenite::protocol::frame::{
 use super::protocol::{CloseCode, ServerMessage};
 use crate::{
     limits,
+    offload::on_bytes,
     room::{ENCODING_SLOTS, Item, News, presence::PresenceDiff},
 };
 
@@ -112,6 +113,11 @@ pub(super) fn close_back(code: Option<u16>) -> Bytes {
 
 /// One data frame with a message that is `json`.
 fn frame_of(json: &[u8], encoding: Encoding) -> Bytes {
+    let is_plain = !encoding.is_message_pack() && !encoding.is_compressed();
+    if is_plain { encoded(json, encoding) } else { on_bytes(json.len(), || encoded(json, encoding)) }
+}
+
+fn encoded(json: &[u8], encoding: Encoding) -> Bytes {
     let packed = encoding.is_message_pack().then(|| to_message_pack(json));
     let (opcode, payload) = match &packed {
         Some(packed) => (Data::Binary, packed.as_slice()),

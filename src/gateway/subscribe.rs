@@ -17,6 +17,8 @@ pub(super) struct Refusal(pub(super) ErrorCode, pub(super) &'static str);
 const UNKNOWN: Refusal =
     Refusal(ErrorCode::NotFound, "the drawing does not exist, or you have no role on it");
 const UNAVAILABLE: Refusal = Refusal(ErrorCode::StoreUnavailable, "the store does not answer; try again");
+const FULL: Refusal =
+    Refusal(ErrorCode::Overloaded, "this node follows as many drawings as it may; try again");
 const DRAINING: Refusal = Refusal(ErrorCode::Draining, "the server is stopping");
 
 impl From<JoinError> for Refusal {
@@ -25,6 +27,7 @@ impl From<JoinError> for Refusal {
             JoinError::NoDrawing => UNKNOWN,
             JoinError::Unavailable => UNAVAILABLE,
             JoinError::Draining => DRAINING,
+            JoinError::Full => FULL,
         }
     }
 }

@@ -45,6 +45,8 @@ pub(super) struct Inner {
     pub(super) stop: CancellationToken,
     /// The rooms of this node. Held for map operations only.
     rooms: Mutex<HashMap<DrawingId, Entry>>,
+    /// Most of them.
+    most: usize,
 }
 
 /// What rooms are made with.
@@ -60,6 +62,8 @@ pub struct RoomParts {
     pub metrics: Arc<Metrics>,
     /// How often the heads are read.
     pub heartbeat: Duration,
+    /// Rooms that there may be at once; 0 for any number.
+    pub most: u32,
     /// The epoch when the server started.
     pub epoch: Epoch,
     /// Where rooms run.
@@ -123,6 +127,9 @@ pub enum JoinError {
     /// The node is stopping.
     #[error("the server is stopping")]
     Draining,
+    /// The node follows as many drawings as it may.
+    #[error("this node follows as many drawings as it may")]
+    Full,
 }
 
 impl<R> Joined<R> {
@@ -140,9 +147,11 @@ impl Rooms {
     /// A node without rooms; starts the heartbeat.
     #[must_use]
     pub fn start(parts: RoomParts) -> Self {
-        let RoomParts { store, bus, presence, metrics, heartbeat, epoch, tasks, stop } = parts;
+        let RoomParts { store, bus, presence, metrics, heartbeat, most, epoch, tasks, stop } = parts;
         let (epoch, rooms) = (watch::Sender::new(epoch), Mutex::default());
-        let inner = Arc::new(Inner { store, bus, presence, metrics, heartbeat, epoch, tasks, stop, rooms });
+        let most = at_most(most);
+        let inner =
+            Arc::new(Inner { store, bus, presence, metrics, heartbeat, epoch, tasks, stop, rooms, most });
         inner.tasks.spawn(beat(inner.clone()));
         inner.tasks.spawn(watch_roles(inner.clone()));
         Self { inner }
@@ -174,7 +183,7 @@ impl Rooms {
                 return Err(JoinError::Draining);
             }
             let (reply, answer) = oneshot::channel();
-            let entry = self.inner.room(drawing);
+            let entry = self.inner.room(drawing)?;
             if !entry.mailbox.attach(Waiting::new(position, reply)) {
                 // The room was just closing; the next one is new.
                 self.inner.forget(drawing, &entry.mailbox);
@@ -223,17 +232,21 @@ impl Rooms {
 }
 
 impl Inner {
-    fn room(self: &Arc<Self>, drawing: DrawingId) -> Entry {
+    fn room(self: &Arc<Self>, drawing: DrawingId) -> Result<Entry, JoinError> {
         let mut rooms = self.lock();
         if let Some(room) = rooms.get(&drawing) {
-            return room.clone();
+            return Ok(room.clone());
+        }
+        if rooms.len() >= self.most {
+            self.metrics.rooms_refused.increment(1);
+            return Err(JoinError::Full);
         }
         let (ring, stop) = (Arc::new(Ring::new(drawing)), self.stop.child_token());
         let broadcast = Arc::new(Broadcast::new(&ring, &self.tasks, stop.clone()));
         let entry = Entry { mailbox: Arc::default(), ring, broadcast, audience: Arc::default() };
         rooms.insert(drawing, entry.clone());
         self.tasks.spawn(Room::run(self.clone(), entry.clone(), stop.drop_guard()));
-        entry
+        Ok(entry)
     }
 
     /// Takes a room off the map, unless another one has its place by now.
@@ -257,6 +270,11 @@ impl Inner {
     fn lock(&self) -> MutexGuard<'_, HashMap<DrawingId, Entry>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// As many as an operator says, for whom 0 is any number.
+pub(super) fn at_most(most: u32) -> usize {
+    if most == 0 { usize::MAX } else { usize::try_from(most).unwrap_or(usize::MAX) }
 }
 
 /// Reads the heads of all rooms in one query at every beat, and tells each its own.

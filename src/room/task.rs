@@ -75,11 +75,7 @@ pub(super) struct Room {
 
 impl Room {
     /// Runs the room until nobody needs it.
-    pub(super) async fn run(
-        inner: Arc<Inner>,
-        entry: Entry,
-        broadcasters: DropGuard,
-    ) {
+    pub(super) async fn run(inner: Arc<Inner>, entry: Entry, broadcasters: DropGuard) {
         let drawing = entry.ring.drawing_id;
         let mailbox = entry.mailbox.clone();
         let _open = OpenMailbox(&mailbox);

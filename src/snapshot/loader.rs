@@ -15,6 +15,7 @@ use super::{
 use crate::{
     limits,
     model::{Applied, Branch, Canvas, DrawingId, LoggedOp, Revision},
+    offload::on_bytes,
     store::{LogPage, ReadRange, Snapshot, Store, StoreError, call},
     telemetry::Metrics,
 };
@@ -304,7 +305,10 @@ impl Loader {
 
     /// Takes in a page of ops. A worker that is stopped meanwhile loses its canvas, which nobody else has.
     async fn apply(&self, drawing: DrawingId, canvas: &mut Canvas, page: LogPage) -> Result<(), LoadError> {
-        let Mode::Worker(background) = &self.mode else { return apply(drawing, canvas, &page) };
+        let Mode::Worker(background) = &self.mode else {
+            let bytes = page.ops.iter().map(|op| op.body.len()).sum();
+            return on_bytes(bytes, || apply(drawing, canvas, &page));
+        };
         let mut taken = std::mem::take(canvas);
         let work = move || {
             let outcome = apply(drawing, &mut taken, &page);

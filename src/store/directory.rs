@@ -54,6 +54,17 @@ macro_rules! impl_store {
             Ok(Epoch(epoch))
         }
 
+        async fn count_created(&self, user: &UserId, most: u32) -> Result<u32, StoreError> {
+            let count: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM (SELECT 1 FROM drawings WHERE created_by = $1 AND deleted_at IS NULL LIMIT $2) AS created",
+            )
+            .bind(user.as_str())
+            .bind(i64::from(most))
+            .fetch_one(&self.read)
+            .await?;
+            Ok(u32::try_from(count).unwrap_or(u32::MAX))
+        }
+
         async fn create_drawing(
             &self,
             id: DrawingId,

@@ -104,6 +104,9 @@ pub trait Store: SnapshotStore + ImportStore + InspectStore + 'static {
         now_ms: i64,
     ) -> Result<CreateOutcome, StoreError>;
 
+    /// How many drawings a user has made that are not deleted; it counts no further than `most`.
+    async fn count_created(&self, user: &UserId, most: u32) -> Result<u32, StoreError>;
+
     /// Reads the metadata of a drawing as `user` may see it; `None` without a role.
     async fn drawing(&self, id: DrawingId, user: &UserId) -> Result<Option<Drawing>, StoreError>;
 

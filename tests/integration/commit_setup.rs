@@ -144,6 +144,9 @@ impl Store for GatedStore {
     async fn new_epoch(&self) -> Result<Epoch, StoreError> {
         unreachable!("a committer only appends")
     }
+    async fn count_created(&self, _: &UserId, _: u32) -> Result<u32, StoreError> {
+        unreachable!("a committer only appends")
+    }
     async fn create_drawing(
         &self,
         _: DrawingId,

@@ -33,6 +33,7 @@ mod failover_twice;
 mod faults;
 mod fold;
 mod guarantees;
+mod http_caps;
 mod http_docs;
 mod http_drawings;
 mod http_edge;

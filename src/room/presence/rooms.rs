@@ -16,6 +16,8 @@ use crate::{
     bus::{Bus, ControlMessage},
     limits,
     model::DrawingId,
+    room::registry::{JoinError, at_most},
+    telemetry::Metrics,
 };
 
 /// The presences of one node. Cheap to clone.
@@ -30,6 +32,9 @@ struct Inner {
     shutdown: CancellationToken,
     /// Held for map operations only.
     rooms: Mutex<HashMap<DrawingId, Entry>>,
+    /// Most of those that nobody follows.
+    most: usize,
+    metrics: Arc<Metrics>,
 }
 
 struct Entry {
@@ -44,14 +49,22 @@ struct Entry {
 const IDLE_HOLDERS: usize = 3;
 
 impl PresenceRooms {
-    /// A node without presence.
+    /// A node without presence. Where nobody follows a drawing, there is none beyond `most`, unless that is 0.
     #[must_use]
-    pub fn start(bus: &Arc<dyn Bus>, tasks: &TaskTracker, shutdown: &CancellationToken) -> Self {
+    pub fn start(
+        bus: &Arc<dyn Bus>,
+        most: u32,
+        metrics: &Arc<Metrics>,
+        tasks: &TaskTracker,
+        shutdown: &CancellationToken,
+    ) -> Self {
         let inner = Arc::new(Inner {
             bus: bus.clone(),
             tasks: tasks.clone(),
             shutdown: shutdown.clone(),
             rooms: Mutex::default(),
+            most: at_most(most),
+            metrics: metrics.clone(),
         });
         tasks.spawn(sweep(inner.clone()));
         Self { inner }
@@ -64,6 +77,21 @@ impl PresenceRooms {
         let entry = rooms.entry(drawing).or_insert_with(|| self.inner.open(drawing));
         entry.used_at = Instant::now();
         entry.presence.clone()
+    }
+
+    /// The same, unless it would be one too many: for those who do not follow the drawing.
+    ///
+    /// # Errors
+    /// [`JoinError::Full`].
+    pub fn visit(&self, drawing: DrawingId) -> Result<Arc<Presence>, JoinError> {
+        {
+            let rooms = self.inner.lock();
+            if rooms.len() >= self.inner.most && !rooms.contains_key(&drawing) {
+                self.inner.metrics.rooms_refused.increment(1);
+                return Err(JoinError::Full);
+            }
+        }
+        Ok(self.of(drawing))
     }
 
     /// Learns how many readers a room has on this node, if anybody is present there.

@@ -43,12 +43,14 @@ impl Node {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let epoch = store.meta().await.unwrap().epoch;
         let as_bus: Arc<dyn Bus> = bus.clone();
+        let metrics = Arc::new(Metrics::new());
         let rooms = Rooms::start(RoomParts {
             store: store.clone(),
             bus: as_bus.clone(),
-            presence: PresenceRooms::start(&as_bus, &tasks, &stop),
-            metrics: Arc::new(Metrics::new()),
+            presence: PresenceRooms::start(&as_bus, 0, &metrics, &tasks, &stop),
+            metrics,
             heartbeat,
+            most: 0,
             epoch,
             tasks,
             stop: stop.clone(),

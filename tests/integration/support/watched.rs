@@ -63,6 +63,9 @@ impl<W: Watch> Store for WatchedStore<W> {
     async fn new_epoch(&self) -> Result<Epoch, StoreError> {
         self.watch.around(Call::Other, self.inner.new_epoch()).await
     }
+    async fn count_created(&self, user: &UserId, most: u32) -> Result<u32, StoreError> {
+        self.watch.around(Call::Other, self.inner.count_created(user, most)).await
+    }
     async fn create_drawing(
         &self,
         id: DrawingId,

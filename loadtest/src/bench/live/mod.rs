@@ -55,6 +55,9 @@ pub(super) async fn run(
     if is_wanted("idle") {
         live.idle(report).await?;
     }
+    if is_wanted("rooms") {
+        live.rooms(report).await?;
+    }
     if is_wanted("storm") {
         live.storm(report).await?;
     }
@@ -74,7 +77,7 @@ struct Live<'a> {
     flags: Vec<&'static str>,
 }
 
-/// A server on a database of its own, with drawings of which all users are members.
+/// A server on a database of its own, with drawings.
 struct Stage {
     server: Revcast,
     url: String,
@@ -84,20 +87,30 @@ struct Stage {
 
 impl Live<'_> {
     async fn stage(&self, drawings: usize) -> anyhow::Result<Stage> {
-        self.stage_on(self.cluster.postgres.create_database()?, drawings).await
+        self.stage_on(self.cluster.postgres.create_database()?, drawings, everyone).await
+    }
+
+    /// A stage of which each drawing has one member: the user of the reader with its number.
+    async fn lonely_stage(&self, drawings: usize) -> anyhow::Result<Stage> {
+        let reader = |nth| vec![load::user(nth % USERS)];
+        self.stage_on(self.cluster.postgres.create_database()?, drawings, reader).await
     }
 
     /// A stage whose commits do not wait for the disk: for rows that measure delivery alone.
     async fn hasty_stage(&self, drawings: usize) -> anyhow::Result<Stage> {
         let url = self.cluster.postgres.create_database()?;
-        self.stage_on(format!("{url}?options[synchronous_commit]=off"), drawings).await
+        self.stage_on(format!("{url}?options[synchronous_commit]=off"), drawings, everyone).await
     }
 
-    async fn stage_on(&self, url: String, drawings: usize) -> anyhow::Result<Stage> {
+    async fn stage_on(
+        &self,
+        url: String,
+        drawings: usize,
+        members: impl Fn(usize) -> Vec<String>,
+    ) -> anyhow::Result<Stage> {
         let server = self.start_server(&url)?;
         let pool = sql::postgres_pool(&url, SQL_CONNECTIONS).await?;
-        let everyone = |_| (0..USERS).map(load::user).collect();
-        let drawings = sql::make_drawings(&pool, drawings, everyone).await?;
+        let drawings = sql::make_drawings(&pool, drawings, members).await?;
         Ok(Stage { server, url, pool, drawings })
     }
 
@@ -128,6 +141,10 @@ impl Live<'_> {
         let worked = work.await?;
         Ok((worked, meter.stop()))
     }
+}
+
+fn everyone(_: usize) -> Vec<String> {
+    (0..USERS).map(load::user).collect()
 }
 
 /// Where a server listens.

@@ -1,4 +1,4 @@
-//! What ten thousand sockets cost that do nothing, and whether they can all come at once.
+//! What ten thousand sockets cost that do nothing, in few drawings and in one each, and whether they can all come at once.
 
 use std::time::Duration;
 
@@ -18,8 +18,12 @@ const SOCKETS: usize = 10_000;
 const DRAWINGS: usize = 100;
 /// How long a server is left alone before its memory is read.
 const SETTLE: Duration = Duration::from_secs(5);
+/// How long drawings are quiet before that: many heartbeats.
+const QUIET: Duration = Duration::from_secs(30);
 /// Promised for an idle socket, in KiB.
 const KIB_A_SOCKET: f64 = 6.0;
+/// Promised for a quiet drawing with one reader, its socket included, in KiB.
+const KIB_A_ROOM: f64 = 12.0;
 
 impl Live<'_> {
     pub(super) async fn idle(&self, report: &mut Report) -> anyhow::Result<()> {
@@ -51,6 +55,32 @@ impl Live<'_> {
                 before.rss,
                 with.rss,
                 verdict(rss <= KIB_A_SOCKET),
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn rooms(&self, report: &mut Report) -> anyhow::Result<()> {
+        for presence in [false, true] {
+            let stage = self.lonely_stage(self.readers(SOCKETS)).await?;
+            let mut plan = self.plan(&stage, SOCKETS)?;
+            plan.presence = presence;
+            sleep(SETTLE).await;
+            let before = Memory::of(stage.server.pid())?;
+            let mut sockets = Apart::start(&plan)?;
+            sockets.ready().await?.check()?;
+            sleep(QUIET).await;
+            let with = Memory::of(stage.server.pid())?;
+            sockets.stop().await?.started.check()?;
+            let each = as_f64(with.rss.saturating_sub(before.rss)) / as_f64(plan.readers as u64);
+            report.note(format!(
+                "rooms: {} drawings with a reader each, {}: RSS {} KiB before, {} KiB with them: {each:.2} KiB a drawing \
+                 and its reader (at most {KIB_A_ROOM}: {})",
+                plan.readers,
+                if presence { "who wants presence" } else { "without presence" },
+                before.rss,
+                with.rss,
+                verdict(each <= KIB_A_ROOM),
             ));
         }
         Ok(())
