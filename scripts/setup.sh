@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure that the tests can start Postgres, NATS and the balancers of deploy/, and the clients that they run:
-# Chromium, curl, and packages of Python and Node.js. `setup.sh services` is about Postgres and NATS alone. Says
+# Chromium with fonts, curl, and packages of Python and Node.js. `setup.sh services` is about Postgres and NATS alone. Says
 # nothing when all is there; installs what is missing on Debian and Ubuntu; says what to install elsewhere.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -44,6 +44,21 @@ has_chromium() {
     [[ -x ${CHROMIUM:-/usr/bin/chromium} ]]
 }
 
+# Files of fonts with all scripts, which pictures are looked at with, as packages that are missing.
+missing_fonts() {
+    local package file
+    while read -r package file; do
+        [[ -n $(find -L /usr/share/fonts /usr/local/share/fonts -name "$file" -print -quit 2>/dev/null) ]] || echo "$package"
+    done <<FILES
+fonts-dejavu-core DejaVuSerif.ttf
+fonts-liberation LiberationSans-Regular.ttf
+fonts-noto-core NotoSansDevanagari-Regular.ttf
+fonts-noto-color-emoji NotoColorEmoji.ttf
+fonts-droid-fallback DroidSansFallbackFull.ttf
+fonts-nanum NanumGothic.ttf
+FILES
+}
+
 has_node() {
     scripts/has-node.sh
 }
@@ -62,6 +77,7 @@ Missing: ${missing[*]}. Please install, in whatever way your system has:
   - nats-server 2.9 or later, on the PATH (https://github.com/nats-io/nats-server/releases)
   - nginx 1.22, HAProxy 2.6 and Caddy 2.6 or later, on the PATH
   - Chromium, at /usr/bin/chromium or where the variable CHROMIUM says; curl; Python with venv
+  - the fonts DejaVu, Liberation, Noto with all its scripts and its emoji, Droid Sans Fallback and Nanum
   - PgBouncer, at /usr/sbin/pgbouncer or where the variable PGBOUNCER says
 TEXT
         exit 1
@@ -121,7 +137,7 @@ if [[ $what == all ]]; then
     has_chromium || missing+=(chromium)
     has curl || missing+=(curl)
     [[ -x ${PGBOUNCER:-/usr/sbin/pgbouncer} ]] || missing+=(pgbouncer)
-    for name in $(missing_balancers); do missing+=("$name"); done
+    for name in $(missing_balancers) $(missing_fonts); do missing+=("$name"); done
 fi
 [[ ${#missing[@]} -eq 0 ]] || install_packages "${missing[@]}"
 
@@ -131,6 +147,7 @@ if ! has_postgres || ! has_nats; then
 fi
 if [[ $what == all ]]; then
     has_chromium || { echo 'Chromium cannot be found: set CHROMIUM to its path' >&2; exit 1; }
+    [[ -z $(missing_fonts) ]] || { echo "Cannot be found: $(missing_fonts | xargs)" >&2; exit 1; }
     [[ -z $(missing_balancers) ]] || { echo "Cannot be found: $(missing_balancers | xargs)" >&2; exit 1; }
     install_node_packages
     install_python_packages

@@ -15,6 +15,7 @@ mod shape;
 mod stroke;
 #[cfg(test)]
 mod tests;
+mod text_room;
 
 use serde_json::Value;
 
@@ -42,13 +43,15 @@ struct Drawn {
     element: Element,
     /// A box with all of it in it, before it is rotated.
     bounds: Bounds,
+    /// What it is rotated about.
+    centre: Vector,
     /// Its opacity where its props have none, from 0 to 1.
     opacity: f64,
 }
 
 impl Drawn {
     fn opaque((element, bounds): (Element, Bounds)) -> Self {
-        Self { element, bounds, opacity: 1.0 }
+        Self { element, bounds, centre: bounds.centre(), opacity: 1.0 }
     }
 }
 
@@ -87,7 +90,7 @@ pub fn svg(view: &View) -> String {
 /// The object with what all kinds have in common, and the box that it is seen in.
 fn finished(object: &ViewObject, paper: &str) -> Option<(Element, Bounds)> {
     let props = Props(&object.props);
-    let Drawn { element, bounds, opacity } = drawn(object, props, paper)?;
+    let Drawn { element, bounds, centre, opacity } = drawn(object, props, paper)?;
     let mut element = element.attribute("data-object-id", object.object_id.as_str());
     let opacity = props.opacity().unwrap_or(opacity);
     if opacity < 1.0 {
@@ -95,9 +98,9 @@ fn finished(object: &ViewObject, paper: &str) -> Option<(Element, Bounds)> {
     }
     let rotation = props.rotation();
     if rotation > 0.0 {
-        element = element.attribute("transform", &rotation_about(rotation, bounds.centre()));
+        element = element.attribute("transform", &rotation_about(rotation, centre));
     }
-    Some((element, bounds.turned(rotation)))
+    Some((element, bounds.turned(rotation, centre)))
 }
 
 /// The object as its kind is drawn; none if there is nothing of it to draw.

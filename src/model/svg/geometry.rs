@@ -116,9 +116,8 @@ impl Bounds {
         Self { min: self.min - by, max: self.max + by }
     }
 
-    /// The smallest box with this one in it once that is turned about its centre.
-    pub(super) fn turned(self, degrees: f64) -> Self {
-        let centre = self.centre();
+    /// The smallest box with this one in it once that is turned about `centre`.
+    pub(super) fn turned(self, degrees: f64, centre: Vector) -> Self {
         let turn = |x, y| Self::of_point(centre + (Vector { x, y } - centre).rotated(degrees));
         turn(self.min.x, self.min.y)
             .with(turn(self.max.x, self.min.y))
@@ -149,7 +148,7 @@ mod tests {
     #[test]
     fn a_turned_box_keeps_its_centre_and_swaps_its_sides_at_a_right_angle() {
         let bounds = Bounds::of_box(Vector::ZERO, Vector { x: 4.0, y: 2.0 });
-        let turned = bounds.turned(90.0);
+        let turned = bounds.turned(90.0, bounds.centre());
         assert!((turned.centre() - bounds.centre()).length() < 1e-9);
         assert!((turned.sides() - Vector { x: 2.0, y: 4.0 }).length() < 1e-9);
     }

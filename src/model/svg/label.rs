@@ -6,6 +6,7 @@ use super::{
     markup::Element,
     props::{INK, Props, real},
     shape::{on_box, placeholder},
+    text_room::TextRoom,
 };
 
 /// The font of all text; a name from a client could make a viewer look for it elsewhere.
@@ -18,8 +19,6 @@ const LINE_HEIGHT: f64 = 1.25;
 const ASCENT: f64 = 0.95;
 /// From the middle of a letter to its foot, in font sizes.
 const HALF_CAPITAL: f64 = 0.35;
-/// What a letter takes, in font sizes. A guess on the broad side: fonts are the viewer's.
-const LETTER_WIDTH: f64 = 0.62;
 
 /// Length of a side of an image or a token without one, in the client's units.
 const SIDE: f64 = 100.0;
@@ -48,17 +47,21 @@ pub(super) fn text(props: Props<'_>) -> Option<Drawn> {
         .number("font-size", size)
         .attribute("fill", props.colour(&["color", "fill"]).unwrap_or(INK))
         .attribute("xml:space", "preserve");
-    let (mut letters, mut lines) = (0, 0);
+    let (mut advance, mut usual) = (0.0_f64, 0.0_f64);
+    let mut lines = 0;
+    let mut seen = Bounds::of_point(at);
     for line in text.lines() {
         // Each line has a place of its own: what is relative to an empty line is lost with it.
         let foot = at.y + size * (ASCENT + LINE_HEIGHT * real(lines));
         let span = Element::new("tspan").number("x", at.x).number("y", foot).text(line);
         element = element.child(&span);
-        letters = letters.max(line.chars().count());
+        let room = TextRoom::of(line);
+        seen = seen.with(room.bounds(Vector { x: at.x, y: foot }, size));
+        (advance, usual) = (advance.max(room.advance), usual.max(room.usual));
         lines += 1;
     }
-    let sides = Vector { x: real(letters) * LETTER_WIDTH, y: real(lines) * LINE_HEIGHT } * size;
-    Some(Drawn::opaque((element, Bounds::of_box(at, sides))))
+    let page = |width| Bounds::of_box(at, Vector { x: width, y: real(lines) * LINE_HEIGHT } * size);
+    Some(Drawn { element, bounds: seen.with(page(advance)), centre: page(usual).centre(), opacity: 1.0 })
 }
 
 /// A disc in the middle of its box, with its label on it.
@@ -75,20 +78,25 @@ pub(super) fn token(props: Props<'_>) -> Drawn {
         .attribute("stroke", props.colour(&["stroke"]).unwrap_or(INK))
         .number("stroke-width", paint.width);
     let mut token = Element::new("g").child(&disc);
+    let mut seen = Bounds::of_point(centre).grown(radius + paint.width / 2.0);
     if let Some(label) = props.text(&["label", "name", "text"]).filter(|label| !label.trim().is_empty()) {
-        token = token.child(&token_label(label.trim(), centre, radius));
+        let (label, bounds) = token_label(label.trim(), centre, radius);
+        token = token.child(&label);
+        seen = seen.with(bounds);
     }
-    let disc = Bounds::of_point(centre).grown(radius + paint.width / 2.0);
-    Drawn::opaque((token, disc))
+    Drawn { element: token, bounds: seen, centre, opacity: 1.0 }
 }
 
-/// The label in the middle of its token, small enough to fit in.
-fn token_label(label: &str, centre: Vector, radius: f64) -> Element {
-    let fitting = 2.0 * TOKEN_LABEL_WIDTH / (real(label.chars().count()) * LETTER_WIDTH);
+/// The label in the middle of its token, small enough to fit in, and a box with all of it in it.
+fn token_label(label: &str, centre: Vector, radius: f64) -> (Element, Bounds) {
+    let room = TextRoom::of(label);
+    let fitting = if room.advance > 0.0 { 2.0 * TOKEN_LABEL_WIDTH / room.advance } else { TOKEN_FONT };
     let size = radius * fitting.min(TOKEN_FONT);
-    Element::new("text")
+    let foot = centre.y + size * HALF_CAPITAL;
+    let bounds = room.bounds(Vector { x: centre.x - size * room.advance / 2.0, y: foot }, size);
+    let element = Element::new("text")
         .number("x", centre.x)
-        .number("y", centre.y + size * HALF_CAPITAL)
+        .number("y", foot)
         .attribute("font-family", FONT)
         .number("font-size", size)
         .attribute("text-anchor", "middle")
@@ -97,7 +105,17 @@ fn token_label(label: &str, centre: Vector, radius: f64) -> Element {
         .number("stroke-width", size * TOKEN_LABEL_RIM)
         .attribute("stroke-linejoin", "round")
         .attribute("paint-order", "stroke")
-        .text(label)
+        .text(label);
+    (element, bounds.grown(size * TOKEN_LABEL_RIM / 2.0))
+}
+
+impl TextRoom {
+    /// A box with all of the line in it that starts at `foot`, on the foot of its letters.
+    fn bounds(self, foot: Vector, size: f64) -> Bounds {
+        let corner = Vector { x: foot.x - size * self.side, y: foot.y - size * (ASCENT + self.above) };
+        let height = self.above + LINE_HEIGHT + self.below;
+        Bounds::of_box(corner, Vector { x: self.advance + 2.0 * self.side, y: height } * size)
+    }
 }
 
 /// An image in its box, or the placeholder of one whose reference is not allowed.

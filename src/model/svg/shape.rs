@@ -84,7 +84,7 @@ pub(super) fn fog(props: Props<'_>) -> Drawn {
         None => (box_element(props.frame(SIDE)), props.frame(SIDE)),
     };
     let colour = props.colour(&["fill", "color"]).unwrap_or(FOG_COLOUR);
-    Drawn { element: element.attribute("fill", colour), bounds, opacity: FOG_OPACITY }
+    Drawn { opacity: FOG_OPACITY, ..Drawn::opaque((element.attribute("fill", colour), bounds)) }
 }
 
 /// What stands for an object that cannot be drawn: where it is, and what it is called. None if it does

@@ -69,6 +69,7 @@ pub(super) fn draw<'a>(object: &'a ViewObject, props: Props<'a>, paper: &'a str)
     Some(Drawn {
         element: element.attribute("fill", colour),
         bounds,
+        centre: bounds.centre(),
         opacity: if tool == "highlighter" { HIGHLIGHTER_OPACITY } else { 1.0 },
     })
 }

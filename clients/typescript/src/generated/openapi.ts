@@ -185,7 +185,7 @@ export interface paths {
          *     | `ellipse` | the ellipse in its box |
          *     | `line` | from `x1`, `y1` to `x2`, `y2`, or through `points`, an array of `[x, y]` or `{"x": x, "y": y}`; moved by `x`, `y` |
          *     | `path` | `d`, SVG path data, moved by `x`, `y`; as far as it can be understood, and not at all if it has characters that path data never has |
-         *     | `text` | `text`, in lines, from the upper left corner; `fontSize`, default 16; `color` or `fill`. It has no box |
+         *     | `text` | `text`, in lines, from the upper left corner; `fontSize`, default 16; `color` or `fill`. It has no box: the picture has room for it in the broadest of common fonts, as the viewer's is not known |
          *     | `image` | `href` or `src` in its box: `http:`, `https:`, or `data:` of PNG, JPEG, GIF or WebP; with another, as an unknown kind |
          *     | `token` | the disc in its box, default `size` or 50; `fill` or `color`; `stroke` is the rim; `label`, `name` or `text` on it |
          *     | `fog` | a dark box, or a polygon if `points` has at least three; `fill` or `color`; opacity 0.85 where none is given |

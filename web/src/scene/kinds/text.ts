@@ -65,7 +65,7 @@ export function tokenShape(props: JsonObject): Shape {
     width,
   };
   const label = text(props, "label", "name", "text")?.trim() ?? "";
-  const size = radius * Math.min(0.9, (2 * 0.85) / (Math.max(1, [...label].length) * LETTER_WIDTH));
+  const size = radius * Math.min(0.9, (2 * 0.85) / Math.max(LETTER_WIDTH, widthOf(label, 1)));
   const { x, y } = centre;
   const reach = radius + width / 2;
   return {
