@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     process::ExitCode,
 };
 
@@ -37,18 +38,19 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let Cli { command } = Cli::parse();
     // From here on whatever is said is a line of the log.
-    init_logs(&command);
+    let format = init_logs(&command);
     telemetry::log_panics();
     match run_to_completion(command) {
         Ok(code) => code,
         Err(error) => {
-            telemetry::log_fatal(&error);
+            telemetry::tell_fatal(&error, format);
             ExitCode::FAILURE
         }
     }
 }
 
-fn init_logs(command: &Command) {
+/// Returns the format of the log.
+fn init_logs(command: &Command) -> LogFormat {
     let (store, output) = match command {
         Command::Serve(args) => (&args.store, LogOutput::Stdout),
         // Standard output is for the result.
@@ -56,10 +58,12 @@ fn init_logs(command: &Command) {
         Command::Import(args) => (&args.store, LogOutput::Stderr),
         Command::Verify(args) => (&args.store, LogOutput::Stderr),
         Command::Token(_) | Command::Openapi | Command::Asyncapi => {
-            return telemetry::init_logs(LogFormat::Pretty, telemetry::LOG_FILTER, LogOutput::Stderr);
+            telemetry::init_logs(LogFormat::Pretty, telemetry::LOG_FILTER, LogOutput::Stderr);
+            return LogFormat::Pretty;
         }
     };
     telemetry::init_logs(store.log_format, &store.log, output);
+    store.log_format
 }
 
 fn run_to_completion(command: Command) -> anyhow::Result<ExitCode> {
@@ -102,14 +106,14 @@ async fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let listener = listen(&args.listen).await?;
     let address = listener.local_addr()?;
     let server = Server::start(args).await?;
+    // Whoever reads the logs as JSON is no person, and no line of theirs may have a token.
+    if args.dev && args.store.log_format == LogFormat::Pretty {
+        print_first_steps(address, &server)?;
+    }
     if let Some(address) = server.admin_address() {
         tracing::info!(%address, "listening for operators");
     }
     tracing::info!(%address, node = trace::node(), "listening");
-    // Whoever reads the logs as JSON is no person, and no line of theirs may have a token.
-    if args.dev && args.store.log_format == LogFormat::Pretty {
-        print_first_steps(&format!("http://{address}"), &server)?;
-    }
     server.run(listener, stop_signals()).await
 }
 
@@ -136,7 +140,7 @@ async fn verify_or_tell(args: &VerifyArgs) -> ExitCode {
         Ok(Summary { findings: 0, .. }) => ExitCode::SUCCESS,
         Ok(_) => FOUND,
         Err(error) => {
-            telemetry::log_fatal(&error);
+            telemetry::tell_fatal(&error, args.store.log_format);
             ExitCode::from(UNCHECKED)
         }
     }
@@ -175,8 +179,17 @@ fn blobs_to_read(args: &VerifyArgs) -> anyhow::Result<Blobs> {
     Ok(if is_sure { blobs } else { blobs.perhaps_local() })
 }
 
-/// Three lines to paste into a shell.
-fn print_first_steps(base: &str, server: &Server) -> anyhow::Result<()> {
+/// What to open in a browser, and three lines to paste into a shell.
+fn print_first_steps(mut address: SocketAddr, server: &Server) -> anyhow::Result<()> {
+    // Not every browser opens the address that stands for all.
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        });
+    }
+    let base = format!("http://{address}");
     let token = server.dev_token(&"guest".parse()?)?;
     let drawing = Uuid::now_v7();
     let op = Uuid::now_v7();
@@ -186,7 +199,8 @@ fn print_first_steps(base: &str, server: &Server) -> anyhow::Result<()> {
         r#"{{"op_id":"{op}","type":"stroke.begin","object_id":"s1","tool":"pen","props":{{}},"points":[[0,0],[10,10]]}}"#
     );
     print_line(&format!(
-        "\nRevcast is at {base} (documentation: {base}/docs). Create a drawing, commit an op, read it back:\n\n\
+        "\nThe whiteboard: {base}/\nThe reference of all endpoints: {base}/docs\n\n\
+         Create a drawing, commit an op, read it back:\n\n\
          curl -X POST {base}/v1/drawings {auth} {json} -d '{{\"drawing_id\":\"{drawing}\"}}'\n\
          curl -X POST {base}/v1/drawings/{drawing}/ops {auth} {json} -d '{{\"ops\":[{stroke}]}}'\n\
          curl '{base}/v1/drawings/{drawing}/ops?after=0' {auth}\n"

@@ -67,14 +67,32 @@ pub fn log_panics() {
     }));
 }
 
-/// Logs why the process ends. Where no errors are logged, it is printed.
-pub fn log_fatal(error: &anyhow::Error) {
-    if tracing::enabled!(tracing::Level::ERROR) {
-        tracing::error!(error = format!("{error:#}"), "the program cannot go on");
+/// Tells in one sentence why the process ends: in the log where programs read it, on standard error where people do, or
+/// where no errors are logged.
+pub fn tell_fatal(error: &anyhow::Error, format: LogFormat) {
+    let sentence = sentence(error);
+    if format == LogFormat::Json && tracing::enabled!(tracing::Level::ERROR) {
+        tracing::error!(error = sentence, "the program cannot go on");
     } else {
         // Nobody is left to tell when this fails, too.
-        let _ = writeln!(io::stderr(), "{error:#}");
+        let _ = writeln!(io::stderr(), "error: {sentence}");
     }
+}
+
+/// The error and its causes on one line, each once: many a message has that of its cause in it.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        if sentence.contains(&cause) {
+            continue;
+        }
+        if !sentence.is_empty() {
+            sentence.push_str(": ");
+        }
+        sentence.push_str(&cause);
+    }
+    sentence
 }
 
 macro_rules! metrics {
@@ -93,6 +111,8 @@ macro_rules! metrics {
                 describe_gauge!("revcast_canvas_bytes", Unit::Bytes, "Memory that canvases take, about: those that are kept, those being loaded, and answers made of them.");
                 describe_counter!("revcast_socket_closes_total", Unit::Count, "Sockets closed, by code.");
                 describe_counter!("revcast_http_responses_total", Unit::Count, "Responses, by status.");
+                describe_gauge!("revcast_build_info", Unit::Count, "1, with the version of the program.");
+                gauge!("revcast_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
                 describe_gauge!("revcast_store_writable", Unit::Count, "1 while the store takes writes, 0 while it does not.");
                 Self { $($field: metrics!(@make $kind $name),)+ }
             }
@@ -205,4 +225,19 @@ fn prometheus() -> &'static PrometheusHandle {
         }
         handle
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_sentence_that_names_each_cause_once() {
+        let error = anyhow::anyhow!("it is\n  a directory")
+            .context("reading: it is a directory")
+            .context("opening a");
+        assert_eq!(sentence(&error), "opening a: reading: it is a directory");
+        let error = anyhow::anyhow!("no such file").context("opening b");
+        assert_eq!(sentence(&error), "opening b: no such file");
+    }
 }

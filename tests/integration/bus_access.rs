@@ -263,6 +263,6 @@ async fn a_node_that_cannot_read_its_credentials_does_not_start() {
     let arguments = ["serve", "--dev", "--database-url", &database, "--nats-url", &nats];
     let arguments = [&arguments[..], &["--nats-credentials", "/nowhere"]].concat();
     let run = within("it ends", program::run(&arguments)).await;
-    assert!(!run.succeeded);
-    assert!(run.stdout.contains("--nats-credentials, /nowhere, cannot be read"), "{run:?}");
+    assert!(!run.succeeded && run.stderr.lines().count() == 1, "{run:?}");
+    assert!(run.stderr.contains("--nats-credentials, /nowhere, cannot be read"), "{run:?}");
 }

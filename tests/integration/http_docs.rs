@@ -188,6 +188,7 @@ async fn metrics_have_their_names_and_count() {
         "revcast_delivered_bytes_total",
         "revcast_panics_total",
         "revcast_http_responses_total{class=\"2xx\"}",
+        concat!("revcast_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}"),
     ];
     let value = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.rsplit(' ').next());

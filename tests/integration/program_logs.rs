@@ -106,3 +106,53 @@ async fn whatever_ends_the_program_is_a_line_of_the_log() {
         assert!(told.contains(cause) && !told.contains('\n'), "{error}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_told_in_one_sentence_why_the_program_cannot_start() {
+    let folder = TempFolder::new("sentence").unwrap();
+    let path = folder.path().display();
+    let database = format!("sqlite://{path}/revcast.db");
+    let taken_app = App::sqlite().await;
+    let taken = taken_app.base.trim_start_matches("http://");
+    let serve = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database-url", &database];
+    let elsewhere = ["serve", "--dev", "--listen", "127.0.0.1:0", "--database-url"];
+    for (arguments, cause) in [
+        (vec!["serve"], "no key is configured"),
+        (vec!["serve", "--dev", "--listen", taken], "Address already in use"),
+        ([&serve[..], &["--admin-listen", taken]].concat(), "Address already in use"),
+        (vec!["serve", "--dev", "--listen", "nonsense"], "resolving nonsense"),
+        ([&elsewhere[..], &["mysql://a.example/b"]].concat(), "the database URL must read"),
+        ([&elsewhere[..], &["sqlite:///proc/none/a.db"]].concat(), "/proc/none"),
+        ([&serve[..], &["--blob-url", "ftp://a.example/b"]].concat(), "the blob URL must read"),
+        (vec!["import", "--owner", "a", "--database-url", &database, "/proc"], "Is a directory"),
+        (vec!["verify", "--database-url", "sqlite:///proc/none.db"], "unable to open"),
+        (vec!["token", "--sub", "a"], "no secret is configured"),
+    ] {
+        let mut command = tokio::process::Command::new(program::binary());
+        command.args(&arguments).env("RUST_BACKTRACE", "full").kill_on_drop(true);
+        let ended = within("it ends", command.output()).await.unwrap();
+        let told = String::from_utf8(ended.stderr).unwrap();
+        assert!(!ended.status.success(), "{arguments:?}");
+        assert_eq!(told.lines().count(), 1, "{arguments:?}: {told}");
+        assert!(told.starts_with("error: ") && told.contains(cause), "{arguments:?}: {told}");
+        // A cause is not told again by what it caused.
+        let parts: Vec<&str> = told.trim_end().split(": ").collect();
+        assert!(parts.windows(2).all(|pair| pair[0] != pair[1]), "{told}");
+        let log = String::from_utf8(ended.stdout).unwrap();
+        assert!(!log.contains("ERROR") && !log.contains("panicked"), "{arguments:?}: {log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_address_that_a_person_reads_is_that_of_the_whiteboard() {
+    let lines = first_lines("pretty").await;
+    let first = lines.iter().find(|line| line.contains("127.0.0.1:")).unwrap();
+    let address = first.strip_prefix("The whiteboard: ").expect(first);
+    assert!(address.starts_with("http://127.0.0.1:") && address.ends_with('/'), "{first}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_program_knows_its_version() {
+    let run = program::run(&["--version"]).await;
+    assert_eq!(run.stdout, concat!("revcast ", env!("CARGO_PKG_VERSION")));
+}

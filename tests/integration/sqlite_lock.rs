@@ -36,10 +36,10 @@ impl Served {
             "--database-url",
             &format!("sqlite://{path}"),
         ]);
-        command.current_dir(self.folder.path()).stdout(Stdio::piped()).kill_on_drop(true);
+        command.current_dir(self.folder.path()).stderr(Stdio::piped()).kill_on_drop(true);
         let ended = within("it is refused", command.output()).await.unwrap();
         assert_eq!(ended.status.code(), Some(1));
-        String::from_utf8(ended.stdout).unwrap()
+        String::from_utf8(ended.stderr).unwrap()
     }
 }
 
