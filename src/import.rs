@@ -16,6 +16,9 @@ use crate::{
     store::{CreateOutcome, ImportedLog, ImportedOp, Store, StoreError},
 };
 
+/// What some editors write in front of a file in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// A log to import.
 #[derive(Clone, Debug)]
 pub struct Import {
@@ -91,6 +94,9 @@ impl Import {
             line.clear();
             let mut limited = (&mut log).take(limits::MAX_IMPORT_LINE_BYTES);
             let is_last = limited.read_until(b'\n', &mut line).await? == 0;
+            if number == 1 && line.starts_with(BYTE_ORDER_MARK) {
+                line.drain(..BYTE_ORDER_MARK.len());
+            }
             if !is_last && !line.trim_ascii().is_empty() {
                 let op = checks.read(&line).map_err(|rule| ImportError::Line(number, rule))?;
                 bytes += op.body.len();

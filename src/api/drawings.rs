@@ -42,7 +42,8 @@ struct CreateDrawing {
     #[serde(default)]
     #[schema(value_type = Option<Uuid>)]
     drawing_id: Option<DrawingId>,
-    /// At most 200 characters.
+    /// At most 200 characters. Unless it is empty, something of it is seen. Bidirectional controls that would turn the text
+    /// beside it around are taken out.
     #[serde(default)]
     #[schema(max_length = 200)]
     title: Option<String>,
@@ -52,7 +53,8 @@ struct CreateDrawing {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct UpdateDrawing {
-    /// At most 200 characters.
+    /// At most 200 characters. Unless it is empty, something of it is seen. Bidirectional controls that would turn the text
+    /// beside it around are taken out.
     #[schema(max_length = 200)]
     title: String,
 }

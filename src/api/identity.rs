@@ -1,6 +1,6 @@
 //! Tickets for sockets, and tokens for development.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,11 @@ use super::{
     extract::{Caller, OptionalJson},
     problem::Problem,
 };
-use crate::{error::Error, limits, model::UserId};
+use crate::{
+    error::Error,
+    limits,
+    model::{UserId, shown_name},
+};
 
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(create_ticket)).routes(routes!(create_dev_token))
@@ -36,7 +40,8 @@ struct CreateDevToken {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     sub: Option<UserId>,
-    /// The name to show to others.
+    /// The name to show to others, at most 128 characters, of which something is seen. Bidirectional controls that would
+    /// turn the text beside it around are taken out.
     #[serde(default)]
     name: Option<String>,
     /// How long the token lasts, in seconds; a day at most and by default.
@@ -98,7 +103,12 @@ async fn create_dev_token(
             format!("must be at most {} characters", limits::MAX_USER_NAME_CHARS),
         ));
     }
+    let name = body.name.as_deref().filter(|name| !name.is_empty()).map(|name| {
+        shown_name(name).ok_or_else(|| Error::field("/name", "must have something that is seen".to_owned()))
+    });
+    let name = name.transpose()?;
     let ttl = body.ttl.map_or(limits::DEV_TOKEN_TTL, Duration::from_secs).min(limits::DEV_TOKEN_TTL);
-    let (token, expires_at) = api.authenticator.issue_dev_token(&sub, body.name.as_deref(), ttl)?;
-    Ok(SecretJson(DevToken { token, sub, name: body.name, expires_at: expires_at * 1_000 }))
+    let (token, expires_at) = api.authenticator.issue_dev_token(&sub, name.as_deref(), ttl)?;
+    let name = name.map(Cow::into_owned);
+    Ok(SecretJson(DevToken { token, sub, name, expires_at: expires_at * 1_000 }))
 }

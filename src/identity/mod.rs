@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     error::{Error, ErrorCode},
     limits,
-    model::UserId,
+    model::{UserId, shown_name},
 };
 
 pub use jwks::Jwks;
@@ -312,8 +312,11 @@ fn into_identity(claims: Claims) -> Result<Identity, Error> {
     if user_id.is_reserved() {
         return Err(unauthenticated("the token's sub is a name of the server"));
     }
-    let name =
-        claims.name.map(|name| name.chars().take(limits::MAX_USER_NAME_CHARS).collect::<String>().into());
+    // A name does not decide who somebody is: one that cannot be shown is none. What is cut off may be all that is seen.
+    let name = claims.name.and_then(|name| {
+        let name: String = name.chars().take(limits::MAX_USER_NAME_CHARS).collect();
+        shown_name(&name).map(Arc::from)
+    });
     let identity = Identity { user_id, name, expires_at: claims.exp };
     if identity.has_ended() {
         return Err(unauthenticated(EXPIRED));

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
+use super::shown;
 use crate::limits;
 
 /// Why a string is not an identifier.
@@ -19,8 +20,8 @@ pub enum InvalidId {
     /// Empty, too long, or with control characters.
     #[error("must be 1 to 128 characters without control characters")]
     User,
-    /// Too long, or with control characters.
-    #[error("must be at most 200 characters without control characters")]
+    /// Too long, with control characters, or with nothing that is seen.
+    #[error("must be at most 200 characters without control characters, and not of unseen ones alone")]
     Title,
 }
 
@@ -179,12 +180,13 @@ impl<'de> Deserialize<'de> for UserId {
     }
 }
 
-/// What a drawing is called; perhaps nothing.
+/// What a drawing is called; perhaps nothing. Without characters that turn the text around, and never without one that is
+/// seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Title(Box<str>);
 
 impl Title {
-    /// The title as its owner wrote it.
+    /// The title as others see it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -196,7 +198,9 @@ impl FromStr for Title {
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         // Postgres stores no NUL, and no title needs a control character.
         let fits = text.chars().count() <= limits::MAX_TITLE_CHARS && !text.chars().any(char::is_control);
-        fits.then(|| Self(text.into())).ok_or(InvalidId::Title)
+        let shown = shown::without_turns(text);
+        let is_title = fits && (text.is_empty() || shown::is_seen(&shown));
+        is_title.then(|| Self(shown.into())).ok_or(InvalidId::Title)
     }
 }
 
@@ -249,6 +253,8 @@ mod tests {
         assert!("ä".repeat(200).parse::<Title>().is_ok() && "".parse::<Title>().is_ok());
         assert!("ä".repeat(201).parse::<Title>().is_err());
         assert!("a\n".parse::<Title>().is_err());
+        assert!(" \u{200b}".parse::<Title>().is_err() && "\u{202e}".parse::<Title>().is_err());
+        assert_eq!("a\u{202e}b".parse::<Title>().unwrap().as_str(), "ab");
         assert!("a".repeat(64).parse::<ObjectId>().is_ok());
         assert!("a".repeat(65).parse::<ObjectId>().is_err());
         assert!("a b".parse::<ObjectId>().is_err());

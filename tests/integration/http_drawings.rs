@@ -70,7 +70,7 @@ async fn an_id_that_is_taken_or_was_deleted_is_never_given_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_title_ends_at_200_characters_and_has_no_control_characters() {
+async fn a_title_ends_at_200_characters_and_is_seen_as_it_reads() {
     for app in [App::sqlite().await, App::postgres().await] {
         let alice = app.client("alice").await;
         let longest = "ä".repeat(200);
@@ -79,7 +79,8 @@ async fn a_title_ends_at_200_characters_and_has_no_control_characters() {
         assert_eq!(made.json()["title"], longest);
         let path = format!("/v1/drawings/{id}");
         let faulty = [longest.clone() + "ä", "a\u{0}b".to_owned(), "a\nb".to_owned()];
-        for title in faulty {
+        let unseen = [" ", "\u{200b}", "\u{202e}", "\u{3164}\u{2800}\u{ad}", "\u{301}\u{fe0f}"];
+        for title in faulty.into_iter().chain(unseen.map(str::to_owned)) {
             let body = json!({"title": title});
             let refused = alice.post("/v1/drawings", &body).await.expect_problem(422, "invalid_field");
             assert_eq!(refused.json()["pointer"], "/title");
@@ -88,6 +89,14 @@ async fn a_title_ends_at_200_characters_and_has_no_control_characters() {
         assert_eq!(alice.get(&path).await.expect(200).json()["title"], longest);
         let list = alice.get("/v1/drawings").await.expect(200).json();
         assert_eq!(list["drawings"].as_array().unwrap().len(), 1, "the refused ones were not made");
+        for (title, shown) in [
+            ("a\u{202e}b\u{2067}", "ab"),
+            ("👩\u{200d}🚀 می\u{200c}خواهم", "👩\u{200d}🚀 می\u{200c}خواهم"),
+            ("", ""),
+        ] {
+            assert_eq!(alice.patch(&path, &json!({"title": title})).await.expect(200).json()["title"], shown);
+            assert_eq!(alice.get(&path).await.expect(200).json()["title"], shown);
+        }
     }
 }
 

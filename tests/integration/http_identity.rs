@@ -123,6 +123,26 @@ async fn who_shows_no_valid_token_is_told_that_a_bearer_is_wanted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_name_in_a_token_is_shown_as_it_reads_or_not_at_all() {
+    let app = App::sqlite_with(&["--jwt-secret", SECRET]).await;
+    for (name, shown) in [
+        ("\u{202e}Alice\u{202c}", json!("Alice")),
+        ("👩\u{200d}🚀 \u{2068}a\u{2069}", json!("👩\u{200d}🚀 \u{2068}a\u{2069}")),
+        ("\u{200b}\u{3164}", Value::Null),
+        ("", Value::Null),
+    ] {
+        let token = by_secret(&json!({"sub": "alice", "name": name, "exp": now() + 600}));
+        let alice = Client::with_token(&app.base, &token);
+        let id = alice.create_drawing().await;
+        let path = format!("/v1/drawings/{id}/presence");
+        let posted = alice.post(&path, &json!({"state": {}})).await.expect(200).json();
+        let roster = alice.get(&path).await.expect(200).json();
+        let present = &roster["set"][posted["connection_id"].as_str().unwrap()];
+        assert_eq!(present["name"], shown, "{roster}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_the_server() {
     let app = App::sqlite_with(&["--jwt-secret", SECRET]).await;
     let named = |sub: &str| by_secret(&json!({"sub": sub, "exp": now() + 600}));
@@ -176,6 +196,10 @@ async fn a_development_token_names_its_bearer_and_ends_within_a_day() {
     get(json!({"sub": ""})).await.expect_problem(400, "invalid_request");
     get(json!({"sub": "a\u{0}"})).await.expect_problem(400, "invalid_request");
     get(json!({"name": longest + "ä"})).await.expect_problem(422, "invalid_field");
+    let unseen = get(json!({"name": "\u{200b}\u{202e}"})).await.expect_problem(422, "invalid_field");
+    assert_eq!(unseen.json()["pointer"], "/name");
+    let turned = get(json!({"name": "Al\u{202e}ice"})).await.expect(200).json();
+    assert_eq!(turned["name"], "Alice");
     get(json!({"ttl": -1})).await.expect_problem(400, "invalid_request");
 }
 

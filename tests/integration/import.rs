@@ -137,6 +137,19 @@ async fn a_drawing_moves_from_sqlite_to_postgres_and_back_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_log_may_begin_with_a_byte_order_mark_and_no_other_line_may() {
+    let app = App::sqlite().await;
+    let log = made_up(3);
+    let marked = [b"\xef\xbb\xbf", &log[..]].concat();
+    let run = import_file(&app.database_url, &File::new(&marked), &[]).await;
+    assert!(run.succeeded, "{run:?}");
+    assert_eq!(lines(&export(&app.client("carol").await, &run.stdout).await), lines(&log));
+    let within = String::from_utf8(log).unwrap().replacen('\n', "\n\u{feff}", 1);
+    let run = import_file(&app.database_url, &File::new(within.as_bytes()), &[]).await;
+    assert!(!run.succeeded && run.stderr.contains("line 2"), "{run:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_imported_drawing_goes_on_as_any_other() {
     for app in [App::sqlite().await, App::postgres().await] {
         let alice = app.client("alice").await;

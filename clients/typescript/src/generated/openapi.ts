@@ -574,7 +574,10 @@ export interface components {
         };
         /** @description A guest to make a token for. */
         CreateDevToken: {
-            /** @description The name to show to others. */
+            /**
+             * @description The name to show to others, at most 128 characters, of which something is seen. Bidirectional controls that would
+             *     turn the text beside it around are taken out.
+             */
             name?: string | null;
             /** @description The user id; a new guest by default. */
             sub?: string | null;
@@ -591,7 +594,10 @@ export interface components {
              * @description Made by the client, so that a repeated request finds the drawing it made; by the server otherwise.
              */
             drawing_id?: string | null;
-            /** @description At most 200 characters. */
+            /**
+             * @description At most 200 characters. Unless it is empty, something of it is seen. Bidirectional controls that would turn the text
+             *     beside it around are taken out.
+             */
             title?: string | null;
         };
         /** @description A link to make. */
@@ -1310,7 +1316,10 @@ export interface components {
         };
         /** @description A new title. */
         UpdateDrawing: {
-            /** @description At most 200 characters. */
+            /**
+             * @description At most 200 characters. Unless it is empty, something of it is seen. Bidirectional controls that would turn the text
+             *     beside it around are taken out.
+             */
             title: string;
         };
     };
