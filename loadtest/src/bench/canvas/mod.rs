@@ -1,6 +1,7 @@
-//! The rows about canvases: the reducer, the open history, the first picture of a long log, and what building snapshots
-//! costs the writers.
+//! The rows about canvases: the reducer, the open history, the first picture of a long log, what building snapshots costs
+//! the writers, and what large answers cost small ones.
 
+mod exports;
 pub mod history;
 pub mod log;
 mod picture;
@@ -47,6 +48,9 @@ pub(super) async fn run(
     }
     if is_wanted("snapshots") {
         cluster.snapshots(report).await?;
+    }
+    if is_wanted("exports") {
+        cluster.exports(report).await?;
     }
     Ok(())
 }
