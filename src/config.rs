@@ -174,7 +174,7 @@ pub struct ServeArgs {
     /// How often the heads of live rooms are read, and readers told.
     #[arg(long, env = "REVCAST_HEARTBEAT", default_value = "2s", value_parser = parse_period)]
     pub heartbeat: Duration,
-    /// Open sockets and event streams a user may have on this node; 0 for any number.
+    /// Open sockets, event streams and waiting long-polls a user may have on this node; 0 for any number.
     #[arg(long, env = "REVCAST_CONNECTIONS_PER_USER", default_value_t = limits::CONNECTIONS_PER_USER)]
     pub connections_per_user: u32,
     /// Drawings that this node follows at once; 0 for any number.

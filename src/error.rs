@@ -90,7 +90,7 @@ codes! {
     UnknownUnit = "unknown_unit", 422, "The undo unit is unknown";
     /// The caller writes faster than allowed.
     RateLimited = "rate_limited", 429, "Too many writes";
-    /// The caller has as many sockets and event streams open as a user may.
+    /// The caller has as many sockets, event streams and waiting long-polls as a user may.
     TooManyConnections = "too_many_connections", 429, "Too many connections";
     /// The server failed; the request may or may not have taken effect.
     Internal = "internal", 500, "Internal error";

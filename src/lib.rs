@@ -17,6 +17,7 @@
 //! | [`commit`] | the queues in front of the store |
 //! | [`room`] | order, repair, frames, readers, and presence beside them |
 //! | [`access`], [`identity`] | who may do what, and who is asking |
+//! | [`user_connections`] | how many connections each user has |
 //! | [`api`] | REST, one file a resource |
 //! | [`gateway`] | sockets and event streams: each connection is a cursor into its rooms |
 //! | [`snapshot`] | canvases from snapshots and the ops after them; the worker that builds snapshots |
@@ -52,4 +53,5 @@ pub mod snapshot;
 pub mod store;
 pub mod telemetry;
 pub mod trace;
+pub mod user_connections;
 pub mod verify;

@@ -57,10 +57,16 @@ pub const LOG_DAMAGE_TOLD_EVERY: Duration = Duration::from_secs(60);
 pub const LOG_DAMAGE_TOLD: usize = 1_024;
 /// Longest id of a request that is taken over from a client.
 pub const MAX_REQUEST_ID_BYTES: usize = 64;
+/// Longest header `Host`.
+pub const MAX_HOST_BYTES: usize = 300;
+/// Unknown parameters of one request that are named in the log.
+pub const MAX_LOGGED_PARAMETERS: usize = 8;
+/// Longest detail of a problem about a query string, in characters.
+pub const MAX_QUERY_DETAIL_CHARS: usize = 200;
 /// Longest name of a node.
 pub const MAX_NODE_NAME_CHARS: usize = 64;
-/// Longest `wait` of a long-poll; a longer one is shortened to it.
-pub const MAX_LONG_POLL: Duration = Duration::from_secs(30);
+/// Longest `wait` of a long-poll, in seconds.
+pub const MAX_LONG_POLL_SECONDS: u64 = 30;
 /// Drawings in one page of `GET /drawings`, at most and by default.
 pub const MAX_DRAWINGS_PAGE: u32 = 100;
 /// Farthest behind the head that a subscription is filled up over the socket, in ops.
@@ -298,8 +304,12 @@ pub const JWKS_MIN_REFRESH: Duration = Duration::from_secs(10);
 /// Age at which the JWKS document is read again. A token that was verified before its key was withdrawn
 /// stays verified until it expires.
 pub const JWKS_MAX_AGE: Duration = Duration::from_secs(600);
-/// Time to fetch the JWKS document.
+/// Time to fetch the JWKS document, from the connection to its last byte.
 pub const JWKS_TIMEOUT: Duration = Duration::from_secs(5);
+/// Largest JWKS document, in bytes.
+pub const MAX_JWKS_BYTES: usize = 1 << 20;
+/// Most keys in it, of whatever kind.
+pub const MAX_JWKS_KEYS: usize = 256;
 /// Shortest HS256 secret that is accepted, in bytes (RFC 7518 §3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
 
@@ -430,6 +440,8 @@ pub const MAX_JOINS: usize = 4 * MAX_SUBSCRIPTIONS;
 pub const MAX_CLIENT_FRAME_BYTES: usize = 64 * 1024;
 /// Most frames that one message of a client may come in: empty ones would never end it.
 pub const MAX_CLIENT_FRAGMENTS: u16 = 1_024;
+/// Time for a client to send one message, from its first byte to its last, whatever control frames come in between.
+pub const CLIENT_MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages a client may send each second, presence aside.
 pub const CLIENT_MESSAGES_PER_SECOND: u32 = 200;
 /// How often the server pings a socket.
@@ -455,7 +467,7 @@ pub const SOCKET_SEND_BUFFER_BYTES: usize = 256 * 1024;
 /// What a client may send each second, presence and control frames included: each frame counts 1, and so
 /// does each KiB.
 pub const CLIENT_FRAMES_PER_SECOND: u32 = 1_000;
-/// Open sockets and event streams of one user on one node, by default.
+/// Open sockets, event streams and waiting long-polls of one user on one node, by default.
 pub const CONNECTIONS_PER_USER: u32 = 100;
 /// Handshakes a node takes each second, by default; as many may come at once.
 pub const HANDSHAKES_PER_SECOND: u32 = 10_000;

@@ -19,7 +19,10 @@ use tower::ServiceExt;
 use crate::{
     accept::{Places, accept_few},
     access::Access,
-    api::{self, AddressLimits, Api, CorsOrigins, Peer, TrustedProxies, UnreadBody, WriteLimits, WriteRates},
+    api::{
+        self, AddressLimits, Api, CorsOrigins, Peer, QueryParameters, TrustedProxies, UnreadBody,
+        WriteLimits, WriteRates,
+    },
     bus::{Bus, ControlMessage, Delivery, LocalBus, NatsBus},
     client_stream::{ClientStream, Patience, Requests},
     clock::now_ms,
@@ -35,6 +38,7 @@ use crate::{
     snapshot::{self, Background, BlobHealth, Blobs, Builder, Canvases, Hints, Loader, Memory, Worker},
     store::{FileLock, PoolOptions, PostgresStore, SqliteStore, Store, StoreError},
     telemetry::{self, Metrics},
+    user_connections::UserConnections,
 };
 
 /// A server whose parts are connected, and which does not serve yet.
@@ -248,9 +252,14 @@ pub async fn listen(address: &str) -> anyhow::Result<TcpListener> {
     Ok(socket.listen(limits::LISTEN_BACKLOG)?)
 }
 
-fn start_connections(args: &ServeArgs, metrics: &Arc<Metrics>, stops: &Stops) -> Arc<Connections> {
-    let (per_user, per_second) = (args.connections_per_user, args.handshakes_per_second);
-    let connections = Connections::new(per_user, per_second, args.drain_window, metrics.clone());
+fn start_connections(
+    args: &ServeArgs,
+    of_users: &Arc<UserConnections>,
+    metrics: &Arc<Metrics>,
+    stops: &Stops,
+) -> Arc<Connections> {
+    let (per_second, window) = (args.handshakes_per_second, args.drain_window);
+    let connections = Connections::new(of_users.clone(), per_second, window, metrics.clone());
     let connections = Arc::new(connections);
     stops.tasks.spawn(connections.clone().look_after(stops.all.clone()));
     connections
@@ -281,7 +290,8 @@ impl Server {
             start_canvases(Loader::new(&store, &blobs, &metrics).with_memory(memory.clone()), &stops);
         let presence = PresenceRooms::start(&bus, args.max_rooms, &metrics, tasks, stop);
         let rooms = start_rooms(args, (&store, &bus), &presence, &metrics, meta.epoch, &stops);
-        let sockets = start_connections(args, &metrics, &stops);
+        let of_users = Arc::new(UserConnections::new(args.connections_per_user, metrics.clone()));
+        let sockets = start_connections(args, &of_users, &metrics, &stops);
         tasks.spawn(watch_store(store.clone(), stop.clone()));
         let proxies = TrustedProxies::new(&args.trusted_proxies);
         let write_limits = start_write_limits(args, &metrics, &stops);
@@ -298,6 +308,8 @@ impl Server {
             tasks.spawn(worker.run(hinted, stop.clone()));
             tasks.spawn(purge(store.clone(), stop.clone()));
         }
+        let document = openapi_document();
+        let parameters = QueryParameters::of(&document)?;
         let api = Api::new(api::Parts {
             store: store.clone(),
             bus: bus.clone(),
@@ -312,7 +324,8 @@ impl Server {
             proxies: proxies.clone(),
             limits: write_limits,
             drawings_per_user: args.drawings_per_user,
-            document: openapi_document().to_pretty_json()?.into(),
+            connections: of_users,
+            document: document.to_pretty_json()?.into(),
             asyncapi: gateway::asyncapi_yaml()?.into(),
             tasks: tasks.clone(),
             notice: stops.notice.clone(),
@@ -328,9 +341,10 @@ impl Server {
             tasks: tasks.clone(),
             draining: stops.draining.clone(),
         });
-        let admin = admin.map(|listener| Admin { listener, router: admin_routes(api.clone()) });
+        let admin_router = admin_routes(api.clone(), parameters.clone());
+        let admin = admin.map(|listener| Admin { listener, router: admin_router });
         let router = routes(&args.roles, api, gateway, admin.is_none());
-        let router = with_edge(args, router, proxies, &metrics)?;
+        let router = with_edge(args, router, proxies, parameters, &metrics)?;
         let (store, bus, keys) = (SharedStore(store), SharedBus(bus), authenticator);
         let waits = Waits { keep_alive: args.keep_alive, drain_notice: args.drain_notice };
         Ok(Self { router, places, waits, admin, metrics, keys, file_lock, store, bus, sockets, stops })
@@ -468,9 +482,9 @@ async fn listen_for_operators(args: &ServeArgs) -> anyhow::Result<Option<TcpList
     listen(address).await.map(Some)
 }
 
-fn admin_routes(api: Api) -> Router {
+fn admin_routes(api: Api, parameters: QueryParameters) -> Router {
     let (router, _) = api::admin_router().split_for_parts();
-    api::with_layers(api::with_fallbacks(router.with_state(api)), &CorsOrigins::None)
+    api::with_layers(api::with_fallbacks(router.with_state(api)), &CorsOrigins::None, parameters)
 }
 
 fn routes(roles: &[NodeRole], api: Api, gateway: Gateway, has_metrics: bool) -> Router {
@@ -495,13 +509,14 @@ fn with_edge(
     args: &ServeArgs,
     router: Router,
     proxies: TrustedProxies,
+    parameters: QueryParameters,
     metrics: &Arc<Metrics>,
 ) -> anyhow::Result<Router> {
     let limited = match args.limit_by_address {
         Some(rate) => AddressLimits::new(rate, proxies, metrics.clone()).in_front_of(router),
         None => router,
     };
-    Ok(api::with_layers(limited, &args.cors()?))
+    Ok(api::with_layers(limited, &args.cors()?, parameters))
 }
 
 /// Serves one connection; it ends after the request at hand when the server stops.

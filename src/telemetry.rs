@@ -153,9 +153,11 @@ metrics! {
     counter rooms_refused = "revcast_rooms_refused_total", Count, "Joins and presences refused because this node follows as many drawings as it may (`--max-rooms`).";
     gauge rooms = "revcast_rooms", Count, "Drawings followed by this node.";
     gauge connections = "revcast_connections", Count, "Open sockets.";
+    gauge event_streams = "revcast_event_streams", Count, "Open event streams.";
+    gauge long_polls = "revcast_long_polls", Count, "Long-polls that wait.";
     counter handshakes = "revcast_handshakes_total", Count, "Handshakes of sockets.";
     counter handshakes_refused = "revcast_handshakes_refused_total", Count, "Handshakes refused because too many came at once.";
-    counter users_refused = "revcast_user_connections_refused_total", Count, "Sockets and event streams refused because their user has too many.";
+    counter users_refused = "revcast_user_connections_refused_total", Count, "Sockets, event streams and long-polls refused because their user has too many.";
     counter connections_refused = "revcast_connections_refused_total", Count, "Connections that found no place: told that the node is overloaded, or how it is.";
     gauge behind = "revcast_connections_behind", Count, "Open sockets that take less than they are sent.";
     counter deliveries = "revcast_deliveries_total", Count, "Writes to sockets, each of one frame or several.";

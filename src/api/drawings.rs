@@ -15,6 +15,7 @@ use super::{
     Api,
     extract::{Caller, JsonBody, OptionalJson, Params, PathId},
     problem::Problem,
+    whole::Whole,
 };
 use crate::{
     audit::{self, Act, Origin},
@@ -124,7 +125,8 @@ struct DrawingList {
 struct ListParams {
     /// Most drawings in the page; 100 at most and by default.
     #[serde(default)]
-    limit: Option<u32>,
+    #[param(inline)]
+    limit: Option<Whole<1, { limits::MAX_DRAWINGS_PAGE as u64 }>>,
     /// The `next_cursor` of the page before.
     #[serde(default)]
     cursor: Option<String>,
@@ -202,10 +204,7 @@ async fn list_drawings(
     Caller(identity): Caller,
     Params(params): Params<ListParams>,
 ) -> Result<Json<DrawingList>, Error> {
-    let limit = params.limit.unwrap_or(limits::MAX_DRAWINGS_PAGE).min(limits::MAX_DRAWINGS_PAGE);
-    if limit == 0 {
-        return Err(Error::new(ErrorCode::InvalidRequest, "limit must be at least 1"));
-    }
+    let limit = params.limit.map_or(limits::MAX_DRAWINGS_PAGE, Whole::count);
     let cursor = params.cursor.as_deref().map(parse_cursor).transpose()?;
     // One more than asked for tells whether there is a next page.
     let mut drawings = api.store.drawings(&identity.user_id, cursor, limit + 1).await?;

@@ -21,6 +21,7 @@ use super::{
     extract::{Caller, Params, PathId},
     problem::Problem,
     snapshot::When,
+    whole::Exact,
 };
 use crate::{
     error::{Error, ErrorCode},
@@ -61,10 +62,12 @@ struct ExportParams {
     format: Format,
     /// The drawing at this revision; at the head by default.
     #[serde(default)]
-    at: Option<u64>,
+    #[param(inline)]
+    at: Option<Exact>,
     /// The drawing as it was at this time, in milliseconds since 1970.
     #[serde(default)]
-    at_time: Option<i64>,
+    #[param(inline)]
+    at_time: Option<Exact>,
     /// The epoch of `at`, which has to be that of the log, or the one before up to `base`: `410 epoch_changed`.
     /// Without `at`, it has to be that of the log.
     #[serde(default)]

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     error::{Error, ErrorCode},
     identity::{Authenticator, Identity, unauthenticated},
+    limits,
 };
 
 /// The verified bearer of the request's token.
@@ -92,7 +93,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         let query = Query::<T>::from_request_parts(parts, state).await;
         query.map(|Query(params)| Self(params)).map_err(|rejection| {
-            Error::new(ErrorCode::InvalidRequest, format!("the query string: {}", rejection.body_text()))
+            // It may repeat what was sent.
+            let text = format!("the query string: {}", rejection.body_text());
+            let detail: String = text.chars().take(limits::MAX_QUERY_DETAIL_CHARS).collect();
+            Error::new(ErrorCode::InvalidRequest, detail)
         })
     }
 }

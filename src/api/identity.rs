@@ -46,6 +46,7 @@ struct CreateDevToken {
     name: Option<String>,
     /// How long the token lasts, in seconds; a day at most and by default.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 86_400)]
     ttl: Option<u64>,
 }
 
@@ -107,7 +108,11 @@ async fn create_dev_token(
         shown_name(name).ok_or_else(|| Error::field("/name", "must have something that is seen".to_owned()))
     });
     let name = name.transpose()?;
-    let ttl = body.ttl.map_or(limits::DEV_TOKEN_TTL, Duration::from_secs).min(limits::DEV_TOKEN_TTL);
+    let ttl = body.ttl.map_or(limits::DEV_TOKEN_TTL, Duration::from_secs);
+    if ttl.is_zero() || ttl > limits::DEV_TOKEN_TTL {
+        let longest = limits::DEV_TOKEN_TTL.as_secs();
+        return Err(Error::field("/ttl", format!("must be from 1 to {longest} seconds")));
+    }
     let (token, expires_at) = api.authenticator.issue_dev_token(&sub, name.as_deref(), ttl)?;
     let name = name.map(Cow::into_owned);
     Ok(SecretJson(DevToken { token, sub, name, expires_at: expires_at * 1_000 }))

@@ -14,7 +14,7 @@ use std::{
 use axum::{
     Router,
     body::{Body, HttpBody},
-    extract::{DefaultBodyLimit, MatchedPath, Request},
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -33,7 +33,7 @@ use tower_http::{
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{Api, body::in_slices, ops_page, problem};
+use super::{Api, QueryParameters, body::in_slices, framing, ops_page, problem};
 use crate::{
     error::{Error, ErrorCode},
     limits,
@@ -107,8 +107,8 @@ pub enum CorsOrigins {
     List(Vec<HeaderValue>),
 }
 
-/// Puts the layers around all routes.
-pub fn with_layers(router: Router, origins: &CorsOrigins) -> Router {
+/// Puts the layers around all routes, whose parameters are `parameters`.
+pub fn with_layers(router: Router, origins: &CorsOrigins, parameters: QueryParameters) -> Router {
     let compression = CompressionLayer::new().gzip(true).quality(CompressionLevel::Fastest).compress_when(
         // `SizeAbove` takes in its own size.
         SizeAbove::new(limits::COMPRESS_ABOVE_BYTES + 1)
@@ -118,12 +118,14 @@ pub fn with_layers(router: Router, origins: &CorsOrigins) -> Router {
         .layer(MapResponseBodyLayer::new(in_slices))
         .layer(compression)
         .layer(CatchPanicLayer::custom(problem::from_panic))
-        .layer(DefaultBodyLimit::max(limits::MAX_BODY_BYTES))
-        .layer(middleware::from_fn(observe));
-    match cors(origins) {
+        .layer(DefaultBodyLimit::max(limits::MAX_BODY_BYTES));
+    let router = match cors(origins) {
         Some(cors) => router.layer(cors),
         None => router,
-    }
+    };
+    // A preflight is a request, too.
+    let observe = middleware::from_fn_with_state(parameters, observe);
+    router.layer(middleware::from_fn(framing::check)).layer(observe)
 }
 
 fn cors(origins: &CorsOrigins) -> Option<CorsLayer> {
@@ -151,21 +153,22 @@ fn cors(origins: &CorsOrigins) -> Option<CorsLayer> {
 }
 
 /// Gives the request an id, counts the response by status, and writes the access log at level debug.
-async fn observe(mut request: Request, next: Next) -> Response {
+async fn observe(State(parameters): State<QueryParameters>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = RequestId::of(request.headers());
     // Only handlers and logs read it; the client's own header may have been an odd one.
     request.headers_mut().insert(REQUEST_ID, id.header());
     let logged = tracing::enabled!(tracing::Level::DEBUG).then(|| {
         let path = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
-        (request.method().clone(), path)
+        let unknown = parameters.unknown(request.method(), &path, request.uri());
+        (request.method().clone(), path, unknown)
     });
     let mut response = next.run(request).await;
     count_response(response.status().as_u16());
-    if let Some((method, path)) = logged {
+    if let Some((method, path, unknown_parameters)) = logged {
         let status = response.status().as_u16();
         let ms = started.elapsed().as_secs_f64() * 1_000.0;
-        tracing::debug!(node = trace::node(), request = %id, %method, path, status, ms, "answered");
+        tracing::debug!(node = trace::node(), request = %id, %method, path, unknown_parameters, status, ms, "answered");
     }
     response.headers_mut().insert(REQUEST_ID, id.header());
     response

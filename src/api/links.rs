@@ -18,9 +18,13 @@ use crate::{
     bus::ControlMessage,
     clock::now_ms,
     error::Error,
+    limits,
     model::{DrawingId, Role},
     store::{JoinedLink, Link},
 };
+
+/// The last time that JSON carries everywhere, in milliseconds since 1970.
+const MAX_TIME: i64 = limits::MAX_INTEGER.cast_signed();
 
 pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
@@ -37,6 +41,7 @@ struct CreateLink {
     role: Role,
     /// When the link stops working, in milliseconds since 1970; never, if absent.
     #[serde(default)]
+    #[schema(maximum = 9_007_199_254_740_992_i64)]
     expires_at: Option<i64>,
 }
 
@@ -103,7 +108,7 @@ async fn create_link(
     if body.role == Role::Owner {
         return Err(Error::field("/role", "a link gives editor or viewer; owners are named one by one"));
     }
-    if body.expires_at.is_some_and(|end| end <= created_at) {
+    if body.expires_at.is_some_and(|end| end <= created_at || end > MAX_TIME) {
         return Err(Error::field("/expires_at", "must lie in the future, in milliseconds since 1970"));
     }
     let link = Link {

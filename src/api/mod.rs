@@ -10,6 +10,7 @@ pub mod docs;
 mod drawings;
 mod export;
 pub mod extract;
+mod framing;
 mod health;
 mod history;
 mod identity;
@@ -21,11 +22,13 @@ mod ops_commit;
 mod ops_page;
 mod ops_read;
 mod origin;
+mod parameters;
 pub(crate) mod presence;
 pub mod problem;
 mod rate;
 mod snapshot;
 pub mod whiteboard;
+pub(crate) mod whole;
 
 use std::{future::Future, ops::Deref, sync::Arc};
 
@@ -46,12 +49,14 @@ use crate::{
     room::{Rooms, presence::PresenceRooms},
     snapshot::{BlobHealth, Canvases},
     store::Store,
+    user_connections::UserConnections,
 };
 
 pub use address::AddressLimits;
 pub use health::tells_of_the_node;
 pub use layers::{CorsOrigins, UnreadBody, with_layers};
 pub use origin::{Peer, TrustedProxies};
+pub use parameters::QueryParameters;
 pub use rate::{WriteLimits, WriteRates};
 
 /// What handlers work with. Cloned several times a request, so it is one pointer.
@@ -86,6 +91,8 @@ pub struct Parts {
     pub limits: Arc<WriteLimits>,
     /// Drawings that a user may have made and not deleted; 0 for any number.
     pub drawings_per_user: u32,
+    /// How many connections users have.
+    pub connections: Arc<UserConnections>,
     /// The OpenAPI document, as JSON.
     pub document: Bytes,
     /// The AsyncAPI document, as YAML.

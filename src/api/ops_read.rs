@@ -12,6 +12,7 @@ use super::{
     extract::{Caller, Params, PathId},
     ops_page::{Form, OpsPage, Page},
     problem::Problem,
+    whole::{Exact, Whole},
 };
 use crate::{
     error::{Error, ErrorCode},
@@ -19,6 +20,7 @@ use crate::{
     model::{DrawingId, Epoch, Misplaced, Revision, UserId},
     room::{Event, JoinError, Joined, News, Position},
     store::ReadRange,
+    user_connections::ConnectionKind,
 };
 
 pub(super) fn router() -> OpenApiRouter<Api> {
@@ -32,17 +34,21 @@ pub(super) fn router() -> OpenApiRouter<Api> {
 struct ReadParams {
     /// Exclusive start: the last revision the client has; 0, by default, for the whole log.
     #[serde(default)]
-    after: Option<u64>,
+    #[param(inline)]
+    after: Option<Exact>,
     /// Inclusive end. A page that ends here is closed: it has an `ETag`, and may be cached for ever if `epoch` is that of the
     /// log.
     #[serde(default)]
-    until: Option<u64>,
+    #[param(inline)]
+    until: Option<Exact>,
     /// Most ops in the page; 1,000 at most and by default.
     #[serde(default)]
-    limit: Option<u32>,
+    #[param(inline)]
+    limit: Option<Whole<1, { limits::MAX_PAGE_OPS as u64 }>>,
     /// Seconds to wait for an op when there is none yet; 30 at most.
     #[serde(default)]
-    wait: u64,
+    #[param(inline)]
+    wait: Option<Whole<0, { limits::MAX_LONG_POLL_SECONDS }>>,
     /// The epoch of `after` and `until`, which has to be that of the log, or the one before up to `base`: `410
     /// epoch_changed`. Without `after`, it has to be that of the log.
     #[serde(default)]
@@ -70,6 +76,7 @@ struct ReadParams {
         (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
         (status = 410, body = Problem, content_type = "application/problem+json", description = "`epoch_changed`, `revision_ahead`: start anew"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "`too_many_connections`: long-polls count while they wait; with `Retry-After`"),
         (status = 500, body = Problem, content_type = "application/problem+json", description = "`log_damaged`: not to be tried again until an operator has mended the log"),
         (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, with `Retry-After`"),
     )
@@ -86,8 +93,9 @@ async fn read_ops(
     api.access.require_member(drawing_id, user).await?;
     let mut page = read(&api, drawing_id, &params).await?;
     let may_come = page.until.is_none_or(|until| until > page.after);
-    if page.ops.is_empty() && params.wait > 0 && may_come {
-        let patience = Duration::from_secs(params.wait).min(limits::MAX_LONG_POLL);
+    let patience = Duration::from_secs(params.wait.map_or(0, Whole::get));
+    if page.ops.is_empty() && !patience.is_zero() && may_come {
+        let _counted = api.connections.count(user, ConnectionKind::LongPoll)?;
         wait_for_ops(&api, drawing_id, user, &params, patience).await?;
         // The role may have gone while the request waited.
         api.access.require_member(drawing_id, user).await?;
@@ -98,31 +106,34 @@ async fn read_ops(
 
 impl ReadParams {
     fn check(&self) -> Result<(), Error> {
-        let invalid = |detail| Err(Error::new(ErrorCode::InvalidRequest, detail));
-        if self.limit == Some(0) {
-            return invalid("limit must be at least 1");
-        }
-        if self.until.is_some_and(|until| until < self.after.unwrap_or_default()) {
-            return invalid("until must not be less than after");
+        if self.until().is_some_and(|until| until < self.after().unwrap_or_default()) {
+            return Err(Error::new(ErrorCode::InvalidRequest, "until must not be less than after"));
         }
         Ok(())
+    }
+
+    fn after(&self) -> Option<Revision> {
+        self.after.map(|after| Revision(after.get()))
+    }
+
+    fn until(&self) -> Option<Revision> {
+        self.until.map(|until| Revision(until.get()))
     }
 }
 
 async fn read(api: &Api, drawing_id: DrawingId, params: &ReadParams) -> Result<Page, Error> {
-    let after = Revision(params.after.unwrap_or_default());
-    let until = params.until.map(Revision);
+    let (after, until) = (params.after().unwrap_or_default(), params.until());
     let range = ReadRange {
         drawing_id,
         after,
         until,
-        limit: params.limit.unwrap_or(limits::MAX_PAGE_OPS).min(limits::MAX_PAGE_OPS),
+        limit: params.limit.map_or(limits::MAX_PAGE_OPS, Whole::count),
         max_bytes: limits::MAX_PAGE_BYTES - limits::PAGE_ENVELOPE_BYTES,
     };
     let read = tokio::time::timeout(limits::REQUEST_TIMEOUT, api.store.read(&range));
     let timed_out = |_| Error::new(ErrorCode::Timeout, "the store did not answer in time");
     let log = read.await.map_err(timed_out)??.ok_or_else(|| Error::not_found("the drawing"))?;
-    let position = params.after.map(Revision);
+    let position = params.after();
     let checked = log.branch.check(params.epoch, position, log.head).and_then(|()| {
         // Of the epoch before, what was asked for may end beyond what both have in common.
         let is_on_line = |epoch| until.is_none_or(|until| log.branch.goes_on_from(epoch, until));
@@ -149,7 +160,7 @@ async fn wait_for_ops(
     params: &ReadParams,
     patience: Duration,
 ) -> Result<(), Error> {
-    let after = Revision(params.after.unwrap_or_default());
+    let after = params.after().unwrap_or_default();
     let position = Position { after: Some(after), epoch: params.epoch };
     let news = async {
         let mut follower = match api.rooms.follow(drawing_id, user, position).await {

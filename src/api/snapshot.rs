@@ -18,6 +18,7 @@ use super::{
     canvas_schema::{RegistersView, RenderedView},
     extract::{Caller, Params, PathId, knows_etag},
     problem::Problem,
+    whole::Exact,
 };
 use crate::{
     error::{Error, ErrorCode},
@@ -33,8 +34,8 @@ pub(super) fn router() -> OpenApiRouter<Api> {
 /// Which canvas is wanted: the one at the head, at a revision, or at a time. The parameters of two requests.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct When {
-    pub at: Option<u64>,
-    pub at_time: Option<i64>,
+    pub at: Option<Exact>,
+    pub at_time: Option<Exact>,
     pub epoch: Option<Epoch>,
 }
 
@@ -44,10 +45,12 @@ pub(super) struct When {
 struct SnapshotParams {
     /// The canvas at this revision; at the head by default.
     #[serde(default)]
-    at: Option<u64>,
+    #[param(inline)]
+    at: Option<Exact>,
     /// The canvas as it was at this time, in milliseconds since 1970.
     #[serde(default)]
-    at_time: Option<i64>,
+    #[param(inline)]
+    at_time: Option<Exact>,
     /// The epoch of `at`, which has to be that of the log, or the one before up to `base`: `410 epoch_changed`.
     /// Without `at`, it has to be that of the log.
     #[serde(default)]
@@ -140,11 +143,12 @@ impl When {
         if self.at.is_some() && self.at_time.is_some() {
             return Err(Error::new(ErrorCode::InvalidRequest, "give at or at_time, not both"));
         }
+        let at = self.at.map(|at| Revision(at.get()));
         let heads = api.store.heads(&[drawing_id]).await?;
         let gone = || Error::not_found("the drawing");
         let stand = heads.stands.get(&drawing_id).ok_or_else(gone)?;
         let (epoch, head) = (stand.branch.epoch, stand.head);
-        stand.branch.check(self.epoch, self.at.map(Revision), head).map_err(|misplaced| {
+        stand.branch.check(self.epoch, at, head).map_err(|misplaced| {
             let (code, detail) = match misplaced {
                 Misplaced::EpochChanged => (
                     ErrorCode::EpochChanged,
@@ -154,9 +158,10 @@ impl When {
             };
             Error::new(code, detail).with_head(epoch, head)
         })?;
-        let past = match (self.at, self.at_time) {
-            (Some(at), _) => Some(Revision(at)),
+        let past = match (at, self.at_time) {
+            (Some(at), _) => Some(at),
             (None, Some(time)) => {
+                let time = i64::try_from(time.get()).unwrap_or(i64::MAX);
                 let found = api.store.revision_at(drawing_id, time).await?.ok_or_else(gone)?;
                 // The search ends before a hole: then the next op is missing.
                 let range = ReadRange { drawing_id, after: found, until: Some(head), limit: 1, max_bytes: 0 };

@@ -65,6 +65,8 @@ pub(super) struct State {
     pinged_at: Instant,
     /// Since when a ping has not been followed by anything from the client.
     unheard_since: Option<Instant>,
+    /// When the client began the message, or the frame between two, that it has not ended.
+    begun_at: Option<Instant>,
     /// Writes and bytes since the last sweep.
     written: (u64, u64),
 }
@@ -104,6 +106,7 @@ impl Connection {
             is_gone: false,
             pinged_at: now,
             unheard_since: None,
+            begun_at: None,
             written: (0, 0),
         };
         Self { id, stream, encoding, wake: Notify::new(), state: Mutex::new(state) }
@@ -207,10 +210,15 @@ impl Connection {
         let mut state = self.lock();
         let state = &mut *state;
         let stalled = state.behind_since.is_some_and(|at| at.elapsed() >= limits::SOCKET_STALL_TIMEOUT);
+        if state.answers.is_full() {
+            // It is not read from: what it has begun waits for us.
+            state.begun_at = state.begun_at.map(|_| Instant::now());
+        }
+        let drips = state.begun_at.is_some_and(|at| at.elapsed() >= limits::CLIENT_MESSAGE_TIMEOUT);
         let lagged = state.lagged_at.is_some_and(|at| at.elapsed() >= limits::SOCKET_LAG_TIMEOUT);
         if state.identity.has_ended() {
             self.close(state, CloseCode::IdentityExpired);
-        } else if stalled || lagged {
+        } else if stalled || lagged || drips {
             self.close(state, CloseCode::TooSlow);
         } else if state.unheard_since.is_some_and(|at| at.elapsed() >= limits::PONG_TIMEOUT) {
             self.close(state, CloseCode::NoPong);
@@ -251,6 +259,17 @@ impl State {
 
     pub(super) fn note_heard(&mut self) {
         self.unheard_since = None;
+    }
+
+    /// Takes note of how far what the client sends has come: whether something ended, and whether something has begun
+    /// that has not.
+    pub(super) fn note_read(&mut self, has_ended: bool, is_idle: bool) {
+        if has_ended || is_idle {
+            self.begun_at = None;
+        }
+        if !is_idle {
+            self.begun_at.get_or_insert_with(Instant::now);
+        }
     }
 
     /// Writes and bytes since the last time.

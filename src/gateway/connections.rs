@@ -1,7 +1,6 @@
-//! All connections of a node: how many a user has, how fast sockets come, who is still alive, and how
-//! sockets leave together.
+//! All sockets of a node: how fast they come, who is still alive, and how they leave together.
 //!
-//! Event streams are counted here too; they look after themselves.
+//! Event streams look after themselves.
 
 use std::{
     collections::HashMap,
@@ -18,35 +17,19 @@ use super::{
     connection::Connection,
     protocol::{CloseCode, ServerMessage},
 };
-use crate::{
-    limits,
-    model::{ConnectionId, UserId},
-    telemetry::Metrics,
-};
+use crate::{limits, model::ConnectionId, telemetry::Metrics, user_connections::UserConnections};
 
-/// The sockets and event streams of a node.
+/// The sockets of a node.
 pub struct Connections {
     /// Held for map operations.
-    present: Mutex<Present>,
-    /// Most of one user; 0 for any number.
-    per_user: u32,
+    sockets: Mutex<HashMap<ConnectionId, Arc<Connection>>>,
+    /// How many a user has, of these and of others.
+    pub(super) of_users: Arc<UserConnections>,
     /// How fast handshakes may come; `None` for any rate.
     handshakes: Option<DefaultDirectRateLimiter>,
     /// Over how long clients leave when the node stops.
     window: Duration,
     metrics: Arc<Metrics>,
-}
-
-#[derive(Default)]
-struct Present {
-    sockets: HashMap<ConnectionId, Arc<Connection>>,
-    users: HashMap<UserId, u32>,
-}
-
-/// A user's connection, counted until this goes.
-pub(super) struct Counted {
-    connections: Arc<Connections>,
-    user: UserId,
 }
 
 /// A socket in the map, until this goes.
@@ -56,13 +39,17 @@ pub(super) struct Listed {
 }
 
 impl Connections {
-    /// No connections; at most `per_user` of a user and `handshakes_per_second`, where not 0. They leave
-    /// over `window`.
+    /// No sockets; at most `handshakes_per_second`, where not 0. They leave over `window`.
     #[must_use]
-    pub fn new(per_user: u32, handshakes_per_second: u32, window: Duration, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        of_users: Arc<UserConnections>,
+        handshakes_per_second: u32,
+        window: Duration,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let handshakes =
             NonZeroU32::new(handshakes_per_second).map(|rate| RateLimiter::direct(Quota::per_second(rate)));
-        Self { present: Mutex::default(), per_user, handshakes, window, metrics }
+        Self { sockets: Mutex::default(), of_users, handshakes, window, metrics }
     }
 
     /// Counts a handshake; false when there are too many.
@@ -73,22 +60,9 @@ impl Connections {
         is_taken
     }
 
-    /// Counts a connection of `user`; `None` when they have too many.
-    pub(super) fn count(self: &Arc<Self>, user: &UserId) -> Option<Counted> {
-        let mut present = self.lock();
-        let count = present.users.entry(user.clone()).or_default();
-        if self.per_user > 0 && *count >= self.per_user {
-            self.metrics.users_refused.increment(1);
-            return None;
-        }
-        *count += 1;
-        Some(Counted { connections: self.clone(), user: user.clone() })
-    }
-
     /// Takes a socket into the list of those that are looked after.
     pub(super) fn list(self: &Arc<Self>, connection: &Arc<Connection>) -> Listed {
-        self.lock().sockets.insert(connection.id, connection.clone());
-        self.metrics.connections.increment(1);
+        self.lock().insert(connection.id, connection.clone());
         Listed { connections: self.clone(), id: connection.id }
     }
 
@@ -151,37 +125,24 @@ impl Connections {
     }
 
     fn sockets(&self) -> Vec<Arc<Connection>> {
-        self.lock().sockets.values().cloned().collect()
+        self.lock().values().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Present> {
-        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, Arc<Connection>>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl std::fmt::Debug for Connections {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connections").field("sockets", &self.lock().sockets.len()).finish_non_exhaustive()
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let mut present = self.connections.lock();
-        if let Some(count) = present.users.get_mut(&self.user) {
-            *count -= 1;
-            if *count == 0 {
-                present.users.remove(&self.user);
-            }
-        }
+        f.debug_struct("Connections").field("sockets", &self.lock().len()).finish_non_exhaustive()
     }
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
         let Connections { metrics, .. } = &*self.connections;
-        let gone = self.connections.lock().sockets.remove(&self.id);
-        metrics.connections.decrement(1);
+        let gone = self.connections.lock().remove(&self.id);
         // Its last handle may close the socket: not under the lock.
         if let Some(gone) = gone {
             let (writes, bytes) = gone.lock().take_written();

@@ -350,7 +350,7 @@ pub enum CloseCode {
     Normal = 1000,
     /// The node is stopping: reconnect.
     GoingAway = 4000,
-    /// The client does not take what is sent: reconnect.
+    /// The client does not take what is sent, or takes too long for a message of its own: reconnect.
     TooSlow = 4001,
     /// The client has not been heard of: reconnect.
     NoPong = 4002,

@@ -122,6 +122,19 @@ impl FrameReader {
         outcome
     }
 
+    /// Whether a data message has begun and not ended.
+    #[must_use]
+    pub fn is_within_message(&self) -> bool {
+        self.message.is_some()
+    }
+
+    /// Whether nothing is half read, neither a message nor a frame.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let is_between = matches!(self.state, State::Header { filled: 0, .. } | State::Over);
+        is_between && !self.is_within_message()
+    }
+
     fn advance(&mut self, input: &mut &[u8]) -> Result<Option<Incoming>, ReadError> {
         loop {
             match &mut self.state {

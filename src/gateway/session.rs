@@ -25,6 +25,8 @@ pub(super) struct Session {
     pub(super) gateway: Gateway,
     pub(super) connection: Arc<Connection>,
     reader: FrameReader,
+    /// Whether it had begun something at the last look that it had not ended.
+    is_within: bool,
     /// How fast the client may talk, presence aside.
     messages: DefaultDirectRateLimiter,
     /// How fast it may send frames of any kind.
@@ -41,6 +43,7 @@ impl Session {
             gateway,
             connection,
             reader: FrameReader::new(is_compressed),
+            is_within: false,
             messages: RateLimiter::direct(per_second(limits::CLIENT_MESSAGES_PER_SECOND)),
             frames: RateLimiter::direct(per_second(limits::CLIENT_FRAMES_PER_SECOND)),
         }
@@ -188,9 +191,17 @@ impl Session {
         }
         self.connection.lock().note_heard();
         self.charge(bytes.len() / 1024)?;
+        let mut has_ended = false;
         while let Some(incoming) = self.reader.read(&mut bytes).map_err(close_code_of)? {
+            // A ping in the middle of a message ends nothing.
+            has_ended |= !self.reader.is_within_message();
             self.charge(1)?;
             self.on_incoming(incoming)?;
+        }
+        let is_idle = self.reader.is_idle();
+        if !is_idle || self.is_within {
+            self.is_within = !is_idle;
+            self.connection.lock().note_read(has_ended, is_idle);
         }
         Ok(())
     }

@@ -26,7 +26,6 @@ use uuid::Uuid;
 
 use super::{
     Gateway,
-    connections::Counted,
     encode::{self, Encoding},
     presence::Told,
     protocol::ServerMessage,
@@ -36,6 +35,7 @@ use crate::{
     api::{
         extract::{Caller, Params, PathId},
         problem::Problem,
+        whole::Exact,
     },
     error::{Error, ErrorCode},
     identity::{Identity, now_seconds},
@@ -43,6 +43,7 @@ use crate::{
     model::{Branch, ConnectionId, DrawingId, Epoch, Revision, Role},
     room::{Event, Follower, Joined, News, Position, ResetReason, presence::Since},
     telemetry,
+    user_connections::{ConnectionKind, CountedConnection},
 };
 
 /// The event streams.
@@ -60,7 +61,8 @@ struct EventParams {
     ticket: Option<String>,
     /// The last revision the client has; from the head on by default.
     #[serde(default)]
-    after: Option<u64>,
+    #[param(inline)]
+    after: Option<Exact>,
     /// The epoch of `after`.
     #[serde(default)]
     #[param(value_type = Option<uuid::Uuid>)]
@@ -102,11 +104,7 @@ async fn open_events(State(gateway): State<Gateway>, request: Request) -> Result
     if gateway.draining.is_cancelled() {
         return Err(Error::new(ErrorCode::Draining, "the server is stopping; connect again"));
     }
-    let too_many = || {
-        Error::new(ErrorCode::TooManyConnections, "this user has too many connections here")
-            .with_retry_after(limits::RETRY_AFTER)
-    };
-    let counted = gateway.connections.count(&identity.user_id).ok_or_else(too_many)?;
+    let counted = gateway.connections.of_users.count(&identity.user_id, ConnectionKind::EventStream)?;
     let position = params.position(&parts.headers)?;
     let user = &identity.user_id;
     gateway.access.require_member(drawing_id, user).await?;
@@ -151,7 +149,7 @@ async fn open_events(State(gateway): State<Gateway>, request: Request) -> Result
 impl EventParams {
     fn position(&self, headers: &HeaderMap) -> Result<Position, Error> {
         let Some(id) = headers.get("last-event-id").filter(|id| !id.is_empty()) else {
-            return Ok(Position { after: self.after.map(Revision), epoch: self.epoch });
+            return Ok(Position { after: self.after.map(|after| Revision(after.get())), epoch: self.epoch });
         };
         let parsed = id.to_str().ok().and_then(|id| {
             let (epoch, revision) = id.split_once('/')?;
@@ -178,7 +176,7 @@ struct Events {
     /// Whom it is in the eyes of presence: nobody, without a state of its own.
     id: ConnectionId,
     pulse: Pulse,
-    _counted: Counted,
+    _counted: CountedConnection,
 }
 
 impl Events {

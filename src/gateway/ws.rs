@@ -43,6 +43,7 @@ use crate::{
     limits,
     model::ConnectionId,
     telemetry,
+    user_connections::ConnectionKind,
 };
 
 /// The one version of the protocol (RFC 6455 §4.1).
@@ -240,7 +241,8 @@ async fn begin(
     let Ok(parts) = upgraded.downcast::<TokioIo<ClientStream>>() else { return };
     let (stream, early) = (parts.io.into_inner().into_inner(), parts.read_buf);
     let Some(identity) = identity else { return turn_away(stream, CloseCode::BadTicket).await };
-    let Some(counted) = gateway.connections.count(&identity.user_id) else {
+    let counted = gateway.connections.of_users.count(&identity.user_id, ConnectionKind::Socket);
+    let Ok(counted) = counted else {
         return turn_away(stream, CloseCode::Overloaded).await;
     };
     // What a reader that stands still may hold in the kernel; a system that refuses has a bound of its own.

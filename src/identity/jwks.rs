@@ -1,14 +1,17 @@
 //! The public keys of a token issuer, read from its JWKS document.
 //!
 //! One task owns the reading; callers look into what it read last, and ask it to read again when
-//! they meet a key it does not know.
+//! they meet a key it does not know. An issuer that is slow, endless or somebody else costs no more than the time and
+//! the bytes of one document.
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use jsonwebtoken::{
     Algorithm, DecodingKey,
-    jwk::{JwkSet, KeyAlgorithm},
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse},
 };
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -56,6 +59,29 @@ struct IssuerKey {
     algorithm: Option<KeyAlgorithm>,
 }
 
+/// A key set (RFC 7517 §5). Each key is read by itself: one that cannot be read is not for our tokens.
+#[derive(Deserialize)]
+struct Document<'a> {
+    #[serde(borrow)]
+    keys: Vec<&'a RawValue>,
+}
+
+/// Why a document does not do.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    /// The issuer does not answer, or breaks off. Its address may bear a secret.
+    #[error("{0}")]
+    Http(reqwest::Error),
+    #[error("the issuer answers with status {0}")]
+    Status(u16),
+    #[error("the document has more than {} bytes", limits::MAX_JWKS_BYTES)]
+    TooLarge,
+    #[error("the document has more than {} keys", limits::MAX_JWKS_KEYS)]
+    TooManyKeys,
+    #[error("the document is no key set: {0}")]
+    Malformed(#[from] serde_json::Error),
+}
+
 impl Jwks {
     /// Starts to follow the document at `url`.
     ///
@@ -66,7 +92,9 @@ impl Jwks {
         tasks: &TaskTracker,
         shutdown: CancellationToken,
     ) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder().timeout(limits::JWKS_TIMEOUT).build()?;
+        // What it was told to ask is what it asks; and whoever can redirect it chooses its keys.
+        let redirects = reqwest::redirect::Policy::none();
+        let client = reqwest::Client::builder().timeout(limits::JWKS_TIMEOUT).redirect(redirects).build()?;
         let (sender, keys) = watch::channel(Arc::default());
         let wanted = Arc::new(Notify::new());
         let jwks = Self { keys, wanted: wanted.clone() };
@@ -116,10 +144,9 @@ impl Jwks {
 
 /// Reads the document; keeps the keys of `last` when that fails.
 async fn read_again(client: &reqwest::Client, url: &str, last: &KeySet) -> KeySet {
-    let read = async { client.get(url).send().await?.error_for_status()?.json::<JwkSet>().await };
     let asked_at = Some(Instant::now());
-    match read.await {
-        Ok(document) => KeySet { by_kid: usable_keys(&document), asked_at, is_known: true },
+    match read(client, url).await.and_then(|document| usable_keys(&document)) {
+        Ok(by_kid) => KeySet { by_kid, asked_at, is_known: true },
         Err(error) => {
             tracing::warn!(%error, "the issuer's keys could not be read");
             KeySet { by_kid: last.by_kid.clone(), asked_at, is_known: last.is_known }
@@ -127,16 +154,66 @@ async fn read_again(client: &reqwest::Client, url: &str, last: &KeySet) -> KeySe
     }
 }
 
-fn usable_keys(document: &JwkSet) -> HashMap<Option<String>, IssuerKey> {
-    let mut keys = HashMap::new();
-    for jwk in &document.keys {
-        // A key of a kind we do not know is not for our tokens.
-        if let Ok(key) = DecodingKey::from_jwk(jwk) {
+/// Reads as much as a document may have. The time of the client runs until its last byte, and it asks for no compression,
+/// nor does it know any.
+async fn read(client: &reqwest::Client, url: &str) -> Result<Vec<u8>, Unreadable> {
+    let mut response = client.get(url).send().await?;
+    if response.status() != reqwest::StatusCode::OK {
+        return Err(Unreadable::Status(response.status().as_u16()));
+    }
+    let mut document = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if document.len() + chunk.len() > limits::MAX_JWKS_BYTES {
+            return Err(Unreadable::TooLarge);
+        }
+        document.extend_from_slice(&chunk);
+    }
+    Ok(document)
+}
+
+fn usable_keys(document: &[u8]) -> Result<HashMap<Option<String>, IssuerKey>, Unreadable> {
+    let Document { keys } = serde_json::from_slice(document)?;
+    if keys.len() > limits::MAX_JWKS_KEYS {
+        return Err(Unreadable::TooManyKeys);
+    }
+    let jwks = keys.into_iter().filter_map(|key| serde_json::from_str::<Jwk>(key.get()).ok());
+    let mut usable = HashMap::new();
+    for jwk in jwks.filter(is_for_signatures) {
+        // A key whose figures are none is not for our tokens either.
+        if let Ok(key) = DecodingKey::from_jwk(&jwk) {
             let key = IssuerKey { key: Arc::new(key), algorithm: jwk.common.key_algorithm };
-            keys.insert(jwk.common.key_id.clone(), key);
+            usable.insert(jwk.common.key_id, key);
         }
     }
-    keys
+    Ok(usable)
+}
+
+/// Whether signatures can be verified with the key: it is a public one, of a kind that we know, and for nothing else
+/// (RFC 7517 §4.2, §4.3).
+fn is_for_signatures(jwk: &Jwk) -> bool {
+    let is_public = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => true,
+        AlgorithmParameters::EllipticCurve(key) => {
+            matches!(key.curve, EllipticCurve::P256 | EllipticCurve::P384)
+        }
+        AlgorithmParameters::OctetKeyPair(key) => key.curve == EllipticCurve::Ed25519,
+        // What is a secret is none that is shown to everybody; others are not known.
+        _ => false,
+    };
+    let key = &jwk.common;
+    let is_used_so = key.public_key_use.as_ref().is_none_or(|used| *used == PublicKeyUse::Signature);
+    let may_verify =
+        key.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+    let has_algorithm = key
+        .key_algorithm
+        .is_none_or(|named| ALGORITHMS.iter().any(|algorithm| named.to_string() == format!("{algorithm:?}")));
+    is_public && is_used_so && may_verify && has_algorithm
+}
+
+impl From<reqwest::Error> for Unreadable {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Http(error.without_url())
+    }
 }
 
 impl KeySet {

@@ -2,6 +2,7 @@
 //!
 //! Owns keys, verification and the cache of verified tokens. It knows nothing of roles.
 
+mod header;
 mod jwks;
 mod secret;
 
@@ -22,6 +23,7 @@ use crate::{
     model::{UserId, shown_name},
 };
 
+use header::TokenHeader;
 pub use jwks::Jwks;
 pub use secret::Secret;
 
@@ -152,11 +154,10 @@ impl Authenticator {
         if token.len() > limits::MAX_TOKEN_BYTES {
             return Err(unauthenticated("the token is too long"));
         }
-        let header =
-            jsonwebtoken::decode_header(token).map_err(|_| unauthenticated("the token is no JWT"))?;
-        let claims = match header.alg {
+        let TokenHeader { algorithm, kid } = TokenHeader::read(token)?;
+        let claims = match algorithm {
             Algorithm::HS256 => self.verify_hs256(token)?,
-            algorithm => self.verify_by_issuer(token, algorithm, header.kid.as_deref()).await?,
+            algorithm => self.verify_by_issuer(token, algorithm, kid.as_deref()).await?,
         };
         let identity = into_identity(claims)?;
         self.verified.insert(token.into(), identity.clone());
@@ -213,6 +214,7 @@ impl Authenticator {
         if ticket.len() > limits::MAX_TOKEN_BYTES {
             return Err(unauthenticated("the ticket is too long"));
         }
+        TokenHeader::read(ticket)?;
         let mut claims = decode(ticket, &self.tickets.decoding, &local_rules())?;
         claims.exp = claims.identity_exp.unwrap_or(claims.exp);
         into_identity(claims)

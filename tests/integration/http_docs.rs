@@ -180,6 +180,8 @@ async fn metrics_have_their_names_and_count() {
         "revcast_connections",
         "revcast_room_reads_total",
         "revcast_bus_renewals_total",
+        "revcast_event_streams",
+        "revcast_long_polls",
         "revcast_connections_behind",
         "revcast_handshakes_total",
         "revcast_handshakes_refused_total",

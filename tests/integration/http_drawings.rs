@@ -178,7 +178,7 @@ async fn a_page_of_the_list_ends_at_100_drawings_and_the_last_has_no_cursor() {
     assert_eq!(exact["drawings"].as_array().unwrap().len(), 100);
     assert_eq!(exact.get("next_cursor"), None);
     alice.create_drawing().await;
-    for path in ["/v1/drawings", "/v1/drawings?limit=100", "/v1/drawings?limit=101"] {
+    for path in ["/v1/drawings", "/v1/drawings?limit=100"] {
         let page = alice.get(path).await.expect(200).json();
         assert_eq!(page["drawings"].as_array().unwrap().len(), 100, "{path}");
         assert!(page["next_cursor"].is_string(), "{path}");
@@ -191,6 +191,7 @@ async fn parameters_of_a_list_that_do_not_fit_are_malformed() {
     let alice = app.client("alice").await;
     let faulty = [
         "limit=0",
+        "limit=101",
         "limit=-1",
         "limit=x",
         "limit=4294967296",

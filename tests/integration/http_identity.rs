@@ -19,7 +19,7 @@ use crate::support::{Answer, App, Client, eventually};
 /// What tokens are signed with that the tests make.
 pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// Keys made for this file and used nowhere else.
-const ES256_A: &str = "-----BEGIN PRIVATE KEY-----
+pub const ES256_A: &str = "-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgVgKQDT4E6jBqeeIc
 eUiIk+1am7tc6qVjDPTF1B2thcihRANCAATeewZRAzKH3Zud6MseDM9io2RU9D3g
 l7G89eNx5mfuq5G4Z/Mrn7myBw86aj4LD8n9C6W39QY3IXByu4WrdVsV
@@ -40,7 +40,7 @@ MC4CAQAwBQYDK2VwBCIEILhrridAalGe6vAqYe8crBhXzSG85s5jKkxqdDcAPRzm
 /// `{"alg":"none","typ":"JWT"}` and `{"sub":"mallory","exp":4102444800}`, without a signature.
 const UNSIGNED: &str = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiJtYWxsb3J5IiwiZXhwIjo0MTAyNDQ0ODAwfQ.";
 
-fn jwk_a() -> Value {
+pub fn jwk_a() -> Value {
     json!({"kty": "EC", "crv": "P-256", "kid": "a", "use": "sig", "alg": "ES256",
         "x": "3nsGUQMyh92bnejLHgzPYqNkVPQ94JexvPXjceZn7qs", "y": "kbhn8yufubIHDzpqPgsPyf0Lpbf1BjchcHK7hat1WxU"})
 }
@@ -60,7 +60,7 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn claims() -> Value {
+pub fn claims() -> Value {
     json!({"sub": "alice", "exp": now() + 600})
 }
 
@@ -75,17 +75,17 @@ pub fn by_secret(claims: &Value) -> String {
     sign(Algorithm::HS256, None, &EncodingKey::from_secret(SECRET.as_bytes()), claims)
 }
 
-fn by_key(pem: &str, kid: &str) -> String {
+pub fn by_key(pem: &str, kid: &str) -> String {
     let key = EncodingKey::from_ec_pem(pem.as_bytes()).unwrap();
     sign(Algorithm::ES256, Some(kid), &key, &claims())
 }
 
 /// What the bearer of a token gets.
-async fn list(app: &App, token: &str) -> Answer {
+pub async fn list(app: &App, token: &str) -> Answer {
     Client::with_token(&app.base, token).get("/v1/drawings").await
 }
 
-fn expect_unauthenticated(answer: Answer) {
+pub fn expect_unauthenticated(answer: Answer) {
     let answer = answer.expect_problem(401, "unauthenticated");
     assert_eq!(answer.headers["www-authenticate"], "Bearer");
 }
@@ -180,7 +180,7 @@ async fn a_development_token_names_its_bearer_and_ends_within_a_day() {
         let anyone = anyone.clone();
         async move { anyone.post("/v1/dev/tokens", &body).await }
     };
-    let ends = [(json!(60), 60), (json!(86_400), 86_400), (json!(u64::MAX), 86_400), (json!(null), 86_400)];
+    let ends = [(json!(1), 1), (json!(60), 60), (json!(86_400), 86_400), (json!(null), 86_400)];
     for (ttl, seconds) in ends {
         let made = get(json!({"sub": "alice", "name": "Alice", "ttl": ttl})).await.expect(200).json();
         assert_eq!((&made["sub"], &made["name"]), (&json!("alice"), &json!("Alice")));
@@ -200,7 +200,12 @@ async fn a_development_token_names_its_bearer_and_ends_within_a_day() {
     assert_eq!(unseen.json()["pointer"], "/name");
     let turned = get(json!({"name": "Al\u{202e}ice"})).await.expect(200).json();
     assert_eq!(turned["name"], "Alice");
-    get(json!({"ttl": -1})).await.expect_problem(400, "invalid_request");
+    for ttl in [json!(0), json!(86_401), json!(u64::MAX)] {
+        get(json!({ "ttl": ttl })).await.expect_problem(422, "invalid_field");
+    }
+    for ttl in [json!(-1), json!(1.5), json!("60"), json!(1e30)] {
+        get(json!({ "ttl": ttl })).await.expect_problem(400, "invalid_request");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -238,7 +238,12 @@ async fn a_link_gives_editor_or_viewer_and_ends_in_the_future() {
         alice.post(&path, &body).await.expect_problem(400, "invalid_request");
     }
     assert_eq!(alice.get(&path).await.expect(200).json(), json!({"links": []}));
-    alice.post(&path, &json!({"role": "viewer", "expires_at": i64::MAX})).await.expect(201);
+    let last = 1_u64 << 53;
+    alice.post(&path, &json!({"role": "viewer", "expires_at": last})).await.expect(201);
+    for end in [last + 1, i64::MAX.cast_unsigned()] {
+        let refused = alice.post(&path, &json!({"role": "viewer", "expires_at": end})).await;
+        refused.expect_problem(422, "invalid_field");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,8 +39,9 @@ async fn a_page_tells_where_it_starts_and_ends_and_whether_there_is_more() {
             ("after=1&until=3&limit=2", 2, 3, true),
             ("after=3&until=3", 4, 3, true),
             ("after=3&until=9", 4, 5, true),
-            ("after=3&until=18446744073709551615", 4, 5, true),
-            ("after=0&limit=4294967295", 1, 5, true),
+            ("after=3&until=9007199254740992", 4, 5, true),
+            ("after=0&limit=1000", 1, 5, true),
+            ("after=5&wait=0", 6, 5, true),
         ];
         for (query, from, to, complete) in rows {
             let answer = alice.get(&ops(&id, query)).await.expect(200);
@@ -72,14 +73,25 @@ async fn parameters_that_do_not_fit_are_malformed() {
         "after=-1",
         "after=1.5",
         "after=x",
+        "after=+1",
+        "after=%2B1",
+        "after=",
+        "after=9007199254740993",
         "after=18446744073709551616",
         "after=0&after=0",
         "until=-1",
         "after=2&until=1",
+        "until=9007199254740993",
         "limit=0",
+        "limit=-1",
+        "limit=1001",
         "limit=4294967296",
+        "limit=1&limit=1",
         "wait=-1",
         "wait=1s",
+        "wait=31",
+        "wait=18446744073709551616",
+        "wait=1&wait=1",
         "epoch=x",
         "since=0",
     ];
@@ -95,7 +107,7 @@ async fn a_page_ends_at_1000_ops() {
         let alice = app.client("alice").await;
         let id = alice.create_drawing().await;
         alice.commit_some(&id, 1_001).await;
-        for query in ["after=0", "after=0&limit=1000", "after=0&limit=1001", "after=0&until=1001"] {
+        for query in ["after=0", "after=0&limit=1000", "after=0&until=1001"] {
             let page = alice.get(&ops(&id, query)).await.expect(200).json();
             assert_eq!((&page["to"], &page["complete"]), (&json!(1_000), &json!(false)), "{query}");
         }
@@ -219,8 +231,7 @@ async fn a_position_of_another_epoch_or_ahead_of_the_head_is_refused() {
             ("after=4".to_owned(), "revision_ahead"),
             ("after=4&wait=20".to_owned(), "revision_ahead"),
             (format!("after=4&epoch={epoch}"), "revision_ahead"),
-            ("after=9223372036854775807".to_owned(), "revision_ahead"),
-            ("after=18446744073709551615".to_owned(), "revision_ahead"),
+            ("after=9007199254740992".to_owned(), "revision_ahead"),
         ];
         for (query, code) in rows {
             let started = Instant::now();

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use axum::Router;
 use reqwest::{Method, header};
-use revcast::api::{CorsOrigins, whiteboard, with_fallbacks, with_layers};
+use revcast::api::{CorsOrigins, QueryParameters, whiteboard, with_fallbacks, with_layers};
 use rust_embed::RustEmbed;
 use tokio::task::JoinHandle;
 
@@ -32,7 +32,7 @@ struct Site {
 impl Site {
     async fn of<Files: RustEmbed>() -> Self {
         let router = Router::new().merge(whiteboard::router::<Files, ()>());
-        let router = with_layers(with_fallbacks(router), &CorsOrigins::None);
+        let router = with_layers(with_fallbacks(router), &CorsOrigins::None, QueryParameters::default());
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let served = tokio::spawn(async { axum::serve(listener, router).await.unwrap() });

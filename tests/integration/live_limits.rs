@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use loadtest::socket::Socket;
+use revcast::limits;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -10,7 +11,7 @@ use crate::support::{
     App, Client,
     events::Events,
     eventually, new_id, op,
-    raw::{RawSocket, Received, frame},
+    raw::{RawSocket, Received, frame, frame_header},
 };
 
 /// The code with which a server turns a client away.
@@ -115,6 +116,136 @@ async fn a_flood_of_pings_or_of_presence_closes_the_socket() {
         };
         assert_eq!(code, Some(4203));
     }
+}
+
+/// Sends pieces of one message, one each 100 ms, until the server closes; tells with which code and after which time.
+async fn drip(app: &App, token: &str, mut pieces: impl Iterator<Item = Vec<u8>>) -> (Option<u16>, Duration) {
+    let bearer = format!("Bearer {token}");
+    let mut socket = RawSocket::handshake(&app.base, "GET", "/v1/ws", &RawSocket::opening(&bearer)).await;
+    assert!(matches!(socket.receive().await, Received::Message(_)));
+    let began = Instant::now();
+    loop {
+        socket.send(&pieces.next().unwrap(), usize::MAX).await;
+        // Answers may come in between.
+        let closed = timeout(Duration::from_millis(100), async {
+            loop {
+                match socket.receive().await {
+                    Received::Ping | Received::Pong(_) | Received::Message(_) => (),
+                    Received::Close(code) => break code,
+                    other => panic!("{other:?}"),
+                }
+            }
+        });
+        if let Ok(code) = closed.await {
+            return (code, began.elapsed());
+        }
+        assert!(began.elapsed() < 2 * limits::CLIENT_MESSAGE_TIMEOUT, "it goes on for ever");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_drips_ends_at_the_timeout_of_a_message() {
+    let app = App::sqlite().await;
+    let alice = app.client("alice").await;
+    let empty = || frame(0x00, b"");
+    let first = || frame(0x01, b"{");
+    let header = || frame_header(0x81, 60_000);
+    let bytes = |frame: Vec<u8>| frame.into_iter().map(|byte| vec![byte]);
+    let after = |first: Vec<u8>, then: Vec<u8>| std::iter::once(first).chain(std::iter::repeat(then));
+    let whole = frame(0x81, br#"{"type":"ping"}"#);
+    let outcomes = tokio::join!(
+        // Fragments without end; with pings, and with pongs, in between; the bytes of one frame, and of a ping.
+        drip(&app, &alice.token, after(first(), empty())),
+        drip(&app, &alice.token, after(first(), frame(0x89, b"p"))),
+        drip(&app, &alice.token, after(first(), [frame(0x8a, b""), empty()].concat())),
+        drip(&app, &alice.token, after(header(), vec![b' '])),
+        drip(&app, &alice.token, bytes(frame(0x89, &[b'p'; 125]).repeat(9)).chain(bytes(vec![0; 999]))),
+        // What ends in the same bytes in which the next one begins lends it no time.
+        drip(&app, &alice.token, after([whole, first()].concat(), frame(0x89, b"p"))),
+    );
+    let (a, b, c, d, e, f) = outcomes;
+    for (nth, (code, took)) in [a, b, c, d, e, f].into_iter().enumerate() {
+        assert_eq!(code, Some(4001), "{nth}");
+        assert!(took >= limits::CLIENT_MESSAGE_TIMEOUT, "{nth}: {took:?}");
+        assert!(took < limits::CLIENT_MESSAGE_TIMEOUT + Duration::from_secs(5), "{nth}: {took:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_talks_all_the_time_is_no_drip() {
+    let app = App::sqlite().await;
+    let alice = app.client("alice").await;
+    let bearer = format!("Bearer {}", alice.token);
+    let mut socket = RawSocket::handshake(&app.base, "GET", "/v1/ws", &RawSocket::opening(&bearer)).await;
+    // Each read ends in the middle of the next message.
+    let ping = frame(0x81, br#"{"type":"ping"}"#);
+    let (head, rest) = ping.split_at(9);
+    socket.send(head, usize::MAX).await;
+    let began = Instant::now();
+    let mut pongs = 0;
+    while began.elapsed() < limits::CLIENT_MESSAGE_TIMEOUT + Duration::from_secs(2) {
+        socket.send(&[rest, head].concat(), usize::MAX).await;
+        match socket.receive().await {
+            Received::Message(message) => pongs += u32::from(message["type"] == "pong"),
+            Received::Ping => (),
+            other => panic!("{other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(pongs > 10, "{pongs}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_poll_counts_while_it_waits() {
+    let app = App::sqlite_with(&["--connections-per-user", "2"]).await;
+    let (alice, bob) = (app.client("alice").await, app.client("bob").await);
+    let drawing = alice.create_drawing().await;
+    alice.grant(&drawing, "bob", "viewer").await;
+    let path = format!("/v1/drawings/{drawing}/ops?after=0&wait=30");
+    let polls: Vec<_> = (0..2)
+        .map(|_| {
+            let (alice, path) = (alice.clone(), path.clone());
+            // It may find its place taken by the question whether it waits.
+            tokio::spawn(async move {
+                eventually("a place", || async { Some(alice.get(&path).await).filter(|a| a.status != 429) })
+                    .await
+            })
+        })
+        .collect();
+    eventually("both wait", || async {
+        let answer = timeout(Duration::from_millis(200), alice.get(&path)).await.ok()?;
+        let refused = answer.expect_problem(429, "too_many_connections");
+        assert!(refused.headers.contains_key("retry-after"));
+        Some(())
+    })
+    .await;
+    // They take the places of sockets and streams as well; what does not wait needs none.
+    assert_eq!(close_code(&app.base, &alice.token).await, Some(4003));
+    Events::refused(&alice, &drawing, "", &[]).await.expect_problem(429, "too_many_connections");
+    alice.get(&format!("/v1/drawings/{drawing}/ops?after=0&wait=0")).await.expect(200);
+    alice.get(&format!("/v1/drawings/{drawing}/ops?after=0")).await.expect(200);
+    let metrics = String::from_utf8(alice.get("/metrics").await.expect(200).bytes).unwrap();
+    let gauge = metrics.lines().find_map(|line| line.strip_prefix("revcast_long_polls ")).unwrap();
+    assert!(gauge.parse::<f64>().unwrap() >= 2.0, "{gauge}");
+    assert!(metrics.contains("\nrevcast_event_streams "), "{metrics}");
+    // Another user waits, too; what they wait for comes, and their places are free again.
+    let waits = tokio::spawn({
+        let (bob, path) = (bob.clone(), path.clone());
+        async move { bob.get(&path).await }
+    });
+    alice.commit(&drawing, &[op(1)]).await.expect(200);
+    for poll in polls.into_iter().chain([waits]) {
+        poll.await.unwrap().expect(200);
+    }
+    assert_eq!(alice.get(&path).await.expect(200).json()["to"], 1);
+    // One that its client gives up waits no more.
+    let newer = format!("/v1/drawings/{drawing}/ops?after=1&wait=30");
+    for _ in 0..3 {
+        let _ = timeout(Duration::from_millis(100), alice.get(&newer)).await;
+    }
+    let open = || async { Socket::open(&app.base, &alice.token).await.ok() };
+    let _sockets = (eventually("a place", open).await, eventually("another place", open).await);
+    assert_eq!(close_code(&app.base, &alice.token).await, Some(4003));
 }
 
 #[tokio::test(flavor = "multi_thread")]
