@@ -20,8 +20,8 @@ use crate::{
     accept::{Places, accept_few},
     access::Access,
     api::{
-        self, AddressLimits, Api, CorsOrigins, Peer, QueryParameters, TrustedProxies, UnreadBody,
-        WriteLimits, WriteRates,
+        self, AddressLimits, Api, CorsOrigins, Document, Peer, TrustedProxies, UnreadBody, WriteLimits,
+        WriteRates,
     },
     bus::{Bus, ControlMessage, Delivery, LocalBus, NatsBus},
     client_stream::{ClientStream, Patience, Requests},
@@ -233,6 +233,7 @@ fn open_blobs(args: &ServeArgs) -> anyhow::Result<Blobs> {
 pub fn openapi_document() -> utoipa::openapi::OpenApi {
     let mut document = api::common_router().merge(api::metrics_router()).merge(api::router()).to_openapi();
     document.merge(gateway::router().to_openapi());
+    api::document::complete(&mut document);
     document
 }
 
@@ -252,14 +253,20 @@ pub async fn listen(address: &str) -> anyhow::Result<TcpListener> {
     Ok(socket.listen(limits::LISTEN_BACKLOG)?)
 }
 
-fn start_connections(
+fn start_authenticator(
     args: &ServeArgs,
-    of_users: &Arc<UserConnections>,
-    metrics: &Arc<Metrics>,
+    server_key: uuid::Uuid,
     stops: &Stops,
-) -> Arc<Connections> {
+) -> anyhow::Result<Arc<Authenticator>> {
+    let (tasks, stop) = (&stops.tasks, &stops.all);
+    let jwks = args.jwks_url.clone().map(|url| Jwks::follow(url, tasks, stop.clone())).transpose()?;
+    Ok(Arc::new(Authenticator::new(identity_options(args, jwks), server_key)))
+}
+
+fn start_connections(args: &ServeArgs, metrics: &Arc<Metrics>, stops: &Stops) -> Arc<Connections> {
     let (per_second, window) = (args.handshakes_per_second, args.drain_window);
-    let connections = Connections::new(of_users.clone(), per_second, window, metrics.clone());
+    let of_users = Arc::new(UserConnections::new(args.connections_per_user, metrics.clone()));
+    let connections = Connections::new(of_users, per_second, window, metrics.clone());
     let connections = Arc::new(connections);
     stops.tasks.spawn(connections.clone().look_after(stops.all.clone()));
     connections
@@ -280,8 +287,7 @@ impl Server {
         let store = open_store(&args.store).await?;
         let bus = connect_bus(args, &metrics).await?;
         let meta = store.meta().await.context("reading the database")?;
-        let jwks = args.jwks_url.clone().map(|url| Jwks::follow(url, tasks, stop.clone())).transpose()?;
-        let authenticator = Arc::new(Authenticator::new(identity_options(args, jwks), meta.server_key));
+        let authenticator = start_authenticator(args, meta.server_key, &stops)?;
         let access = Access::start(&store, tasks, stop);
         let (committer, unattended) = start_committer(args, &store, &bus, &metrics, &stops);
         let blobs = open_blobs(args)?;
@@ -290,8 +296,7 @@ impl Server {
             start_canvases(Loader::new(&store, &blobs, &metrics).with_memory(memory.clone()), &stops);
         let presence = PresenceRooms::start(&bus, args.max_rooms, &metrics, tasks, stop);
         let rooms = start_rooms(args, (&store, &bus), &presence, &metrics, meta.epoch, &stops);
-        let of_users = Arc::new(UserConnections::new(args.connections_per_user, metrics.clone()));
-        let sockets = start_connections(args, &of_users, &metrics, &stops);
+        let sockets = start_connections(args, &metrics, &stops);
         tasks.spawn(watch_store(store.clone(), stop.clone()));
         let proxies = TrustedProxies::new(&args.trusted_proxies);
         let write_limits = start_write_limits(args, &metrics, &stops);
@@ -308,8 +313,6 @@ impl Server {
             tasks.spawn(worker.run(hinted, stop.clone()));
             tasks.spawn(purge(store.clone(), stop.clone()));
         }
-        let document = openapi_document();
-        let parameters = QueryParameters::of(&document)?;
         let api = Api::new(api::Parts {
             store: store.clone(),
             bus: bus.clone(),
@@ -324,8 +327,8 @@ impl Server {
             proxies: proxies.clone(),
             limits: write_limits,
             drawings_per_user: args.drawings_per_user,
-            connections: of_users,
-            document: document.to_pretty_json()?.into(),
+            connections: sockets.of_users(),
+            document: Document::new(&openapi_document())?,
             asyncapi: gateway::asyncapi_yaml()?.into(),
             tasks: tasks.clone(),
             notice: stops.notice.clone(),
@@ -341,10 +344,9 @@ impl Server {
             tasks: tasks.clone(),
             draining: stops.draining.clone(),
         });
-        let admin_router = admin_routes(api.clone(), parameters.clone());
-        let admin = admin.map(|listener| Admin { listener, router: admin_router });
-        let router = routes(&args.roles, api, gateway, admin.is_none());
-        let router = with_edge(args, router, proxies, parameters, &metrics)?;
+        let limits = args.limit_by_address.map(|rate| AddressLimits::new(rate, proxies, metrics.clone()));
+        let admin = admin.map(|listener| Admin { listener, router: admin_routes(api.clone()) });
+        let router = routes(args, (api, gateway), admin.is_none(), limits)?;
         let (store, bus, keys) = (SharedStore(store), SharedBus(bus), authenticator);
         let waits = Waits { keep_alive: args.keep_alive, drain_notice: args.drain_notice };
         Ok(Self { router, places, waits, admin, metrics, keys, file_lock, store, bus, sockets, stops })
@@ -482,12 +484,19 @@ async fn listen_for_operators(args: &ServeArgs) -> anyhow::Result<Option<TcpList
     listen(address).await.map(Some)
 }
 
-fn admin_routes(api: Api, parameters: QueryParameters) -> Router {
+fn admin_routes(api: Api) -> Router {
+    let parameters = api.document.parameters().clone();
     let (router, _) = api::admin_router().split_for_parts();
     api::with_layers(api::with_fallbacks(router.with_state(api)), &CorsOrigins::None, parameters)
 }
 
-fn routes(roles: &[NodeRole], api: Api, gateway: Gateway, has_metrics: bool) -> Router {
+fn routes(
+    args: &ServeArgs,
+    (api, gateway): (Api, Gateway),
+    has_metrics: bool,
+    limits: Option<AddressLimits>,
+) -> anyhow::Result<Router> {
+    let (roles, parameters) = (&args.roles, api.document.parameters().clone());
     let mut router = api::common_router();
     if has_metrics {
         router = router.merge(api::metrics_router());
@@ -501,22 +510,12 @@ fn routes(roles: &[NodeRole], api: Api, gateway: Gateway, has_metrics: bool) -> 
         let (sockets, _) = gateway::router().split_for_parts();
         router = router.merge(sockets.with_state(gateway));
     }
-    api::with_fallbacks(router)
-}
-
-/// What every request meets before its route.
-fn with_edge(
-    args: &ServeArgs,
-    router: Router,
-    proxies: TrustedProxies,
-    parameters: QueryParameters,
-    metrics: &Arc<Metrics>,
-) -> anyhow::Result<Router> {
-    let limited = match args.limit_by_address {
-        Some(rate) => AddressLimits::new(rate, proxies, metrics.clone()).in_front_of(router),
+    let router = api::with_fallbacks(router);
+    let router = match limits {
+        Some(limits) => limits.in_front_of(router),
         None => router,
     };
-    Ok(api::with_layers(limited, &args.cors()?, parameters))
+    Ok(api::with_layers(router, &args.cors()?, parameters))
 }
 
 /// Serves one connection; it ends after the request at hand when the server stops.

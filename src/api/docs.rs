@@ -60,7 +60,7 @@ pub(super) fn router() -> OpenApiRouter<Api> {
 }
 
 async fn openapi_json(State(api): State<Api>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], Bytes::clone(&api.document)).into_response()
+    ([(header::CONTENT_TYPE, "application/json")], api.document.json()).into_response()
 }
 
 async fn asyncapi_yaml(State(api): State<Api>) -> Response {

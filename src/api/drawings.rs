@@ -41,12 +41,12 @@ pub(super) fn router() -> OpenApiRouter<Api> {
 struct CreateDrawing {
     /// Made by the client, so that a repeated request finds the drawing it made; by the server otherwise.
     #[serde(default)]
-    #[schema(value_type = Option<Uuid>)]
+    #[schema(value_type = Option<Uuid>, pattern = "^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")]
     drawing_id: Option<DrawingId>,
     /// At most 200 characters. Unless it is empty, something of it is seen. Bidirectional controls that would turn the text
     /// beside it around are taken out.
     #[serde(default)]
-    #[schema(max_length = 200)]
+    #[schema(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     title: Option<String>,
 }
 
@@ -56,7 +56,7 @@ struct CreateDrawing {
 struct UpdateDrawing {
     /// At most 200 characters. Unless it is empty, something of it is seen. Bidirectional controls that would turn the text
     /// beside it around are taken out.
-    #[schema(max_length = 200)]
+    #[schema(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     title: String,
 }
 
@@ -129,6 +129,7 @@ struct ListParams {
     limit: Option<Whole<1, { limits::MAX_DRAWINGS_PAGE as u64 }>>,
     /// The `next_cursor` of the page before.
     #[serde(default)]
+    #[param(pattern = "^-?[0-9]{1,18}_[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")]
     cursor: Option<String>,
 }
 
@@ -137,7 +138,7 @@ struct ListParams {
 /// The caller becomes its owner. With a `drawing_id` of the client's making the request may be
 /// repeated: the second time it answers `200` with the drawing that is there.
 #[utoipa::path(
-    post, path = "/v1/drawings", tag = "drawings", request_body = CreateDrawing,
+    post, path = "/v1/drawings", tag = "drawings", request_body = Option<CreateDrawing>,
     responses(
         (status = 201, body = DrawingView),
         (status = 200, body = DrawingView, description = "The caller created it before"),

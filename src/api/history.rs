@@ -68,7 +68,7 @@ struct UndoRequest {
     /// The id that the op shall have, made by the client: a request with the same one is answered with what the first
     /// one did, so that it can be sent again when its answer was lost. Made by the server otherwise.
     #[serde(default)]
-    #[schema(value_type = Option<Uuid>)]
+    #[schema(value_type = Option<Uuid>, pattern = "^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")]
     op_id: Option<OpId>,
 }
 
@@ -210,7 +210,7 @@ async fn get_history(
 /// `undo`. Two who press undo at once undo two units.
 #[utoipa::path(
     post, path = "/v1/drawings/{drawing_id}/undo", tag = "canvas", params(("drawing_id" = Uuid, Path)),
-    request_body = UndoRequest,
+    request_body = Option<UndoRequest>,
     responses(
         (status = 200, body = UndoResponse),
         (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),
@@ -240,7 +240,7 @@ async fn undo(
 /// The server picks it and commits an op of type `redo`. A unit is not redone once its actor has drawn something new.
 #[utoipa::path(
     post, path = "/v1/drawings/{drawing_id}/redo", tag = "canvas", params(("drawing_id" = Uuid, Path)),
-    request_body = UndoRequest,
+    request_body = Option<UndoRequest>,
     responses(
         (status = 200, body = UndoResponse),
         (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),

@@ -38,11 +38,12 @@ struct Ticket {
 struct CreateDevToken {
     /// The user id; a new guest by default.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 128, pattern = "^(?!revcast:)[^\\u0000-\\u001f\\u007f-\\u009f]+$")]
     sub: Option<UserId>,
     /// The name to show to others, at most 128 characters, of which something is seen. Bidirectional controls that would
     /// turn the text beside it around are taken out.
     #[serde(default)]
+    #[schema(max_length = 128)]
     name: Option<String>,
     /// How long the token lasts, in seconds; a day at most and by default.
     #[serde(default)]
@@ -79,9 +80,10 @@ async fn create_ticket(
 
 /// Make a guest token; only with `--dev`, and without a token.
 #[utoipa::path(
-    post, path = "/v1/dev/tokens", tag = "identity", request_body = CreateDevToken, security(()),
+    post, path = "/v1/dev/tokens", tag = "identity", request_body = Option<CreateDevToken>, security(()),
     responses(
         (status = 200, body = DevToken),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "`invalid_field`"),
         (status = 404, body = Problem, content_type = "application/problem+json", description = "The server runs without `--dev`"),
     )
 )]

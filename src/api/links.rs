@@ -3,7 +3,10 @@
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{ObjectBuilder, Type},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
@@ -19,7 +22,7 @@ use crate::{
     clock::now_ms,
     error::Error,
     limits,
-    model::{DrawingId, Role},
+    model::{DrawingId, LinkId, Role},
     store::{JoinedLink, Link},
 };
 
@@ -38,6 +41,7 @@ pub(super) fn router() -> OpenApiRouter<Api> {
 #[serde(deny_unknown_fields)]
 struct CreateLink {
     /// What whoever joins may do: `editor` or `viewer`.
+    #[schema(schema_with = link_role)]
     role: Role,
     /// When the link stops working, in milliseconds since 1970; never, if absent.
     #[serde(default)]
@@ -165,7 +169,7 @@ async fn list_links(
 async fn delete_link(
     State(api): State<Api>,
     Caller(identity): Caller,
-    PathIds(drawing_id, link_id): PathIds<DrawingId, Uuid>,
+    PathIds(drawing_id, LinkId(link_id)): PathIds<DrawingId, LinkId>,
     origin: Origin,
 ) -> Result<StatusCode, Error> {
     api.limits.take_request(&identity.user_id)?;
@@ -210,6 +214,13 @@ async fn join_link(
         Ok(Json(JoinedView { drawing_id, role }))
     };
     api.to_the_end(change).await
+}
+
+fn link_role() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("What whoever joins may do."))
+        .enum_values(Some(["editor", "viewer"]))
 }
 
 /// What the store knows a token by: whoever reads the store cannot join with it.

@@ -73,7 +73,11 @@ async fn list_members(
 /// Give a user a role; owners only.
 #[utoipa::path(
     put, path = "/v1/drawings/{drawing_id}/members/{user_id}", tag = "members",
-    params(("drawing_id" = uuid::Uuid, Path), ("user_id" = String, Path)), request_body = PutMember,
+    params(
+        ("drawing_id" = uuid::Uuid, Path),
+        ("user_id" = String, Path, min_length = 1, max_length = 128, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"),
+    ),
+    request_body = PutMember,
     responses(
         (status = 200, body = MemberView),
         (status = 400, body = Problem, content_type = "application/problem+json"),
@@ -103,7 +107,10 @@ async fn put_member(
 /// Take a user's role away; owners only, but anyone may leave.
 #[utoipa::path(
     delete, path = "/v1/drawings/{drawing_id}/members/{user_id}", tag = "members",
-    params(("drawing_id" = uuid::Uuid, Path), ("user_id" = String, Path)),
+    params(
+        ("drawing_id" = uuid::Uuid, Path),
+        ("user_id" = String, Path, min_length = 1, max_length = 128, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"),
+    ),
     responses(
         (status = 204),
         (status = 401, body = Problem, content_type = "application/problem+json"),

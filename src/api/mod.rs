@@ -7,6 +7,7 @@ mod address;
 mod body;
 mod canvas_schema;
 pub mod docs;
+pub mod document;
 mod drawings;
 mod export;
 pub mod extract;
@@ -53,6 +54,7 @@ use crate::{
 };
 
 pub use address::AddressLimits;
+pub use document::Document;
 pub use health::tells_of_the_node;
 pub use layers::{CorsOrigins, UnreadBody, with_layers};
 pub use origin::{Peer, TrustedProxies};
@@ -93,8 +95,8 @@ pub struct Parts {
     pub drawings_per_user: u32,
     /// How many connections users have.
     pub connections: Arc<UserConnections>,
-    /// The OpenAPI document, as JSON.
-    pub document: Bytes,
+    /// The OpenAPI document.
+    pub document: Document,
     /// The AsyncAPI document, as YAML.
     pub asyncapi: Bytes,
     /// Where changes run that must not end with their request.

@@ -1,4 +1,7 @@
 //! How ops look in the OpenAPI document. The rules themselves are enforced in `model::op`.
+//!
+//! Here an op may have any further fields, since one of a log has more than one that is sent; what is sent may not, which
+//! `document` says.
 
 #![allow(dead_code, reason = "these types are read by the OpenAPI generator alone")]
 
@@ -6,8 +9,13 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type},
+};
 use uuid::Uuid;
+
+use crate::limits;
 
 /// An op as a client sends it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -112,6 +120,7 @@ op_schemas! {
     }
     /// Payload of `object.delete`.
     ObjectDelete {
+        #[schema(schema_with = object_ids)]
         object_ids: Vec<String>,
     }
     /// Payload of `stroke.begin`.
@@ -125,7 +134,7 @@ op_schemas! {
         tool: String,
         props: HashMap<String, Value>,
         /// `[x,y]` or `[x,y,pressure]`.
-        #[schema(max_items = 2000)]
+        #[schema(schema_with = points)]
         points: Vec<Vec<f64>>,
     }
     /// Payload of `stroke.append`.
@@ -133,9 +142,9 @@ op_schemas! {
         #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
         object_id: String,
         /// Counts the appends of the stroke from 1.
-        #[schema(minimum = 1)]
+        #[schema(minimum = 1, maximum = 9_007_199_254_740_992_i64)]
         index: u64,
-        #[schema(max_items = 2000)]
+        #[schema(schema_with = points)]
         points: Vec<Vec<f64>>,
     }
     /// Payload of `stroke.end`.
@@ -143,6 +152,7 @@ op_schemas! {
         #[schema(pattern = "^[A-Za-z0-9_-]{1,64}$")]
         object_id: String,
         /// Number of appends.
+        #[schema(maximum = 9_007_199_254_740_992_i64)]
         count: u64,
     }
     /// Payload of `canvas.set`.
@@ -189,6 +199,30 @@ pub(super) struct CustomOp {
     data: Value,
 }
 
+/// Payload of `fold`, which only the server writes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct FoldOp {
+    #[schema(pattern = "^fold$", example = "fold")]
+    r#type: String,
+    /// Made by the server.
+    op_id: Uuid,
+    /// The units that began at or below this revision are closed.
+    #[schema(minimum = 1)]
+    floor: u64,
+}
+
+/// An op as it stands in a log.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum LoggedOp {
+    /// An op with an effect on the canvas.
+    Canvas(CanvasOp),
+    /// An op of the application's own.
+    Custom(CustomOp),
+    /// An op of the server.
+    Fold(FoldOp),
+}
+
 /// An op as every reader gets it: what the client sent, with the envelope of the server.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct OpOutput {
@@ -200,5 +234,23 @@ pub(crate) struct OpOutput {
     ts: i64,
     /// The op as it was sent.
     #[serde(flatten)]
-    op: OpInput,
+    op: LoggedOp,
+}
+
+fn object_ids() -> ArrayBuilder {
+    let id = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_-]{1,64}$"));
+    ArrayBuilder::new().items(id).max_items(Some(limits::MAX_OBJECT_IDS_PER_OP))
+}
+
+fn points() -> ArrayBuilder {
+    let number = ObjectBuilder::new().schema_type(Type::Number).format(Some(double()));
+    let point = ArrayBuilder::new().items(number).min_items(Some(2)).max_items(Some(3));
+    ArrayBuilder::new()
+        .description(Some("`[x,y]` or `[x,y,pressure]` each."))
+        .items(point)
+        .max_items(Some(limits::MAX_POINTS_PER_OP))
+}
+
+fn double() -> SchemaFormat {
+    SchemaFormat::KnownFormat(KnownFormat::Double)
 }

@@ -28,16 +28,18 @@ pub(super) fn router() -> OpenApiRouter<Api> {
 }
 
 /// Ops to commit, whole or not at all.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "describes what `CommitBody` parses")]
 pub(super) struct CommitRequest {
     /// 1 to 500 ops, in order.
     #[schema(min_items = 1, max_items = 500)]
     ops: Vec<OpInput>,
     /// Commit only if the head is this revision, but for folds of the server after it; `409 revision_conflict` otherwise.
+    #[schema(maximum = 9_007_199_254_740_992_i64)]
     if_revision: Option<u64>,
     /// The epoch of `if_revision`, which is then a position. Alone it has to be the epoch of the log: `410 epoch_changed`.
-    #[schema(value_type = Option<uuid::Uuid>)]
+    #[schema(value_type = Option<uuid::Uuid>, pattern = "^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")]
     epoch: Option<Epoch>,
 }
 
@@ -145,6 +147,9 @@ async fn parse(
     let role = api.access.require(drawing_id, &identity.user_id, permits).await?;
     let ops =
         on_bytes(text.len(), || ops.iter().zip(&compacted).map(|(op, body)| new_op(op, body)).collect());
+    if body.if_revision.is_some_and(|revision| revision > limits::MAX_INTEGER) {
+        return Err(Error::field("/if_revision", "must be at most 2^53"));
+    }
     let (if_revision, epoch) = (body.if_revision.map(Revision), body.epoch);
     let request = AppendRequest::new(drawing_id, identity.user_id.clone(), role, ops);
     Ok(AppendRequest { if_revision, epoch, ..request })

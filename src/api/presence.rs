@@ -57,7 +57,8 @@ pub(crate) struct PresenceView {
 }
 
 /// What to show to the others.
-#[derive(Debug, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "describes what `PostBody` parses")]
 struct PostPresence {
     /// An object of at most 1,024 bytes of compact JSON, which takes the place of the one before; null to
@@ -66,6 +67,7 @@ struct PostPresence {
     #[schema(value_type = Option<Object>, required)]
     state: Option<HashMap<String, Value>>,
     /// The connection of an earlier answer, or a new UUID; made by the server by default.
+    #[schema(pattern = "^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")]
     connection_id: Option<Uuid>,
 }
 

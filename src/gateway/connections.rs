@@ -24,7 +24,7 @@ pub struct Connections {
     /// Held for map operations.
     sockets: Mutex<HashMap<ConnectionId, Arc<Connection>>>,
     /// How many a user has, of these and of others.
-    pub(super) of_users: Arc<UserConnections>,
+    of_users: Arc<UserConnections>,
     /// How fast handshakes may come; `None` for any rate.
     handshakes: Option<DefaultDirectRateLimiter>,
     /// Over how long clients leave when the node stops.
@@ -58,6 +58,12 @@ impl Connections {
         let counter = if is_taken { &self.metrics.handshakes } else { &self.metrics.handshakes_refused };
         counter.increment(1);
         is_taken
+    }
+
+    /// How many a user has, of these and of others.
+    #[must_use]
+    pub fn of_users(&self) -> Arc<UserConnections> {
+        self.of_users.clone()
     }
 
     /// Takes a socket into the list of those that are looked after.

@@ -104,7 +104,7 @@ async fn open_events(State(gateway): State<Gateway>, request: Request) -> Result
     if gateway.draining.is_cancelled() {
         return Err(Error::new(ErrorCode::Draining, "the server is stopping; connect again"));
     }
-    let counted = gateway.connections.of_users.count(&identity.user_id, ConnectionKind::EventStream)?;
+    let counted = gateway.connections.of_users().count(&identity.user_id, ConnectionKind::EventStream)?;
     let position = params.position(&parts.headers)?;
     let user = &identity.user_id;
     gateway.access.require_member(drawing_id, user).await?;

@@ -241,7 +241,7 @@ async fn begin(
     let Ok(parts) = upgraded.downcast::<TokioIo<ClientStream>>() else { return };
     let (stream, early) = (parts.io.into_inner().into_inner(), parts.read_buf);
     let Some(identity) = identity else { return turn_away(stream, CloseCode::BadTicket).await };
-    let counted = gateway.connections.of_users.count(&identity.user_id, ConnectionKind::Socket);
+    let counted = gateway.connections.of_users().count(&identity.user_id, ConnectionKind::Socket);
     let Ok(counted) = counted else {
         return turn_away(stream, CloseCode::Overloaded).await;
     };

@@ -74,6 +74,8 @@ uuid_id! {
     OpId;
     /// One connection to a drawing: a socket, or a client that posts its presence.
     ConnectionId;
+    /// One share link, as owners name it.
+    LinkId;
     /// One history of the database; a position is a pair of epoch and revision.
     Epoch;
 }

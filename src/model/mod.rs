@@ -22,7 +22,7 @@ pub use branch::{Branch, Misplaced, Trunk};
 pub use canvas::{Applied, Canvas, History, InvalidRegisters, OpenUnit, REGISTERS_FORMAT, Scope, state_hash};
 pub use committed::CommittedOp;
 pub use fault::Fault;
-pub use id::{ConnectionId, DrawingId, Epoch, InvalidId, ObjectId, OpId, Revision, Title, UserId};
+pub use id::{ConnectionId, DrawingId, Epoch, InvalidId, LinkId, ObjectId, OpId, Revision, Title, UserId};
 pub use json::{compact, json_equal};
 pub use logged::LoggedOp;
 pub use op::{Change, Op, Point, RawObject, knows_type, names_server_type};

@@ -205,7 +205,7 @@ async fn parameters_that_an_operation_does_not_have_are_logged_by_name() {
     let id = alice.create_drawing().await;
     let told = |path: &str| {
         let lines = logs.with("answered");
-        lines.into_iter().filter(|line| line.contains(path)).next_back().expect("the request is logged")
+        lines.into_iter().rfind(|line| line.contains(path)).expect("the request is logged")
     };
     alice.get(&format!("/v1/drawings/{id}/members?after=1&token=hush-hush")).await.expect(200);
     let line = told("/members");

@@ -277,6 +277,10 @@ async fn a_removed_link_opens_nothing_and_its_members_stay() {
     join(&bob, token).await.expect(200);
     let path = format!("/v1/drawings/{id}/links/{link_id}");
     alice.delete(&format!("/v1/drawings/{other}/links/{link_id}")).await.expect_problem(404, "not_found");
+    for spelled in [link_id.replace('-', ""), format!("urn:uuid:{link_id}"), "x".to_owned()] {
+        let refused = alice.delete(&format!("/v1/drawings/{id}/links/{spelled}")).await;
+        refused.expect_problem(400, "invalid_request");
+    }
     alice.delete(&path).await.expect(204);
     alice.delete(&path).await.expect_problem(404, "not_found");
     join(&eve, token).await.expect_problem(404, "not_found");

@@ -225,12 +225,17 @@ async fn if_revision_commits_at_that_head_alone() {
         let epoch = alice.get(&format!("/v1/drawings/{id}")).await.json()["epoch"].clone();
         let first = json!({"if_revision": 0, "ops": [op(1), op(2)]});
         alice.post(&path, &first).await.expect(200);
-        for stale in [0, 1, 3, u64::MAX] {
+        for stale in [0, 1, 3, 1_u64 << 53] {
             let body = json!({"if_revision": stale, "ops": [op(3)]});
             let refused = alice.post(&path, &body).await.expect_problem(409, "revision_conflict").json();
             assert_eq!((&refused["epoch"], &refused["latest_revision"]), (&epoch, &json!(2)), "{stale}");
         }
         assert_eq!(alice.head(&id).await, 2);
+        for beyond in [(1_u64 << 53) + 1, u64::MAX] {
+            let body = json!({"if_revision": beyond, "ops": [op(3)]});
+            let refused = alice.post(&path, &body).await.expect_problem(422, "invalid_field");
+            assert_eq!(refused.json()["pointer"], "/if_revision");
+        }
         alice.post(&path, &json!({"if_revision": 2, "ops": [op(4)]})).await.expect(200);
         // The retry of a request whose answer was lost is no conflict.
         let again = alice.post(&path, &first).await.expect(200).json();

@@ -168,7 +168,6 @@ async fn a_revision_ahead_and_another_epoch_are_gone_and_tell_where_the_log_is()
         let rows = [
             ("at=4".to_owned(), "revision_ahead"),
             (format!("at=4&epoch={same}"), "revision_ahead"),
-            ("at=9223372036854775808".to_owned(), "revision_ahead"),
             ("at=9007199254740992&view=only".to_owned(), "revision_ahead"),
             (format!("epoch={other}"), "epoch_changed"),
             (format!("at=2&epoch={other}"), "epoch_changed"),
@@ -243,8 +242,6 @@ async fn a_time_means_the_last_op_by_then() {
         let times: Vec<i64> =
             alice.read_all(&id, 0).await.iter().map(|op| op["ts"].as_i64().unwrap()).collect();
         let rows = [
-            (i64::MIN, 0),
-            (-1, 0),
             (0, 0),
             (times[0] - 1, 0),
             (times[0], 2),
@@ -253,7 +250,7 @@ async fn a_time_means_the_last_op_by_then() {
             (times[4] - 1, 4),
             (times[4], 6),
             (times[4] + 1, 6),
-            (i64::MAX, 6),
+            (1_i64 << 53, 6),
         ];
         for (time, revision) in rows {
             let by_time = alice.get(&snapshot(&id, &format!("?at_time={time}"))).await.expect(200);

@@ -53,6 +53,7 @@ mod http_nulls;
 mod http_ops;
 mod http_presence;
 mod http_read;
+mod http_schemathesis;
 mod http_snapshot;
 mod http_snapshot_cache;
 mod http_undo;

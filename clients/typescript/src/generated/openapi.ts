@@ -607,8 +607,11 @@ export interface components {
              * @description When the link stops working, in milliseconds since 1970; never, if absent.
              */
             expires_at?: number | null;
-            /** @description What whoever joins may do: `editor` or `viewer`. */
-            role: components["schemas"]["Role"];
+            /**
+             * @description What whoever joins may do.
+             * @enum {string}
+             */
+            role: "editor" | "viewer";
         };
         /** @description An op of the application's own: ordered, stored and delivered, without effect on the canvas. */
         CustomOp: {
@@ -699,6 +702,21 @@ export interface components {
              */
             pointer: string;
         };
+        /** @description Payload of `fold`, which only the server writes. */
+        FoldOp: {
+            /**
+             * Format: int64
+             * @description The units that began at or below this revision are closed.
+             */
+            floor: number;
+            /**
+             * Format: uuid
+             * @description Made by the server.
+             */
+            op_id: string;
+            /** @example fold */
+            type: string;
+        };
         Health: {
             /** @example ok */
             status: string;
@@ -775,6 +793,8 @@ export interface components {
             /** @description What the link holds. Shown once: the server keeps only its hash. */
             token?: string | null;
         };
+        /** @description An op as it stands in a log. */
+        LoggedOp: components["schemas"]["CanvasOp"] | components["schemas"]["CustomOp"] | components["schemas"]["FoldOp"];
         /** @description The members of a drawing. */
         MemberList: {
             /** @description By user id. */
@@ -883,9 +903,264 @@ export interface components {
             z?: string;
         };
         /** @description An op as a client sends it. */
-        OpInput: components["schemas"]["CanvasOp"] | components["schemas"]["CustomOp"];
+        OpInput: {
+            /** @description The client that made the op; 1 to 64 characters. */
+            client_id?: string;
+            /** @description `rect ellipse line path text image token fog` or a name of your own. */
+            kind: string;
+            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            object_id: string;
+            /**
+             * Format: uuid
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
+             *     lower case, however it was sent.
+             */
+            op_id: string;
+            props: {
+                [key: string]: unknown;
+            };
+            /** @enum {string} */
+            type: "object.create";
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
+             */
+            unit?: string;
+            /** @description Fractional index; its place on the screen. */
+            z?: string;
+        } | {
+            /** @description The client that made the op; 1 to 64 characters. */
+            client_id?: string;
+            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            object_id: string;
+            /**
+             * Format: uuid
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
+             *     lower case, however it was sent.
+             */
+            op_id: string;
+            /** @description Properties and their new values. */
+            set?: {
+                [key: string]: unknown;
+            };
+            /** @enum {string} */
+            type: "object.update";
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
+             */
+            unit?: string;
+            /** @description Properties to remove. */
+            unset?: string[];
+            z?: string;
+        } | {
+            /** @description The client that made the op; 1 to 64 characters. */
+            client_id?: string;
+            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            object_ids: string[];
+            /**
+             * Format: uuid
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
+             *     lower case, however it was sent.
+             */
+            op_id: string;
+            /** @enum {string} */
+            type: "object.delete";
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
+             */
+            unit?: string;
+        } | {
+            /** @description The client that made the op; 1 to 64 characters. */
+            client_id?: string;
+            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            object_id: string;
+            /**
+             * Format: uuid
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
+             *     lower case, however it was sent.
+             */
+            op_id: string;
+            /** @description `[x,y]` or `[x,y,pressure]` each. */
+            points: number[][];
+            props: {
+                [key: string]: unknown;
+            };
+            tool: string;
+            /** @enum {string} */
+            type: "stroke.begin";
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
+             */
+            unit?: string;
+            z?: string;
+        } | {
+            /** @description The client that made the op; 1 to 64 characters. */
+            client_id?: string;
+            /**
+             * Format: int64
+             * @description Counts the appends of the stroke from 1.
+             */
+            index: number;
+            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            object_id: string;
+            /**
+             * Format: uuid
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
+             *     lower case, however it was sent.
+             */
+            op_id: string;
+            /** @description `[x,y]` or `[x,y,pressure]` each. */
+            points: number[][];
+            /** @enum {string} */
+            type: "stroke.append";
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
+             */
+            unit?: string;
+        } | {
+            /** @description The client that made the op; 1 to 64 characters. */
+            client_id?: string;
+            /**
+             * Format: int64
+             * @description Number of appends.
+             */
+            count: number;
+            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            object_id: string;
+            /**
+             * Format: uuid
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
+             *     lower case, however it was sent.
+             */
+            op_id: string;
+            /** @enum {string} */
+            type: "stroke.end";
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
+             */
+            unit?: string;
+        } | {
+            /** @description The client that made the op; 1 to 64 characters. */
+            client_id?: string;
+            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: uuid
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
+             *     lower case, however it was sent.
+             */
+            op_id: string;
+            set: {
+                [key: string]: unknown;
+            };
+            /** @enum {string} */
+            type: "canvas.set";
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
+             */
+            unit?: string;
+        } | {
+            /** @description The client that made the op; 1 to 64 characters. */
+            client_id?: string;
+            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: uuid
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
+             *     lower case, however it was sent.
+             */
+            op_id: string;
+            /** @enum {string} */
+            type: "canvas.clear";
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
+             */
+            unit?: string;
+        } | {
+            client_id?: string;
+            meta?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: uuid
+             * @description Made by the client, once; the idempotency key.
+             */
+            op_id: string;
+            /** @enum {string} */
+            type: "undo";
+            /**
+             * Format: uuid
+             * @description The unit to undo or redo.
+             */
+            unit: string;
+        } | {
+            client_id?: string;
+            meta?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: uuid
+             * @description Made by the client, once; the idempotency key.
+             */
+            op_id: string;
+            /** @enum {string} */
+            type: "redo";
+            /**
+             * Format: uuid
+             * @description The unit to undo or redo.
+             */
+            unit: string;
+        } | {
+            client_id?: string;
+            /** @description Anything. */
+            data: unknown;
+            meta?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: uuid
+             * @description Made by the client, once; the idempotency key.
+             */
+            op_id: string;
+            /** @example custom.dice */
+            type: string;
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture; this op's own by default.
+             */
+            unit?: string;
+        };
         /** @description An op as every reader gets it: what the client sent, with the envelope of the server. */
-        OpOutput: components["schemas"]["OpInput"] & {
+        OpOutput: components["schemas"]["LoggedOp"] & {
             /** @description The `sub` of the token with which it was sent. */
             actor: string;
             /**
@@ -1177,6 +1452,7 @@ export interface components {
              *     lower case, however it was sent.
              */
             op_id: string;
+            /** @description `[x,y]` or `[x,y,pressure]` each. */
             points: number[][];
             /**
              * Format: uuid
@@ -1199,7 +1475,7 @@ export interface components {
              *     lower case, however it was sent.
              */
             op_id: string;
-            /** @description `[x,y]` or `[x,y,pressure]`. */
+            /** @description `[x,y]` or `[x,y,pressure]` each. */
             points: number[][];
             props: {
                 [key: string]: unknown;
@@ -1348,6 +1624,24 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     read_metrics: {
@@ -1365,6 +1659,24 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1387,6 +1699,24 @@ export interface operations {
                     "application/json": components["schemas"]["Readiness"];
                 };
             };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unavailable` or `draining`, with `Retry-After` */
             503: {
                 headers: {
@@ -1405,7 +1735,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["CreateDevToken"];
             };
@@ -1419,8 +1749,62 @@ export interface operations {
                     "application/json": components["schemas"]["DevToken"];
                 };
             };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The server runs without `--dev` */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_field` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_unavailable`, `identity_unavailable`, `overloaded`, `timeout`, `draining`, with `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1452,6 +1836,7 @@ export interface operations {
                     "application/json": components["schemas"]["DrawingList"];
                 };
             };
+            /** @description `invalid_request` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1460,7 +1845,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `unauthenticated` */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_unavailable`, `identity_unavailable`, `overloaded`, `timeout`, `draining`, with `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1477,7 +1881,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["CreateDrawing"];
             };
@@ -1500,6 +1904,7 @@ export interface operations {
                     "application/json": components["schemas"]["DrawingView"];
                 };
             };
+            /** @description `invalid_request` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1508,6 +1913,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `unauthenticated` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1525,8 +1931,53 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `invalid_field` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`, with `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_unavailable`, `identity_unavailable`, `overloaded`, `timeout`, `draining`, with `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1555,6 +2006,16 @@ export interface operations {
                     "application/json": components["schemas"]["DrawingView"];
                 };
             };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1564,6 +2025,24 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_unavailable`, `identity_unavailable`, `overloaded`, `timeout`, `draining`, with `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1590,6 +2069,16 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1607,6 +2096,33 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`, with `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_unavailable`, `identity_unavailable`, `overloaded`, `timeout`, `draining`, with `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1639,6 +2155,16 @@ export interface operations {
                     "application/json": components["schemas"]["DrawingView"];
                 };
             };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1663,8 +2189,53 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `invalid_field` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`, with `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_unavailable`, `identity_unavailable`, `overloaded`, `timeout`, `draining`, with `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1738,6 +2309,15 @@ export interface operations {
             };
             /** @description `too_many_connections`, with `Retry-After` */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1942,6 +2522,16 @@ export interface operations {
                     "application/json": components["schemas"]["LinkList"];
                 };
             };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1959,6 +2549,24 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_unavailable`, `identity_unavailable`, `overloaded`, `timeout`, `draining`, with `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1991,6 +2599,7 @@ export interface operations {
                     "application/json": components["schemas"]["LinkView"];
                 };
             };
+            /** @description `invalid_request` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1999,6 +2608,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `unauthenticated` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2023,8 +2633,53 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `invalid_field` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`, with `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_unavailable`, `identity_unavailable`, `overloaded`, `timeout`, `draining`, with `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2052,6 +2707,16 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2069,6 +2734,33 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`, with `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_unavailable`, `identity_unavailable`, `overloaded`, `timeout`, `draining`, with `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2097,6 +2789,16 @@ export interface operations {
                     "application/json": components["schemas"]["MemberList"];
                 };
             };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2106,6 +2808,24 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_unavailable`, `identity_unavailable`, `overloaded`, `timeout`, `draining`, with `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2139,6 +2859,7 @@ export interface operations {
                     "application/json": components["schemas"]["MemberView"];
                 };
             };
+            /** @description `invalid_request` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2147,6 +2868,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `unauthenticated` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2180,8 +2902,53 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `invalid_field`: the user id is a name of the server */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`, with `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_unavailable`, `identity_unavailable`, `overloaded`, `timeout`, `draining`, with `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2209,6 +2976,16 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2235,6 +3012,33 @@ export interface operations {
             };
             /** @description `last_owner` */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`, with `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_unavailable`, `identity_unavailable`, `overloaded`, `timeout`, `draining`, with `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2467,6 +3271,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `overloaded`, `store_unavailable`, `timeout`, `draining`, with `Retry-After` */
             503: {
                 headers: {
@@ -2497,6 +3310,15 @@ export interface operations {
                     "application/json": components["schemas"]["PresenceRoster"];
                 };
             };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated` */
             401: {
                 headers: {
@@ -2508,6 +3330,15 @@ export interface operations {
             };
             /** @description `not_found` */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2612,6 +3443,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `overloaded`, `store_unavailable`, with `Retry-After` */
             503: {
                 headers: {
@@ -2632,7 +3472,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["UndoRequest"];
             };
@@ -2841,7 +3681,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["UndoRequest"];
             };
@@ -2966,6 +3806,16 @@ export interface operations {
                     "application/json": components["schemas"]["JoinedView"];
                 };
             };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2976,6 +3826,33 @@ export interface operations {
             };
             /** @description Unknown, removed or expired */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`, with `Retry-After` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_unavailable`, `identity_unavailable`, `overloaded`, `timeout`, `draining`, with `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3002,7 +3879,35 @@ export interface operations {
                     "application/json": components["schemas"]["Ticket"];
                 };
             };
+            /** @description `invalid_request` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated` */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `store_unavailable`, `identity_unavailable`, `overloaded`, `timeout`, `draining`, with `Retry-After` */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3051,6 +3956,15 @@ export interface operations {
             };
             /** @description Not version 13 of the protocol */
             426: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `internal` */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };
