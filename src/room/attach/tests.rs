@@ -35,7 +35,7 @@ impl Setup {
 
     fn wait(&mut self, after: Option<u64>, epoch: Option<Epoch>) -> Answer {
         let (reply, answer) = oneshot::channel();
-        self.waitlist.push(Waiting::new(Position { after: after.map(Revision), epoch }, reply));
+        self.waitlist.extend(vec![Waiting::new(Position { after: after.map(Revision), epoch }, reply)]);
         answer
     }
 

@@ -1922,6 +1922,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `too_many_drawings`: the caller has made as many as a user may */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `drawing_id_taken` */
             409: {
                 headers: {
@@ -3147,7 +3156,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `store_unavailable`, with `Retry-After` */
+            /** @description `overloaded`, `store_unavailable`, with `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3346,7 +3355,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `store_unavailable`, with `Retry-After` */
+            /** @description `overloaded`, `store_unavailable`, with `Retry-After` */
             503: {
                 headers: {
                     [name: string]: unknown;
