@@ -84,3 +84,45 @@ where
     })
     .boxed()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait_for(queue: &Arc<Queue<usize>>) -> Subscription<usize> {
+        struct Seat(Arc<Queue<usize>>);
+        impl AsRef<Queue<usize>> for Seat {
+            fn as_ref(&self) -> &Queue<usize> {
+                &self.0
+            }
+        }
+        follow(Seat(queue.clone()))
+    }
+
+    #[tokio::test]
+    async fn messages_come_in_order_and_an_empty_queue_gives_its_room_back() {
+        let queue = Queue::new();
+        let mut messages = wait_for(&queue);
+        let waiting = tokio::spawn(async move { (messages.next().await, messages) });
+        tokio::task::yield_now().await;
+        (0..1_000).for_each(|message| queue.push(message));
+        let (first, mut messages) = waiting.await.unwrap();
+        assert_eq!(first, Some(Delivery::Message(0)));
+        for message in 1..1_000 {
+            assert_eq!(messages.next().await, Some(Delivery::Message(message)));
+        }
+        assert!(queue.lock().messages.capacity() <= 2 * ROOM_AT_REST);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_drops_the_oldest_and_says_so_once() {
+        let queue = Queue::new();
+        let mut messages = wait_for(&queue);
+        (0..limits::SUBSCRIPTION_MESSAGES + 3).for_each(|message| queue.push(message));
+        assert_eq!(messages.next().await, Some(Delivery::Lagged));
+        for message in 3..limits::SUBSCRIPTION_MESSAGES + 3 {
+            assert_eq!(messages.next().await, Some(Delivery::Message(message)));
+        }
+        assert!(queue.pop().is_none());
+    }
+}

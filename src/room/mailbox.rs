@@ -91,3 +91,53 @@ impl Drop for OpenMailbox<'_> {
         *self.0.lock() = State { mail: Mail::default(), is_closed: true };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use tokio::sync::oneshot;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::room::Position;
+
+    fn waiting() -> (Waiting, oneshot::Receiver<impl Sized>) {
+        let (reply, answer) = oneshot::channel();
+        (Waiting::new(Position { after: None, epoch: None }, reply), answer)
+    }
+
+    fn heartbeat(head: u64) -> Heartbeat {
+        Heartbeat { epoch: Epoch(Uuid::nil()), head: Some(Revision(head)) }
+    }
+
+    #[tokio::test]
+    async fn all_that_lies_there_is_taken_at_once_and_of_heartbeats_the_last() {
+        let mailbox = Mailbox::default();
+        let _open = OpenMailbox(&mailbox);
+        assert!(mailbox.is_empty() && mailbox.next().now_or_never().is_none());
+        let (first, _answer) = waiting();
+        let (second, _other) = waiting();
+        assert!(mailbox.attach(first) && mailbox.attach(second));
+        mailbox.beat(heartbeat(1));
+        mailbox.beat(heartbeat(2));
+        assert!(!mailbox.is_empty());
+        let mail = mailbox.next().await;
+        assert_eq!((mail.waiting.len(), mail.is_deleted), (2, false));
+        assert_eq!(mail.heartbeat.and_then(|heartbeat| heartbeat.head), Some(Revision(2)));
+        assert!(mailbox.is_empty());
+        mailbox.delete();
+        assert!(mailbox.next().await.is_deleted);
+    }
+
+    #[tokio::test]
+    async fn who_waits_when_the_room_ends_is_told_and_nobody_comes_after_that() {
+        let mailbox = Mailbox::default();
+        let open = OpenMailbox(&mailbox);
+        let (early, answer) = waiting();
+        assert!(mailbox.attach(early));
+        drop(open);
+        assert!(answer.await.is_err(), "it asks the next room");
+        let (late, _answer) = waiting();
+        assert!(!mailbox.attach(late));
+    }
+}
