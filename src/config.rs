@@ -2,7 +2,7 @@
 //!
 //! Owns parsing and the rules between flags. It connects nothing: `server` does.
 
-use std::{net::IpAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use axum::http::HeaderValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -184,11 +184,11 @@ pub struct ServeArgs {
     #[arg(long, env = "REVCAST_DRAWINGS_PER_USER", default_value_t = limits::DRAWINGS_PER_USER)]
     pub drawings_per_user: u32,
     /// Limits each client address to so many requests that write each second, to a fourth as many new sockets and event
-    /// streams, and to a twentieth as many new drawings and tokens that are not valid; 200 without a number. Off by
-    /// default: many people may share an address.
+    /// streams, and to a twentieth as many new drawings and tokens that are not valid; 200 without a number, 0 for no limit.
+    /// Off by default: many people may share an address.
     #[arg(long, env = "REVCAST_LIMIT_BY_ADDRESS", value_name = "RATE", num_args = 0..=1,
-        default_missing_value = "", value_parser = parse_address_rate)]
-    pub limit_by_address: Option<NonZeroU32>,
+        default_value = "0", default_missing_value = "200", value_parser = parse_address_rate)]
+    pub limit_by_address: u32,
     /// How long a connection may rest between two requests; longer than a load balancer in front lets it rest.
     #[arg(long, env = "REVCAST_KEEP_ALIVE", default_value = "75s", value_parser = parse_keep_alive)]
     pub keep_alive: Duration,
@@ -469,15 +469,17 @@ fn parse_period(text: &str) -> Result<Duration, String> {
 /// A notice or a window of at most `MAX_DRAIN_WINDOW`; zero too.
 fn parse_keep_alive(text: &str) -> Result<Duration, String> {
     match parse_period(text)? {
-        rest if rest <= limits::MAX_KEEP_ALIVE => Ok(rest),
-        _ => Err("must be at most 1h".to_owned()),
+        // The head of a request has its time within that.
+        rest if (limits::HEADER_READ_TIMEOUT..=limits::MAX_KEEP_ALIVE).contains(&rest) => Ok(rest),
+        _ => Err("must be from 10s to 1h".to_owned()),
     }
 }
 
-fn parse_address_rate(text: &str) -> Result<NonZeroU32, String> {
-    let rate = if text.is_empty() { Ok(limits::ADDRESS_WRITES_PER_SECOND) } else { text.parse() };
-    let rate = rate.ok().filter(|rate| *rate <= limits::MAX_ADDRESS_RATE).and_then(NonZeroU32::new);
-    rate.ok_or_else(|| format!("must be a number from 1 to {}", limits::MAX_ADDRESS_RATE))
+/// An empty text is that of an environment variable that says nothing.
+fn parse_address_rate(text: &str) -> Result<u32, String> {
+    let rate = if text.is_empty() { Ok(0) } else { text.parse() };
+    let rate = rate.ok().filter(|rate| *rate <= limits::MAX_ADDRESS_RATE);
+    rate.ok_or_else(|| format!("must be a number from 0 to {}", limits::MAX_ADDRESS_RATE))
 }
 
 fn parse_window(text: &str) -> Result<Duration, String> {

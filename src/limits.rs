@@ -118,9 +118,7 @@ pub const FOLD_UNATTENDED_STEP: u64 = 4_096;
 /// Drawings whose folding may wait on a node; what comes beyond that is found at the next snapshot, or the next step.
 pub const FOLD_QUEUE: usize = 64;
 
-/// Requests that a client address may write each second, if there is a limit and nobody says which.
-pub const ADDRESS_WRITES_PER_SECOND: u32 = 200;
-/// Most of them that can be configured.
+/// Most requests that write that an address may be allowed each second.
 pub const MAX_ADDRESS_RATE: u32 = 1_000_000;
 /// Of how many such requests a new socket or event stream is worth as much: so many fewer may come.
 pub const ADDRESS_WRITES_PER_CONNECTION: u32 = 4;
@@ -377,6 +375,10 @@ pub const GATHERED_BYTES: usize = 64 * 1024;
 pub const GATHERED_FRAMES: usize = 4;
 /// Drawings that a node follows at once, by default.
 pub const MAX_ROOMS: u32 = 50_000;
+/// Rooms without readers that end at once when a node is full and somebody wants another one.
+pub const ROOM_EVICTIONS: usize = 64;
+/// How long nobody looks for such after none was found.
+pub const ROOM_EVICTION_PAUSE: Duration = Duration::from_millis(100);
 /// How long a room without readers keeps following its drawing.
 pub const ROOM_LINGER: Duration = Duration::from_secs(10);
 

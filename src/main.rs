@@ -30,13 +30,20 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// `verify` has found something.
 const FOUND: ExitCode = ExitCode::FAILURE;
-/// `verify` could not find out; so end malformed command lines, too.
+/// `verify` could not find out.
 const UNCHECKED: u8 = 2;
+/// The command line is malformed.
+const MALFORMED: u8 = 2;
 
 fn main() -> ExitCode {
     // Several crates bring TLS; they are to agree on one implementation.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let Cli { command } = Cli::parse();
+    let command = match Cli::try_parse() {
+        Ok(Cli { command }) => command,
+        Err(error) if error.use_stderr() => return refuse(&error),
+        // Help, or the version.
+        Err(asked_for) => asked_for.exit(),
+    };
     // From here on whatever is said is a line of the log.
     let format = init_logs(&command);
     telemetry::log_panics();
@@ -47,6 +54,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says in one sentence what is wrong with the command line.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    let sentence: Vec<_> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    eprintln!("{} (see --help)", sentence.join(" "));
+    ExitCode::from(MALFORMED)
 }
 
 /// Returns the format of the log.

@@ -2,7 +2,7 @@
 //!
 //! The only place that picks concrete back ends.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, num::NonZeroU32, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::Router;
@@ -344,7 +344,8 @@ impl Server {
             tasks: tasks.clone(),
             draining: stops.draining.clone(),
         });
-        let limits = args.limit_by_address.map(|rate| AddressLimits::new(rate, proxies, metrics.clone()));
+        let limit = |rate| AddressLimits::new(rate, proxies, authenticator.clone(), metrics.clone());
+        let limits = NonZeroU32::new(args.limit_by_address).map(limit);
         let admin = admin.map(|listener| Admin { listener, router: admin_routes(api.clone()) });
         let router = routes(args, (api, gateway), admin.is_none(), limits)?;
         let (store, bus, keys) = (SharedStore(store), SharedBus(bus), authenticator);

@@ -15,7 +15,7 @@ use std::{
 
 use axum::{
     Router,
-    extract::{MatchedPath, Request, State},
+    extract::{MatchedPath, Query, Request, State},
     http::{Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -25,12 +25,19 @@ use governor::{
     clock::{Clock, DefaultClock},
 };
 use quick_cache::sync::Cache;
+use serde::Deserialize;
 
 use super::{
+    extract::bearer,
     origin::{Peer, TrustedProxies},
     rate::refused,
 };
-use crate::{error::Error, limits, telemetry::Metrics};
+use crate::{
+    error::Error,
+    identity::{Authenticator, NotValid},
+    limits,
+    telemetry::Metrics,
+};
 
 /// What each address may do. Cheap to clone.
 #[derive(Clone)]
@@ -42,6 +49,7 @@ struct Shared {
     /// Requests a second that write.
     rate: NonZeroU32,
     proxies: TrustedProxies,
+    authenticator: Arc<Authenticator>,
     metrics: Arc<Metrics>,
     started: Instant,
 }
@@ -59,9 +67,14 @@ struct Allowances {
 impl AddressLimits {
     /// So many requests that write each second, and in proportion what else is counted.
     #[must_use]
-    pub fn new(rate: NonZeroU32, proxies: TrustedProxies, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        rate: NonZeroU32,
+        proxies: TrustedProxies,
+        authenticator: Arc<Authenticator>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let addresses = Cache::new(limits::ADDRESSES);
-        Self(Arc::new(Shared { addresses, rate, proxies, metrics, started: Instant::now() }))
+        Self(Arc::new(Shared { addresses, rate, proxies, authenticator, metrics, started: Instant::now() }))
     }
 
     /// Puts the limits in front of all routes.
@@ -89,7 +102,7 @@ impl AddressLimits {
     fn take_request(&self, allowances: &Allowances, request: &Request) -> Result<(), Error> {
         let locked = Duration::from_millis(allowances.locked_until.load(Ordering::Relaxed))
             .saturating_sub(self.0.started.elapsed());
-        if !locked.is_zero() && bears_token(request) {
+        if !locked.is_zero() && self.is_to_be_verified(request) {
             self.0.metrics.addresses_limited.increment(1);
             return Err(refused("this address sends too many tokens that are not valid", locked));
         }
@@ -106,6 +119,15 @@ impl AddressLimits {
             self.take(&allowances.drawings, "this address makes too many drawings a second")?;
         }
         Ok(())
+    }
+
+    /// Whether the request bears a token or a ticket that nobody has verified yet: who is known here goes on, whoever else
+    /// sits at the address.
+    fn is_to_be_verified(&self, request: &Request) -> bool {
+        match request.headers().get(header::AUTHORIZATION).map(bearer) {
+            Some(token) => !token.is_some_and(|token| self.0.authenticator.knows(token)),
+            None => bears_ticket(request),
+        }
     }
 
     /// Counts a token that was not valid; after too many, none is looked at for a while.
@@ -147,9 +169,13 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-fn bears_token(request: &Request) -> bool {
-    let has_ticket = |query: &str| query.split('&').any(|pair| pair.starts_with("ticket="));
-    request.headers().contains_key(header::AUTHORIZATION) || request.uri().query().is_some_and(has_ticket)
+fn bears_ticket(request: &Request) -> bool {
+    #[derive(Deserialize)]
+    struct Ticket {
+        #[allow(dead_code, reason = "that it is there is enough")]
+        ticket: String,
+    }
+    request.uri().query().is_some() && Query::<Ticket>::try_from_uri(request.uri()).is_ok()
 }
 
 async fn admit(State(limits): State<AddressLimits>, request: Request, next: Next) -> Response {
@@ -157,9 +183,10 @@ async fn admit(State(limits): State<AddressLimits>, request: Request, next: Next
     if let Err(error) = limits.take_request(&allowances, &request) {
         return error.into_response();
     }
-    let bears_token = bears_token(&request);
+    let bears_token = request.headers().contains_key(header::AUTHORIZATION) || bears_ticket(&request);
     let response = next.run(request).await;
-    if bears_token && response.status() == StatusCode::UNAUTHORIZED {
+    let is_refused = bears_token && response.status() == StatusCode::UNAUTHORIZED;
+    if is_refused || response.extensions().get::<NotValid>().is_some() {
         limits.note_failure(&allowances);
     }
     response

@@ -104,12 +104,7 @@ impl HttpBody for Sliced {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let (mut hint, rest) = (self.body.size_hint(), self.rest.len() as u64);
-        match hint.exact() {
-            Some(exact) => hint.set_exact(exact + rest),
-            None => hint.set_lower(hint.lower() + rest),
-        }
-        hint
+        self.body.size_hint() + SizeHint::with_exact(self.rest.len() as u64)
     }
 }
 

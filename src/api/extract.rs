@@ -4,7 +4,7 @@ use std::{str::FromStr, sync::Arc};
 
 use axum::{
     extract::{FromRef, FromRequest, FromRequestParts, Path, Query, Request, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
 };
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -29,16 +29,17 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         let header = parts.headers.get(header::AUTHORIZATION);
         let header = header.ok_or_else(|| unauthenticated("a header Authorization: Bearer is required"))?;
-        let token = header
-            .to_str()
-            .ok()
-            .and_then(|text| text.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim())
+        let token = bearer(header)
             .ok_or_else(|| unauthenticated("the header Authorization must read: Bearer <token>"))?;
         let authenticator = Arc::<Authenticator>::from_ref(state);
         authenticator.verify(token).await.map(Self)
     }
+}
+
+/// The token of a header `Authorization`.
+pub(super) fn bearer(header: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// The parameters of the path, parsed.

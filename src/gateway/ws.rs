@@ -39,7 +39,7 @@ use crate::{
     },
     client_stream::ClientStream,
     error::{Error, ErrorCode},
-    identity::Identity,
+    identity::{Identity, NotValid},
     limits,
     model::ConnectionId,
     telemetry,
@@ -124,7 +124,10 @@ async fn open_socket(State(gateway): State<Gateway>, request: Request) -> Result
     let no_upgrade = || Error::new(ErrorCode::InvalidRequest, "this connection cannot be upgraded");
     let upgrade = parts.extensions.remove::<OnUpgrade>().ok_or_else(no_upgrade)?;
     let place = parts.extensions.get::<ConnectionPlace>().cloned();
-    let response = handshake.response();
+    let mut response = handshake.response();
+    if identity.is_none() {
+        response.extensions_mut().insert(NotValid);
+    }
     let tasks = gateway.tasks.clone();
     tasks.spawn(async move {
         let opened = timeout(limits::HANDSHAKE_TIMEOUT, upgrade).await;

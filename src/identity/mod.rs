@@ -65,6 +65,10 @@ pub struct IdentityOptions {
     pub dev: bool,
 }
 
+/// In the extensions of an answer: the request bore a token or a ticket that is not valid, whatever the answer's status.
+#[derive(Clone, Copy, Debug)]
+pub struct NotValid;
+
 /// Verifies tokens and makes tickets.
 pub struct Authenticator {
     options: IdentityOptions,
@@ -138,6 +142,12 @@ impl Authenticator {
             verified: Cache::new(limits::TOKEN_CACHE_ENTRIES),
             options,
         }
+    }
+
+    /// Whether this token was verified before, and is known still.
+    #[must_use]
+    pub fn knows(&self, token: &str) -> bool {
+        self.verified.get(token).is_some_and(|identity| !identity.has_ended())
     }
 
     /// Verifies a bearer token.

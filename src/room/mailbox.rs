@@ -3,7 +3,10 @@
 //! Takes memory for what is in it alone: a node has one for each drawing that somebody follows. It is bounded by itself: of
 //! heartbeats the last one counts, and a connection waits for one room at a time.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use tokio::sync::Notify;
 
@@ -16,6 +19,8 @@ pub(super) struct Mailbox {
     /// Held for a move.
     state: Mutex<State>,
     arrived: Notify,
+    /// How many are at joining the room: they found it, and are not counted among its readers yet.
+    joining: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -57,6 +62,28 @@ impl Mailbox {
         true
     }
 
+    /// Notes that somebody is at joining the room until the value goes.
+    pub(super) fn begin_joining(self: &Arc<Self>) -> Joining {
+        self.joining.fetch_add(1, Ordering::AcqRel);
+        Joining(self.clone())
+    }
+
+    /// Whether anybody is at joining the room.
+    pub(super) fn is_joined(&self) -> bool {
+        self.joining.load(Ordering::Acquire) > 0
+    }
+
+    /// Ends the room.
+    pub(super) fn close(&self) {
+        *self.lock() = State { mail: Mail::default(), is_closed: true };
+        self.arrived.notify_one();
+    }
+
+    /// Whether the room has ended, or is to end.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().is_closed
+    }
+
     pub(super) fn beat(&self, heartbeat: Heartbeat) {
         self.lock().mail.heartbeat = Some(heartbeat);
         self.arrived.notify_one();
@@ -88,7 +115,16 @@ pub(super) struct OpenMailbox<'a>(pub &'a Mailbox);
 
 impl Drop for OpenMailbox<'_> {
     fn drop(&mut self) {
-        *self.0.lock() = State { mail: Mail::default(), is_closed: true };
+        self.0.close();
+    }
+}
+
+/// Somebody who is at joining a room.
+pub(super) struct Joining(Arc<Mailbox>);
+
+impl Drop for Joining {
+    fn drop(&mut self) {
+        self.0.joining.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -136,6 +172,7 @@ mod tests {
         let (early, answer) = waiting();
         assert!(mailbox.attach(early));
         drop(open);
+        assert!(mailbox.is_closed());
         assert!(answer.await.is_err(), "it asks the next room");
         let (late, _answer) = waiting();
         assert!(!mailbox.attach(late));

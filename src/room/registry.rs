@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{oneshot, watch};
@@ -14,7 +14,7 @@ use super::{
     attach::{Attached, Waiting},
     audience::Audience,
     broadcast::{Broadcast, Member, Outlet},
-    mailbox::{Heartbeat, Mailbox},
+    mailbox::{Heartbeat, Joining, Mailbox},
     presence::{Presence, PresenceRooms},
     ring::{Reader, Ring},
     task::Room,
@@ -47,6 +47,8 @@ pub(super) struct Inner {
     rooms: Mutex<HashMap<DrawingId, Entry>>,
     /// Most of them.
     most: usize,
+    /// When none of them was found unused.
+    last_look: Mutex<Option<Instant>>,
 }
 
 /// What rooms are made with.
@@ -149,9 +151,20 @@ impl Rooms {
     pub fn start(parts: RoomParts) -> Self {
         let RoomParts { store, bus, presence, metrics, heartbeat, most, epoch, tasks, stop } = parts;
         let (epoch, rooms) = (watch::Sender::new(epoch), Mutex::default());
-        let most = at_most(most);
-        let inner =
-            Arc::new(Inner { store, bus, presence, metrics, heartbeat, epoch, tasks, stop, rooms, most });
+        let (most, last_look) = (at_most(most), Mutex::default());
+        let inner = Arc::new(Inner {
+            store,
+            bus,
+            presence,
+            metrics,
+            heartbeat,
+            epoch,
+            tasks,
+            stop,
+            rooms,
+            most,
+            last_look,
+        });
         inner.tasks.spawn(beat(inner.clone()));
         inner.tasks.spawn(watch_roles(inner.clone()));
         Self { inner }
@@ -183,7 +196,7 @@ impl Rooms {
                 return Err(JoinError::Draining);
             }
             let (reply, answer) = oneshot::channel();
-            let entry = self.inner.room(drawing)?;
+            let (entry, _joining) = self.inner.room(drawing)?;
             if !entry.mailbox.attach(Waiting::new(position, reply)) {
                 // The room was just closing; the next one is new.
                 self.inner.forget(drawing, &entry.mailbox);
@@ -232,21 +245,44 @@ impl Rooms {
 }
 
 impl Inner {
-    fn room(self: &Arc<Self>, drawing: DrawingId) -> Result<Entry, JoinError> {
+    fn room(self: &Arc<Self>, drawing: DrawingId) -> Result<(Entry, Joining), JoinError> {
         let mut rooms = self.lock();
         if let Some(room) = rooms.get(&drawing) {
-            return Ok(room.clone());
+            return Ok((room.clone(), room.mailbox.begin_joining()));
         }
-        if rooms.len() >= self.most {
+        if rooms.len() >= self.most && !self.make_room(&mut rooms) {
             self.metrics.rooms_refused.increment(1);
             return Err(JoinError::Full);
         }
         let (ring, stop) = (Arc::new(Ring::new(drawing)), self.stop.child_token());
         let broadcast = Arc::new(Broadcast::new(&ring, &self.tasks, stop.clone()));
         let entry = Entry { mailbox: Arc::default(), ring, broadcast, audience: Arc::default() };
+        let joining = entry.mailbox.begin_joining();
         rooms.insert(drawing, entry.clone());
         self.tasks.spawn(Room::run(self.clone(), entry.clone(), stop.drop_guard()));
-        Ok(entry)
+        Ok((entry, joining))
+    }
+
+    /// Ends a room that waits in vain for somebody to come back, if there is one. Looked for now and then only: nobody can
+    /// join anything meanwhile.
+    fn make_room(&self, rooms: &mut HashMap<DrawingId, Entry>) -> bool {
+        let mut last_look = self.last_look.lock().unwrap_or_else(PoisonError::into_inner);
+        if last_look.is_some_and(|at| at.elapsed() < limits::ROOM_EVICTION_PAUSE) {
+            return false;
+        }
+        // Whoever joins does so under the lock of the map.
+        let is_unused = |room: &Entry| room.ring.reader_count() == 0 && !room.mailbox.is_joined();
+        let unused = rooms.iter().filter(|(_, room)| is_unused(room)).map(|(id, _)| *id);
+        let unused: Vec<_> = unused.take(limits::ROOM_EVICTIONS).collect();
+        if unused.is_empty() {
+            *last_look = Some(Instant::now());
+        }
+        for id in &unused {
+            if let Some(room) = rooms.remove(id) {
+                room.mailbox.close();
+            }
+        }
+        !unused.is_empty()
     }
 
     /// Takes a room off the map, unless another one has its place by now.
@@ -258,8 +294,17 @@ impl Inner {
     }
 
     /// Ends a room for good, if `is_idle` still holds while nobody can join.
-    pub(super) fn close_if(&self, drawing: DrawingId, is_idle: impl FnOnce() -> bool) -> bool {
+    pub(super) fn close_if(
+        &self,
+        drawing: DrawingId,
+        mailbox: &Arc<Mailbox>,
+        is_idle: impl FnOnce() -> bool,
+    ) -> bool {
         let mut rooms = self.lock();
+        // Another one may have its place.
+        if rooms.get(&drawing).is_none_or(|room| !Arc::ptr_eq(&room.mailbox, mailbox)) {
+            return true;
+        }
         let is_closing = is_idle();
         if is_closing {
             rooms.remove(&drawing);

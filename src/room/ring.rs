@@ -42,8 +42,7 @@ pub(super) struct Ring {
 
 #[derive(Debug)]
 struct State {
-    /// `None` where a later head has taken the place of one: a quiet room would keep nothing else.
-    items: VecDeque<Option<Arc<Item>>>,
+    slots: VecDeque<Slot>,
     /// Number of the first item in the ring, counting all there ever were.
     start: u64,
     bytes: usize,
@@ -63,10 +62,37 @@ struct State {
     replaced: (u64, ResetReason),
 }
 
+/// A place in a ring.
+#[derive(Clone, Debug)]
+enum Slot {
+    Told(Arc<Item>),
+    /// A head was told then, and a later one has taken its place: a quiet room would keep nothing else.
+    Superseded(Instant),
+}
+
+impl Slot {
+    fn item(&self) -> Option<&Arc<Item>> {
+        match self {
+            Self::Told(item) => Some(item),
+            Self::Superseded(_) => None,
+        }
+    }
+
+    fn told_at(&self) -> Instant {
+        match self {
+            Self::Told(item) => item.told_at,
+            Self::Superseded(told_at) => *told_at,
+        }
+    }
+}
+
+/// Places for which a ring keeps room while they are empty.
+const ROOM_AT_REST: usize = 8;
+
 impl Ring {
     pub(super) fn new(drawing_id: DrawingId) -> Self {
         let state = State {
-            items: VecDeque::new(),
+            slots: VecDeque::new(),
             start: FIRST_ITEM,
             bytes: 0,
             unsealed: Vec::new(),
@@ -117,7 +143,7 @@ impl Ring {
         state.gathered.clear();
         // Who has not read yet that the log is another one learns it by the number of its log.
         let is_restart = |item: &Arc<Item>| matches!(item.news, News::Restarted { .. });
-        if let Some(nth) = state.items.iter().position(|item| item.as_ref().is_some_and(is_restart)) {
+        if let Some(nth) = state.slots.iter().position(|slot| slot.item().is_some_and(is_restart)) {
             for _ in 0..=nth {
                 state.drop_first();
             }
@@ -129,7 +155,7 @@ impl Ring {
                 return;
             }
             state.bytes += item.size();
-            state.items.push_front(Some(Arc::new(item)));
+            state.slots.push_front(Slot::Told(Arc::new(item)));
             state.start -= 1;
         }
     }
@@ -137,9 +163,13 @@ impl Ring {
     /// Drops what was told too long ago.
     pub(super) fn forget_before(&self, then: Instant) {
         let mut state = self.lock();
-        let is_old = |&(_, item): &(u64, &Arc<Item>)| item.told_at < then;
-        let last_old = state.told().take_while(is_old).last().map(|(number, _)| number);
-        while last_old.is_some_and(|number| state.start <= number) && state.drop_first() {}
+        while state.slots.front().is_some_and(|slot| slot.told_at() < then) {
+            state.drop_first();
+        }
+        let most = (2 * state.slots.len()).max(ROOM_AT_REST);
+        if state.slots.capacity() > 2 * most {
+            state.slots.shrink_to(most);
+        }
     }
 
     /// A reader of what comes after revision `after`; `None` when the ring does not hold all of that
@@ -195,7 +225,7 @@ impl Ring {
         state.seal(self.drawing_id);
         let first = from.max(state.start);
         let skip = usize::try_from(first - state.start).unwrap_or(usize::MAX);
-        let items = state.items.iter().skip(skip).flatten().cloned().collect();
+        let items = state.slots.iter().skip(skip).filter_map(Slot::item).cloned().collect();
         let mut batch = Batch::new(items, first..state.end().max(first), state.replaced.0, self.layout());
         if let Some((branch, _)) = state.position {
             let tells = state.told_epoch_at.is_some_and(|at| (first..batch.end()).contains(&at));
@@ -215,12 +245,12 @@ impl Ring {
 
 impl State {
     fn end(&self) -> u64 {
-        self.start + self.items.len() as u64
+        self.start + self.slots.len() as u64
     }
 
     /// What was told, with its numbers.
     fn told(&self) -> impl Iterator<Item = (u64, &Arc<Item>)> {
-        (self.start..).zip(&self.items).filter_map(|(number, item)| Some((number, item.as_ref()?)))
+        (self.start..).zip(&self.slots).filter_map(|(number, slot)| Some((number, slot.item()?)))
     }
 
     fn push(&mut self, item: Item) {
@@ -228,8 +258,8 @@ impl State {
             self.supersede_head();
         }
         self.bytes += item.size();
-        self.items.push_back(Some(Arc::new(item)));
-        while self.bytes > limits::ROOM_RING_BYTES && self.items.len() > 1 {
+        self.slots.push_back(Slot::Told(Arc::new(item)));
+        while self.bytes > limits::ROOM_RING_BYTES && self.slots.len() > 1 {
             self.drop_first();
         }
     }
@@ -239,9 +269,12 @@ impl State {
     fn supersede_head(&mut self) {
         let last = self.end().saturating_sub(1);
         let tells_epoch = self.told_epoch_at == Some(last);
-        let is_head = |item: &mut Arc<Item>| matches!(item.news, News::Head { .. }) && !tells_epoch;
-        if let Some(head) = self.items.back_mut().and_then(|slot| slot.take_if(is_head)) {
-            self.bytes -= head.size();
+        let Some(slot) = self.slots.back_mut().filter(|_| !tells_epoch) else { return };
+        if let Slot::Told(item) = slot
+            && matches!(item.news, News::Head { .. })
+        {
+            self.bytes -= item.size();
+            *slot = Slot::Superseded(item.told_at);
         }
     }
 
@@ -258,8 +291,8 @@ impl State {
     /// one for those who have some to catch up on, and so are the heads between them, but for one that tells another epoch.
     fn gather(&mut self, drawing: DrawingId, offset: usize, item: Arc<Item>) -> (Arc<Item>, u64) {
         let (mut ops, mut bytes, mut count, mut frames) = (Vec::<Frame>::new(), 0, 1, 0);
-        for (item, nth) in self.items.iter().skip(offset).zip(1..) {
-            let Some(item) = item else { continue };
+        for (slot, nth) in self.slots.iter().skip(offset).zip(1..) {
+            let Some(item) = slot.item() else { continue };
             let is_same = |epoch| ops.first().is_none_or(|first| first.epoch == epoch);
             match &item.news {
                 News::Ops(frame) if !is_same(frame.epoch) => break,
@@ -292,8 +325,8 @@ impl State {
     }
 
     fn drop_first(&mut self) -> bool {
-        let Some(item) = self.items.pop_front() else { return false };
-        self.bytes -= item.map_or(0, |item| item.size());
+        let Some(slot) = self.slots.pop_front() else { return false };
+        self.bytes -= slot.item().map_or(0, |item| item.size());
         self.told_epoch_at = self.told_epoch_at.filter(|at| *at != self.start);
         self.start += 1;
         true

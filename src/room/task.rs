@@ -93,7 +93,12 @@ impl Room {
             let read_at = room.next_read_at();
             tokio::select! {
                 () = stop.cancelled() => return,
-                mail = mailbox.next() => room.on_mail(mail),
+                mail = mailbox.next() => {
+                    if mailbox.is_closed() {
+                        return;
+                    }
+                    room.on_mail(mail);
+                }
                 Some(delivery) = bus.next() => room.on_bus(delivery, &mut bus),
                 (purpose, outcome) = poll_read(&mut room.read) => room.on_read(purpose, outcome),
                 renewed = poll_renewal(&mut room.renewal) => {
@@ -103,7 +108,7 @@ impl Room {
                 () = sleep_until(read_at) => (),
                 () = tokio::time::sleep_until(idle_since + limits::ROOM_LINGER) => {
                     let is_idle = || mailbox.is_empty() && room.is_unused();
-                    if room.inner.close_if(drawing, is_idle) {
+                    if room.inner.close_if(drawing, &mailbox, is_idle) {
                         return;
                     }
                 }
@@ -112,7 +117,7 @@ impl Room {
                 idle_since = Instant::now();
             }
         }
-        room.inner.close_if(drawing, || true);
+        room.inner.close_if(drawing, &mailbox, || true);
     }
 
     fn new(inner: Arc<Inner>, entry: Entry, broadcasters: DropGuard) -> Self {

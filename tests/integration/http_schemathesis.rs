@@ -9,7 +9,7 @@ use loadtest::services::TempFolder;
 use serde_json::{Value, json};
 use tokio::{process::Command, time::timeout};
 
-use crate::support::{App, interop};
+use crate::support::{App, LIFTED_LIMITS, interop};
 
 /// Time for one run, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -46,7 +46,7 @@ fn document() -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_answers_as_the_document_says_whatever_it_is_asked() {
-    let app = App::sqlite_with(&["--connections-per-user", "0"]).await;
+    let app = App::sqlite_with(&[&["--connections-per-user", "0"][..], &LIFTED_LIMITS].concat()).await;
     let live = ["--exclude-path", "/v1/ws", "--exclude-path", "/v1/drawings/{drawing_id}/events"];
     let verdict = examine(&app, &document(), &[&live[..], &["--max-examples", "6"]].concat()).await;
     assert!(verdict.is_sound, "{}", verdict.report);
@@ -54,7 +54,7 @@ async fn the_server_answers_as_the_document_says_whatever_it_is_asked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_that_is_wrong_is_found_out() {
-    let app = App::sqlite().await;
+    let app = App::sqlite_with(&LIFTED_LIMITS).await;
     let only = ["--include-name", "GET /v1/drawings", "--phases", "coverage"];
     let sound = examine(&app, &document(), &only).await;
     assert!(sound.is_sound, "{}", sound.report);

@@ -49,7 +49,7 @@ struct Entry {
 const IDLE_HOLDERS: usize = 3;
 
 impl PresenceRooms {
-    /// A node without presence. Where nobody follows a drawing, there is none beyond `most`, unless that is 0.
+    /// A node without presence. Who does not follow a drawing opens none beyond `most`, unless that is 0.
     #[must_use]
     pub fn start(
         bus: &Arc<dyn Bus>,
@@ -73,10 +73,7 @@ impl PresenceRooms {
     /// The presence of a drawing, which lives at least as long as it is held.
     #[must_use]
     pub fn of(&self, drawing: DrawingId) -> Arc<Presence> {
-        let mut rooms = self.inner.lock();
-        let entry = rooms.entry(drawing).or_insert_with(|| self.inner.open(drawing));
-        entry.used_at = Instant::now();
-        entry.presence.clone()
+        self.inner.take(&mut self.inner.lock(), drawing)
     }
 
     /// The same, unless it would be one too many: for those who do not follow the drawing.
@@ -84,14 +81,12 @@ impl PresenceRooms {
     /// # Errors
     /// [`JoinError::Full`].
     pub fn visit(&self, drawing: DrawingId) -> Result<Arc<Presence>, JoinError> {
-        {
-            let rooms = self.inner.lock();
-            if rooms.len() >= self.inner.most && !rooms.contains_key(&drawing) {
-                self.inner.metrics.rooms_refused.increment(1);
-                return Err(JoinError::Full);
-            }
+        let mut rooms = self.inner.lock();
+        if rooms.len() >= self.inner.most && !rooms.contains_key(&drawing) && !make_room(&mut rooms) {
+            self.inner.metrics.rooms_refused.increment(1);
+            return Err(JoinError::Full);
         }
-        Ok(self.of(drawing))
+        Ok(self.inner.take(&mut rooms, drawing))
     }
 
     /// Learns how many readers a room has on this node, if anybody is present there.
@@ -113,7 +108,27 @@ impl PresenceRooms {
     }
 }
 
+impl Entry {
+    /// Whether anybody holds it or is present by it. Nobody can get hold of it while the map is locked.
+    fn is_used(&self) -> bool {
+        Arc::strong_count(&self.presence) > IDLE_HOLDERS || self.presence.has_local()
+    }
+}
+
+/// Ends a presence that nobody uses, if there is one.
+fn make_room(rooms: &mut HashMap<DrawingId, Entry>) -> bool {
+    let unused = rooms.iter().find(|(_, entry)| !entry.is_used()).map(|(drawing, _)| *drawing);
+    let ended = unused.and_then(|drawing| rooms.remove(&drawing));
+    ended.map(|entry| entry.end.cancel()).is_some()
+}
+
 impl Inner {
+    fn take(&self, rooms: &mut HashMap<DrawingId, Entry>, drawing: DrawingId) -> Arc<Presence> {
+        let entry = rooms.entry(drawing).or_insert_with(|| self.open(drawing));
+        entry.used_at = Instant::now();
+        entry.presence.clone()
+    }
+
     fn open(&self, drawing: DrawingId) -> Entry {
         let presence = Arc::new(Presence::new(drawing, Uuid::new_v4()));
         let end = self.shutdown.child_token();
@@ -126,8 +141,7 @@ impl Inner {
     /// Ends what nobody has used for `ROOM_LINGER`.
     fn close_idle(&self, now: Instant) {
         self.lock().retain(|_, entry| {
-            // Nobody can get hold of it while the map is locked.
-            if Arc::strong_count(&entry.presence) > IDLE_HOLDERS || entry.presence.has_local() {
+            if entry.is_used() {
                 entry.used_at = now;
             }
             let is_used = now < entry.used_at + limits::ROOM_LINGER;

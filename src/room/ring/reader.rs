@@ -9,7 +9,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Ring, State};
+use super::{Ring, Slot, State};
 use crate::{
     model::{Branch, Epoch, Revision, Role},
     room::{
@@ -150,12 +150,12 @@ impl Reader {
                 state.seal(self.ring.drawing_id);
                 let offset = self.cursor.checked_sub(state.start);
                 let offset = offset.and_then(|offset| usize::try_from(offset).ok());
-                let slot = offset.and_then(|offset| state.items.get(offset)).cloned();
-                if let Some(None) = slot {
+                let slot = offset.and_then(|offset| state.slots.get(offset));
+                if matches!(slot, Some(Slot::Superseded(_))) {
                     self.cursor += 1;
                     continue;
                 }
-                let item = slot.flatten();
+                let item = slot.and_then(Slot::item).cloned();
                 let is_lost = match item.as_ref().map(|item| &item.news) {
                     _ if offset.is_none() => true,
                     Some(News::Restarted { .. }) => false,

@@ -269,7 +269,26 @@ fn a_quiet_ring_keeps_the_last_head_alone() {
     let batch = ring.batch(ring.end() - 50);
     assert_eq!((batch.items.len(), batch.end()), (3, ring.end()));
     ring.forget_before(Instant::now());
-    assert!(ring.lock().items.is_empty());
+    assert!(ring.lock().slots.is_empty());
+}
+
+#[test]
+fn what_a_quiet_ring_has_superseded_is_forgotten_with_time() {
+    let ring = ring(&[]);
+    let mut reader = join(&ring, 0, 0).unwrap();
+    let mut told_at = Vec::new();
+    for _ in 0..1_000 {
+        let from = ring.end();
+        head(&ring, 0);
+        assert!(reader.take(&ring.batch(from)));
+        told_at.push(ring.lock().slots.back().unwrap().told_at());
+    }
+    ring.forget_before(told_at[990]);
+    let (kept, room) = (ring.lock().slots.len(), ring.lock().slots.capacity());
+    assert!((1..=10).contains(&kept) && room <= 64, "{kept} places, room for {room}");
+    let from = ring.end();
+    head(&ring, 0);
+    assert!(reader.take(&ring.batch(from)), "who has all of it misses nothing");
 }
 
 #[test]
