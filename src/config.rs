@@ -515,3 +515,37 @@ impl std::fmt::Debug for ServeArgs {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serve(flags: &[&str]) -> Result<Box<ServeArgs>, String> {
+        let cli = Cli::try_parse_from([&["revcast", "serve", "--dev"], flags].concat());
+        match cli.map_err(|error| error.to_string())?.command {
+            Command::Serve(args) => Ok(args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn connections_rest_longer_than_load_balancers_let_them() {
+        let rest = |flags: &[&str]| serve(flags).map(|args| args.keep_alive.as_secs());
+        assert_eq!(rest(&[]), Ok(75));
+        assert_eq!(rest(&["--keep-alive", "10m"]), Ok(600));
+        for odd in ["9s", "0s", "2h", "x"] {
+            assert!(rest(&["--keep-alive", odd]).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_limited_if_somebody_says_so() {
+        let rate = |flags: &[&str]| serve(flags).map(|args| args.limit_by_address);
+        assert_eq!(rate(&[]), Ok(0));
+        assert_eq!(rate(&["--limit-by-address"]), Ok(200));
+        assert_eq!(rate(&["--limit-by-address", "--max-rooms", "5"]), Ok(200));
+        assert_eq!(rate(&["--limit-by-address", "30"]), Ok(30));
+        assert_eq!(rate(&["--limit-by-address="]), Ok(0), "as an empty variable of the environment");
+        assert!(rate(&["--limit-by-address", "many"]).is_err());
+    }
+}

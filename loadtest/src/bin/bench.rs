@@ -12,7 +12,7 @@ async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.as_slice() {
         // Parts of the load that are processes of their own; rows start them.
-        [command, plan] if command == swarm::COMMAND => swarm::serve(plan).await,
+        [command] if command == swarm::COMMAND => swarm::serve().await,
         [command, rest @ ..] if command == bare::COMMAND => bare::serve(rest),
         _ => measure(arguments.first().map(String::as_str)).await,
     }

@@ -1,9 +1,9 @@
 //! A swarm as a process of its own, so that it has its own file descriptors and its CPU is not
 //! counted as that of the writers.
 //!
-//! The plan is an argument. On its standard output it says [`Started`] and in the end [`Outcome`],
-//! each on a line; on its standard input it takes the heads that all readers must have before it
-//! ends, on a line as well. It ends at once when its input does.
+//! On its standard input it takes the plan, which is too long for an argument, and then the heads that
+//! all readers must have before it ends, each on a line; it ends at once when its input does. On its
+//! standard output it says [`Started`] and in the end [`Outcome`], on a line each as well.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -39,9 +39,11 @@ pub struct Apart {
 impl Apart {
     /// Starts to connect.
     pub fn start(plan: &Plan) -> anyhow::Result<Self> {
-        let mut child = services::spawn_this(&[COMMAND, &serde_json::to_string(plan)?])?;
+        let mut child = services::spawn_this(&[COMMAND])?;
         let stdout = child.stdout.take().context("the swarm has no output")?;
-        let stdin = child.stdin.take();
+        let mut stdin = child.stdin.take();
+        let input = stdin.as_mut().context("the swarm has no input")?;
+        writeln!(input, "{}", serde_json::to_string(plan)?)?;
         let (sender, lines) = mpsc::channel(2);
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -91,8 +93,9 @@ impl Drop for Apart {
 }
 
 /// Is such a process.
-pub async fn serve(plan: &str) -> anyhow::Result<()> {
-    let mut swarm = Swarm::start(serde_json::from_str(plan)?)?;
+pub async fn serve() -> anyhow::Result<()> {
+    let plan = std::io::stdin().lines().next().context("the swarm has no plan")??;
+    let mut swarm = Swarm::start(serde_json::from_str(&plan)?)?;
     let orders = swarm.orders();
     thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
