@@ -284,7 +284,10 @@ fn what_a_quiet_ring_has_superseded_is_forgotten_with_time() {
         told_at.push(ring.lock().slots.back().unwrap().told_at());
     }
     ring.forget_before(told_at[990]);
-    let (kept, room) = (ring.lock().slots.len(), ring.lock().slots.capacity());
+    let (kept, room) = {
+        let state = ring.lock();
+        (state.slots.len(), state.slots.capacity())
+    };
     assert!((1..=10).contains(&kept) && room <= 64, "{kept} places, room for {room}");
     let from = ring.end();
     head(&ring, 0);
