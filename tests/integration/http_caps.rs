@@ -1,5 +1,7 @@
 //! What one address, one user and one node may have: limits by address, drawings of a user, drawings that a node follows.
 
+use std::time::Instant;
+
 use loadtest::socket::Socket;
 use reqwest::Method;
 use revcast::limits;
@@ -157,20 +159,21 @@ async fn a_user_makes_so_many_drawings_and_no_more_on_postgres() {
 async fn a_place_that_nobody_uses_any_more_is_given_to_the_next_one() {
     let app = App::sqlite_with(&["--max-rooms", "2"]).await;
     let alice = app.client("alice").await;
+    let started = Instant::now();
     // Each of them leaves a room behind, which would wait for somebody to come back.
-    for _ in 0..6 {
-        let drawing = alice.create_drawing().await;
-        let mut socket = alice.socket().await;
-        assert_eq!(socket.subscribe(&drawing, None).await.unwrap()["type"], "subscribed");
-        alice.commit(&drawing, &[op(1)]).await.expect(200);
-        assert_eq!(socket.receive_ops().await.unwrap().len(), 1);
-        alice.get(&format!("/v1/drawings/{drawing}/presence")).await.expect(200);
-        drop(socket);
-        eventually("the socket is gone", || async {
-            (counted(&alice, "revcast_connections").await == 0.0).then_some(())
+    for _ in 0..8 {
+        let drawing = &alice.create_drawing().await;
+        let mut socket = eventually("the server has heard that the socket before is gone", || async {
+            let mut socket = alice.socket().await;
+            let answer = socket.subscribe(drawing, None).await.unwrap();
+            (answer["type"] == "subscribed").then_some(socket)
         })
         .await;
+        alice.commit(drawing, &[op(1)]).await.expect(200);
+        assert_eq!(socket.receive_ops().await.unwrap().len(), 1);
+        alice.get(&format!("/v1/drawings/{drawing}/presence")).await.expect(200);
     }
+    assert!(started.elapsed() < 2 * limits::ROOM_LINGER, "two at a time, they would wait three times");
 }
 
 #[tokio::test(flavor = "multi_thread")]
