@@ -129,7 +129,7 @@ pub const ADDRESS_WRITES_PER_FAILURE: u32 = 20;
 /// Addresses that are known at once.
 pub const ADDRESSES: usize = 65_536;
 /// Leading bits of an IPv6 address that count: a customer has all addresses that begin with them.
-pub const ADDRESS_IPV6_BITS: u32 = 64;
+pub const ADDRESS_IPV6_BITS: u8 = 64;
 
 /// Drawings that a user may have made and not deleted, by default.
 pub const DRAWINGS_PER_USER: u32 = 10_000;

@@ -4,7 +4,7 @@
 //! the other, has none. Off unless an operator asks for it, since a school may be one address.
 
 use std::{
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     num::NonZeroU32,
     sync::{
         Arc,
@@ -24,14 +24,11 @@ use governor::{
     DefaultDirectRateLimiter, Quota, RateLimiter,
     clock::{Clock, DefaultClock},
 };
+use ipnet::IpNet;
 use quick_cache::sync::Cache;
 use serde::Deserialize;
 
-use super::{
-    extract::bearer,
-    origin::{Peer, TrustedProxies},
-    rate::refused,
-};
+use super::{extract::bearer, origin::TrustedProxies, rate::refused};
 use crate::{
     error::Error,
     identity::{Authenticator, NotValid},
@@ -83,8 +80,7 @@ impl AddressLimits {
     }
 
     fn of(&self, request: &Request) -> Option<Arc<Allowances>> {
-        let peer = request.extensions().get::<Peer>()?;
-        let address = network(self.0.proxies.client(peer.0.ip(), request.headers()));
+        let address = network(self.0.proxies.client_of(request.extensions(), request.headers())?);
         let made = self.0.addresses.get_or_insert_with(&address, || {
             Ok::<_, std::convert::Infallible>(Arc::new(Allowances::new(self.0.rate)))
         });
@@ -159,14 +155,9 @@ impl Allowances {
 
 /// What counts as one address: of IPv6 the network, since a customer has all of it.
 fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let bits =
-                u128::from(address) >> (128 - limits::ADDRESS_IPV6_BITS) << (128 - limits::ADDRESS_IPV6_BITS);
-            Ipv6Addr::from(bits).into()
-        }
-        v4 @ IpAddr::V4(_) => v4,
-    }
+    let address = address.to_canonical();
+    let bits = if address.is_ipv6() { limits::ADDRESS_IPV6_BITS } else { 32 };
+    IpNet::new(address, bits).map_or(address, |network| network.network())
 }
 
 fn bears_ticket(request: &Request) -> bool {

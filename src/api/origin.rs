@@ -8,7 +8,7 @@ use std::{
 
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, header, request::Parts},
+    http::{Extensions, HeaderMap, header, request::Parts},
 };
 use ipnet::IpNet;
 
@@ -40,8 +40,13 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
+    /// Where a request came from; unknown without a connection.
+    pub(super) fn client_of(&self, extensions: &Extensions, headers: &HeaderMap) -> Option<IpAddr> {
+        extensions.get::<Peer>().map(|peer| self.client(peer.0.ip(), headers))
+    }
+
     /// The nearest address on the way to the client that is no trusted proxy. What lies beyond it may be made up.
-    pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut address = peer.to_canonical();
         if self.0.is_empty() || !self.contains(address) {
             return address;
@@ -93,8 +98,7 @@ impl FromRequestParts<Api> for Origin {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<Peer>();
-        let address = peer.map(|peer| api.proxies.client(peer.0.ip(), &parts.headers));
+        let address = api.proxies.client_of(&parts.extensions, &parts.headers);
         Ok(Self { address, request: RequestId::of(&parts.headers) })
     }
 }
