@@ -296,6 +296,9 @@ pub struct TokenArgs {
 /// Why the flags do not go together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
+    /// An issuer that nobody can ask. Its address may bear a secret, so it is not shown.
+    #[error("--jwks-url must read https://host/path or http://host/path")]
+    JwksUrl,
     /// Nobody could be let in.
     #[error("no key is configured: give --jwt-secret or --jwks-url, or --dev for development")]
     NoKey,
@@ -325,6 +328,10 @@ pub enum ConfigError {
     Origin,
 }
 
+fn is_web_address(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
 impl ServeArgs {
     /// Checks what clap cannot.
     ///
@@ -336,6 +343,9 @@ impl ServeArgs {
         self.blob_url.parse::<BlobUrl>()?;
         if self.identity.jwt_secret.is_none() && self.jwks_url.is_none() && !self.dev {
             return Err(ConfigError::NoKey);
+        }
+        if self.jwks_url.as_deref().is_some_and(|url| !is_web_address(url)) {
+            return Err(ConfigError::JwksUrl);
         }
         if let Some(nats) = self.nats.options()? {
             if self.store.is_sqlite() {

@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::{Semaphore, mpsc},
+    sync::mpsc,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
@@ -320,7 +320,6 @@ impl Server {
             rooms: rooms.clone(),
             canvases,
             blobs: BlobHealth::new(blobs),
-            export_drawings: Arc::new(Semaphore::new(limits::EXPORT_DRAWINGS)),
             presence,
             access: access.clone(),
             authenticator: authenticator.clone(),

@@ -9,7 +9,7 @@ use std::{
 use axum::{
     BoxError, Json,
     body::{Body, HttpBody},
-    http::header,
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use futures_util::{StreamExt, stream};
 use hyper::body::{Frame, SizeHint};
 use serde::Serialize;
 
-use crate::limits;
+use crate::{limits, snapshot::Answer};
 
 /// An answer that holds a secret, as JSON: nobody on the way keeps it.
 #[derive(Debug)]
@@ -29,33 +29,51 @@ impl<T: Serialize> IntoResponse for SecretJson<T> {
     }
 }
 
-/// A body in small pieces, so that other tasks run while it is compressed. What is `held` is held until it has been sent.
-pub(super) fn in_pieces(parts: Vec<Bytes>, held: impl Send + 'static) -> Body {
-    let (mut parts, mut rest) = (parts.into_iter(), Bytes::new());
-    one_by_one(std::iter::from_fn(move || {
+/// A body of what is compressed already, or of its text if the client does not take it so.
+pub(super) fn gzipped_or_not(answer: Answer, request: &HeaderMap, headers: &mut HeaderMap) -> Body {
+    if accepts_gzip(request) {
+        let (parts, held) = answer.gzip();
+        let length: usize = parts.iter().map(Bytes::len).sum();
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        return of_parts(parts, held);
+    }
+    let (text, length) = answer.text();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    of_pieces(text)
+}
+
+fn accepts_gzip(request: &HeaderMap) -> bool {
+    let accepted = request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|item| {
+        let mut parts = item.split(';').map(str::trim);
+        let names = ["gzip", "x-gzip", "*"];
+        let is_gzip =
+            parts.next().is_some_and(|name| names.iter().any(|gzip| name.eq_ignore_ascii_case(gzip)));
+        let is_refused = parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        is_gzip && !is_refused
+    })
+}
+
+/// A body of parts that are at hand. What is `held` is held until it has been sent.
+pub(super) fn of_parts(parts: Vec<Bytes>, held: impl Send + 'static) -> Body {
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
+    of_pieces(parts.map(move |part| {
         let _ = &held;
-        while rest.is_empty() {
-            rest = parts.next()?;
-        }
-        Some(Ok::<_, Infallible>(rest.split_to(rest.len().min(limits::ANSWER_PIECE_BYTES))))
+        Ok::<_, Infallible>(part)
     }))
 }
 
-/// A body of pieces that are made as they are sent; other tasks run between them.
-pub(super) fn one_by_one<E: Into<BoxError> + Send + 'static>(
+/// A body of pieces that are made as they are sent.
+pub(super) fn of_pieces<E: Into<BoxError> + Send + 'static>(
     pieces: impl Iterator<Item = Result<Bytes, E>> + Send + 'static,
 ) -> Body {
-    let pieces = stream::unfold(pieces, |mut pieces| async move {
-        let piece = pieces.next()?;
-        tokio::task::yield_now().await;
-        Some((piece, pieces))
-    });
     // Compression asks once more after the end.
-    Body::from_stream(pieces.fuse())
+    Body::from_stream(stream::iter(pieces).fuse())
 }
 
-/// A body in slices, so that other tasks run while it is compressed and written, however large the pieces are that it is
-/// made of.
+/// A body in slices with a rest after each, however large the pieces are that it is made of: to write a slice, or to
+/// compress it, takes a fraction of a millisecond.
 pub(super) fn in_slices(body: Body) -> Body {
     let hint = body.size_hint();
     // Most bodies are small.
@@ -63,6 +81,49 @@ pub(super) fn in_slices(body: Body) -> Body {
         return body;
     }
     Body::new(Sliced { body, rest: Bytes::new(), rests: false })
+}
+
+/// A body that lets other tasks run between its frames, as long as it is one whose length is not known. A compressor keeps
+/// the rests of a sliced body to itself: it gives out what it has instead, and is asked again at once.
+pub(super) fn with_rests(body: Body) -> Body {
+    if body.size_hint().exact().is_some() { body } else { Body::new(Resting { body, rests: false }) }
+}
+
+struct Resting {
+    body: Body,
+    /// Whether other tasks are to run before the next frame.
+    rests: bool,
+}
+
+impl HttpBody for Resting {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if std::mem::take(&mut self.rests) {
+            return rest(context);
+        }
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        self.rests = frame.is_some();
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Lets the other tasks of the thread run before this one goes on.
+fn rest<T>(context: &Context<'_>) -> Poll<T> {
+    context.waker().wake_by_ref();
+    Poll::Pending
 }
 
 struct Sliced {
@@ -82,8 +143,7 @@ impl HttpBody for Sliced {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if std::mem::take(&mut self.rests) {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
+            return rest(context);
         }
         if self.rest.is_empty() {
             match ready!(Pin::new(&mut self.body).poll_frame(context)) {
@@ -113,13 +173,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_pieces_make_the_whole() {
-        let parts =
-            vec![Bytes::new(), Bytes::from("ab"), Bytes::from(vec![7; 3 * limits::ANSWER_PIECE_BYTES + 1])];
+    async fn parts_make_the_whole_and_hold_what_they_are_of() {
+        let held = std::sync::Arc::new(());
+        let parts = vec![Bytes::new(), Bytes::from("ab"), Bytes::from(vec![7; 100])];
         let whole = parts.concat();
-        let body = axum::body::to_bytes(in_pieces(parts, ()), usize::MAX).await.unwrap();
-        assert!(body == whole);
-        assert!(axum::body::to_bytes(in_pieces(Vec::new(), ()), 1).await.unwrap().is_empty());
+        let body = of_parts(parts, held.clone());
+        assert_eq!(std::sync::Arc::strong_count(&held), 2);
+        assert!(axum::body::to_bytes(body, usize::MAX).await.unwrap() == whole);
+        assert_eq!(std::sync::Arc::strong_count(&held), 1);
+        assert!(axum::body::to_bytes(of_parts(Vec::new(), ()), 1).await.unwrap().is_empty());
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
-    body::{in_pieces, one_by_one},
+    body::gzipped_or_not,
     canvas_schema::RenderedView,
     extract::{Caller, Params, PathId},
     problem::Problem,
@@ -26,7 +26,7 @@ use super::{
 use crate::{
     error::{Error, ErrorCode},
     limits,
-    model::{CommittedOp, DrawingId, Epoch, Revision, UserId, View, svg},
+    model::{CommittedOp, DrawingId, Epoch, Revision, UserId},
     snapshot::Extent,
     store::{ReadRange, call},
 };
@@ -99,27 +99,24 @@ async fn export(
     Caller(identity): Caller,
     PathId(drawing_id): PathId<DrawingId>,
     Params(params): Params<ExportParams>,
+    request: HeaderMap,
 ) -> Result<Response, Error> {
     api.access.require_member(drawing_id, &identity.user_id).await?;
     let ExportParams { format, at, at_time, epoch } = params;
     let moment = When { at, at_time, epoch }.resolve(&api, drawing_id).await?;
+    let mut headers = HeaderMap::new();
     let (revision, body, content_type, extension) = match format {
         Format::Json => {
             let picture = moment.picture(&api, drawing_id, Extent::ViewOnly).await?;
-            let (view, _) = picture.view_answer().text();
-            (picture.revision, one_by_one(view), "application/json", "json")
+            let body = gzipped_or_not(picture.view_answer(), &request, &mut headers);
+            (picture.revision, body, "application/json", "json")
         }
         Format::Svg => {
             let picture = moment.picture(&api, drawing_id, Extent::ViewOnly).await?;
             let revision = picture.revision;
-            let place = api.export_drawings.clone().acquire_owned().await;
-            let draw = move || {
-                let _place = place;
-                let view = picture.view().ok()?;
-                serde_json::from_str::<View>(&view).ok().map(|view| svg(&view))
-            };
-            let svg = tokio::task::spawn_blocking(draw).await.ok().flatten().ok_or_else(unreadable)?;
-            (revision, in_pieces(vec![svg.into()], ()), "image/svg+xml", "svg")
+            let drawing = api.canvases.drawing(picture).await?;
+            let body = gzipped_or_not(drawing.answer(), &request, &mut headers);
+            (revision, body, "image/svg+xml", "svg")
         }
         Format::Ndjson => {
             let (revision, epoch, user) = (moment.revision, moment.epoch, identity.user_id);
@@ -130,9 +127,9 @@ async fn export(
             (revision, Body::from_stream(lines), "application/x-ndjson", "ndjson")
         }
     };
-    let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding, authorization"));
     let name = format!("attachment; filename=\"{drawing_id}-{revision}.{extension}\"");
     if let Ok(name) = HeaderValue::from_str(&name) {
         headers.insert(header::CONTENT_DISPOSITION, name);
@@ -142,10 +139,6 @@ async fn export(
     let policy = "default-src 'none'; img-src https: http: data:; style-src 'unsafe-inline'; sandbox";
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     Ok((headers, body).into_response())
-}
-
-fn unreadable() -> Error {
-    Error::new(ErrorCode::Internal, "the picture could not be drawn")
 }
 
 /// A log on its way to a client, page by page.

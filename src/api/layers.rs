@@ -33,7 +33,11 @@ use tower_http::{
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{Api, QueryParameters, body::in_slices, framing, ops_page, problem};
+use super::{
+    Api, QueryParameters,
+    body::{in_slices, with_rests},
+    framing, ops_page, problem,
+};
 use crate::{
     error::{Error, ErrorCode},
     limits,
@@ -117,6 +121,7 @@ pub fn with_layers(router: Router, origins: &CorsOrigins, parameters: QueryParam
     let router = router
         .layer(MapResponseBodyLayer::new(in_slices))
         .layer(compression)
+        .layer(MapResponseBodyLayer::new(with_rests))
         .layer(CatchPanicLayer::custom(problem::from_panic))
         .layer(DefaultBodyLimit::max(limits::MAX_BODY_BYTES));
     let router = match cors(origins) {
@@ -196,4 +201,42 @@ pub(super) fn with_timeout(router: OpenApiRouter<Api>) -> OpenApiRouter<Api> {
             .into_response(),
         }
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    /// A compressor that is told to wait gives out what it has, so that a rest inside of it is none for the thread.
+    #[tokio::test]
+    async fn other_tasks_run_between_the_frames_of_a_compressed_answer() {
+        let text = |length: usize| {
+            (0..length).map(|nth| char::from(b'a' + (nth * nth % 23) as u8)).collect::<String>()
+        };
+        for (length, least) in [(64 * limits::ANSWER_SLICE_BYTES, 64), (2_000, 1)] {
+            let router = Router::new().route("/", get(move || async move { text(length) }));
+            let router = with_layers(router, &CorsOrigins::None, QueryParameters::default());
+            let request = Request::get("/").header(header::HOST, "a").header(header::ACCEPT_ENCODING, "gzip");
+            let answer = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            assert_eq!(answer.headers()[header::CONTENT_ENCODING], "gzip");
+            let (mut body, mut rests, mut frames) = (answer.into_body(), 0, 0);
+            let mut context = Context::from_waker(std::task::Waker::noop());
+            let mut has_rested = true;
+            loop {
+                match Pin::new(&mut body).poll_frame(&mut context) {
+                    Poll::Pending => (rests, has_rested) = (rests + 1, true),
+                    Poll::Ready(None) => break,
+                    Poll::Ready(Some(frame)) => {
+                        assert!(has_rested, "two frames in a row");
+                        assert!(frame.unwrap().into_data().unwrap().len() <= limits::ANSWER_SLICE_BYTES);
+                        (frames, has_rested) = (frames + 1, false);
+                    }
+                }
+            }
+            assert!(frames >= least && rests >= least, "{frames} frames, {rests} rests");
+        }
+    }
 }

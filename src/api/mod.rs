@@ -35,7 +35,6 @@ use std::{future::Future, ops::Deref, sync::Arc};
 
 use axum::{Router, extract::FromRef};
 use bytes::Bytes;
-use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -79,8 +78,6 @@ pub struct Parts {
     pub canvases: Canvases,
     /// Whether the place for snapshots does.
     pub blobs: BlobHealth,
-    /// Places for those who draw the picture of an export.
-    pub export_drawings: Arc<Semaphore>,
     /// Who is present.
     pub presence: PresenceRooms,
     /// Roles.

@@ -7,14 +7,13 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
-    body::{in_pieces, one_by_one},
+    body::gzipped_or_not,
     canvas_schema::{RegistersView, RenderedView},
     extract::{Caller, Params, PathId, knows_etag},
     problem::Problem,
@@ -197,17 +196,8 @@ impl Moment {
 fn respond(picture: &Arc<Picture>, extent: Extent, is_fixed: bool, request: &HeaderMap) -> Response {
     let mut headers = position_headers(picture.branch.epoch, picture.revision, extent, is_fixed);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let answer = picture.answer(extent);
-    if accepts_gzip(request) {
-        let (parts, picture) = answer.gzip();
-        let length: usize = parts.iter().map(Bytes::len).sum();
-        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-        return (headers, in_pieces(parts, picture)).into_response();
-    }
-    let (text, length) = answer.text();
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
-    (headers, one_by_one(text)).into_response()
+    let body = gzipped_or_not(picture.answer(extent), request, &mut headers);
+    (headers, body).into_response()
 }
 
 fn not_modified(epoch: Epoch, revision: Revision, extent: Extent, is_fixed: bool) -> Response {
@@ -235,18 +225,6 @@ fn etag(epoch: Epoch, revision: Revision, extent: Extent) -> String {
     format!("W/\"{epoch}/{revision}.{extent}\"")
 }
 
-fn accepts_gzip(request: &HeaderMap) -> bool {
-    let accepted = request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    accepted.flat_map(|value| value.split(',')).any(|item| {
-        let mut parts = item.split(';').map(str::trim);
-        let names = ["gzip", "x-gzip", "*"];
-        let is_gzip =
-            parts.next().is_some_and(|name| names.iter().any(|gzip| name.eq_ignore_ascii_case(gzip)));
-        let is_refused = parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-        is_gzip && !is_refused
-    })
-}
-
 impl From<LoadError> for Error {
     fn from(error: LoadError) -> Self {
         match error {
@@ -254,6 +232,10 @@ impl From<LoadError> for Error {
             LoadError::Store(error) => error.into(),
             LoadError::Overloaded => {
                 Self::new(ErrorCode::Overloaded, "too many canvases are asked for at once; try again")
+            }
+            LoadError::Undrawable(error) => {
+                tracing::error!(%error, "a canvas cannot be drawn");
+                Self::new(ErrorCode::Internal, "the picture could not be drawn")
             }
             LoadError::Stopped => Self::new(ErrorCode::Draining, "the server is stopping; try again"),
             // The loader has told of it.

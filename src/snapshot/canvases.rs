@@ -15,7 +15,7 @@ use super::{
     kept::{Held, Kept, nudge_allocator},
     loader::{Base, LoadError, Loader, Reached},
     memory::Purpose,
-    picture::{Extent, Picture},
+    picture::{Drawing, Extent, Picture},
 };
 use crate::{
     clock::{millis, now_ms},
@@ -36,6 +36,8 @@ struct Shared {
     past_loads: Arc<Semaphore>,
     /// Places for those who load a canvas of the past or wait for that; who finds none is sent away.
     past_queue: Semaphore,
+    /// Places for those who draw a picture as SVG.
+    drawings: Semaphore,
     /// Where loading the present goes on when the client has hung up: the next one will ask for the same.
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -68,6 +70,7 @@ impl Canvases {
             loads: Semaphore::new(limits::CANVAS_LOADS),
             past_loads: Arc::new(Semaphore::new(limits::PAST_LOADS)),
             past_queue: Semaphore::new(limits::PAST_QUEUE),
+            drawings: Semaphore::new(limits::EXPORT_DRAWINGS),
             tasks,
             stop,
         }))
@@ -114,14 +117,16 @@ impl Canvases {
             let held = this.up_to_date(drawing, asked_at).await?;
             let branch = held.branch.ok_or(LoadError::NoDrawing)?;
             let key = (drawing, branch.epoch, held.canvas.revision(), extent);
-            if let Some(picture) = this.0.kept.picture(key) {
+            let at_hand = this.0.kept.picture(key).or_else(|| held.picture_under_way(branch.epoch, extent));
+            if let Some(picture) = at_hand {
                 return Ok(picture);
             }
             let memory = this.0.loader.memory();
             let share = memory.share(Purpose::Present, held.weight / limits::PICTURE_PART).await?;
             let draw = move || (Arc::new(Picture::new(branch, &held.canvas, extent, share)), held);
             // The canvas stays locked until the picture is at hand: those who wait want the same one.
-            let (picture, _held) = done(tokio::task::spawn_blocking(draw)).await;
+            let (picture, mut held) = done(tokio::task::spawn_blocking(draw)).await;
+            held.told.insert(extent, Arc::downgrade(&picture));
             this.0.kept.pictures.insert(key, picture.clone());
             Ok(picture)
         })
@@ -166,6 +171,29 @@ impl Canvases {
         };
         // Those who want the same picture wait for the first of them.
         self.0.kept.pictures.get_or_insert_async(&key, load).await
+    }
+
+    /// A picture as SVG. Those who want the same one share it.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub async fn drawing(&self, picture: Arc<Picture>) -> Result<Arc<Drawing>, LoadError> {
+        let this = self.clone();
+        self.aside(async move {
+            let mut drawing = picture.drawing.lock().await;
+            if let Some(drawing) = drawing.upgrade() {
+                return Ok(drawing);
+            }
+            let place = timeout(limits::CANVAS_PATIENCE, this.0.drawings.acquire()).await;
+            let _place = place.map_err(|_| LoadError::Overloaded)?;
+            let share = this.0.loader.memory().share(Purpose::Present, picture.weight()).await?;
+            let source = picture.clone();
+            let draw = move || source.draw(share).map(Arc::new).map_err(LoadError::Undrawable);
+            let drawn = done(tokio::task::spawn_blocking(draw)).await?;
+            *drawing = Arc::downgrade(&drawn);
+            Ok(drawn)
+        })
+        .await
     }
 
     /// Forgets what nobody has asked for in a while, until `stop`.

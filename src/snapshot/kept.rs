@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicI64, Ordering},
     },
     time::Instant,
@@ -65,6 +65,20 @@ pub(super) struct Held {
     pub read_at: Option<Instant>,
     /// What can be undone at this revision, by whom, as far as somebody has asked; `None` stands for all.
     pub histories: HashMap<Option<UserId>, History>,
+    /// The pictures that were last made of it. One that is too large to be kept is there for as long as somebody is told
+    /// it, and all who ask meanwhile share it.
+    pub told: HashMap<Extent, Weak<Picture>>,
+}
+
+impl Held {
+    /// The picture of this revision that somebody is being told, or one that tells more.
+    pub(super) fn picture_under_way(&self, epoch: Epoch, extent: Extent) -> Option<Arc<Picture>> {
+        let is_this = |picture: &Arc<Picture>| {
+            (picture.branch.epoch, picture.revision) == (epoch, self.canvas.revision())
+        };
+        let told = |extent| self.told.get(&extent).and_then(Weak::upgrade).filter(is_this);
+        told(extent).or_else(|| told(Extent::Whole))
+    }
 }
 
 /// Counts canvases by what they took when they were last weighed, up to as much as a cache takes: one that is too large to

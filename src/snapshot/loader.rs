@@ -61,6 +61,9 @@ pub enum LoadError {
     /// The epoch changed meanwhile.
     #[error("the epoch has changed")]
     EpochChanged,
+    /// What was rendered cannot be read back, which is a defect of ours.
+    #[error("the canvas cannot be drawn: {0}")]
+    Undrawable(std::io::Error),
 }
 
 impl From<OutOfMemory> for LoadError {

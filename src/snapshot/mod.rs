@@ -28,5 +28,5 @@ pub use format::{Damage, decode_snapshot};
 pub use health::BlobHealth;
 pub use loader::{LoadError, Loader, Reached};
 pub use memory::{Memory, OutOfMemory, Purpose, Share};
-pub use picture::{Answer, Extent, Picture, Text};
+pub use picture::{Answer, Drawing, Extent, Holding, Picture, Text};
 pub use worker::{Hinted, Hints, Worker, hints};

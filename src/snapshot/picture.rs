@@ -3,13 +3,14 @@
 use std::{
     io::{self, Read},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicI64, Ordering},
     },
 };
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
 
 use super::{
     deflated::{Deflated, Deflater, Inflating, Part, gzip},
@@ -18,7 +19,7 @@ use super::{
 use crate::{
     clock::now_ms,
     limits,
-    model::{Branch, Canvas, Revision},
+    model::{Branch, Canvas, Revision, View, svg},
 };
 
 /// How much of a canvas is told.
@@ -43,6 +44,9 @@ pub struct Picture {
     view: Deflated,
     /// Unless it is there to look at only.
     registers: Option<Deflated>,
+    /// The same as SVG, for as long as it is being sent to somebody; locked while it is drawn, so that those who wait share
+    /// it.
+    pub(super) drawing: Mutex<Weak<Drawing>>,
     /// When somebody last asked for it, in milliseconds since 1970.
     asked_at: AtomicI64,
     /// The memory it takes, which is given back once nobody has it any more.
@@ -71,6 +75,7 @@ impl Picture {
             state_hash: hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect(),
             view,
             registers,
+            drawing: Mutex::default(),
             asked_at: AtomicI64::new(now_ms()),
             _share: share,
         }
@@ -92,6 +97,19 @@ impl Picture {
         Ok(text)
     }
 
+    /// Draws it as SVG, in the memory of `share`.
+    ///
+    /// # Errors
+    /// When the view cannot be read back, which is a defect of ours.
+    pub(super) fn draw(&self, mut share: Share) -> io::Result<Drawing> {
+        let view: View = serde_json::from_str(&self.view()?)?;
+        let mut drawn = Deflater::new();
+        drawn.write(&svg(&view));
+        let svg = drawn.finish();
+        share.shrink_to(svg.weight());
+        Ok(Drawing { svg, _share: share })
+    }
+
     /// The JSON `{epoch, revision, state_hash, view, registers}`, with `previous_epoch` and `base` where there are any.
     #[must_use]
     pub fn answer(self: &Arc<Self>, extent: Extent) -> Answer {
@@ -104,13 +122,13 @@ impl Picture {
             parts.extend([text(br#","registers":"#), Part::Deflated(registers.clone())]);
         }
         parts.push(text(b"}"));
-        Answer { picture: self.clone(), parts }
+        Answer { held: self.clone(), parts }
     }
 
     /// The view alone.
     #[must_use]
     pub fn view_answer(self: &Arc<Self>) -> Answer {
-        Answer { picture: self.clone(), parts: vec![Part::Deflated(self.view.clone())] }
+        Answer { held: self.clone(), parts: vec![Part::Deflated(self.view.clone())] }
     }
 
     /// Remembers that somebody has asked for it.
@@ -128,18 +146,44 @@ fn weight(view: &Deflated, registers: Option<&Deflated>) -> u64 {
     size_of::<Picture>() as u64 + view.weight() + registers.map_or(0, Deflated::weight)
 }
 
-/// What is told of a picture, which stays in memory meanwhile.
+/// A picture as SVG.
+#[derive(Debug)]
+pub struct Drawing {
+    svg: Deflated,
+    /// The memory it takes.
+    _share: Share,
+}
+
+impl Drawing {
+    /// The SVG.
+    #[must_use]
+    pub fn answer(self: &Arc<Self>) -> Answer {
+        Answer { held: self.clone(), parts: vec![Part::Deflated(self.svg.clone())] }
+    }
+}
+
+/// What stays in memory until an answer has been sent.
+trait HeldMemory: std::fmt::Debug + Send + Sync {}
+
+impl HeldMemory for Picture {}
+impl HeldMemory for Drawing {}
+
+/// Text that is told of a picture, which stays in memory meanwhile.
 #[derive(Debug)]
 pub struct Answer {
-    picture: Arc<Picture>,
+    held: Arc<dyn HeldMemory>,
     parts: Vec<Part>,
 }
+
+/// What keeps the parts of an answer in memory.
+#[derive(Debug)]
+pub struct Holding(#[allow(dead_code, reason = "held, not read")] Arc<dyn HeldMemory>);
 
 impl Answer {
     /// The gzipped bytes, in their parts, and what keeps them in memory.
     #[must_use]
-    pub fn gzip(self) -> (Vec<Bytes>, Arc<Picture>) {
-        (gzip(&self.parts), self.picture)
+    pub fn gzip(self) -> (Vec<Bytes>, Holding) {
+        (gzip(&self.parts), Holding(self.held))
     }
 
     /// The text, piece by piece, and its length.
@@ -150,14 +194,14 @@ impl Answer {
             Part::Deflated(part) => part.len(),
         });
         let len = lengths.sum();
-        (Text { _picture: self.picture, parts: self.parts.into_iter(), inflating: None }, len)
+        (Text { _held: self.held, parts: self.parts.into_iter(), inflating: None }, len)
     }
 }
 
 /// The text of an answer, inflated piece by piece.
 #[derive(Debug)]
 pub struct Text {
-    _picture: Arc<Picture>,
+    _held: Arc<dyn HeldMemory>,
     parts: std::vec::IntoIter<Part>,
     inflating: Option<Inflating>,
 }

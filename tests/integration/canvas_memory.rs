@@ -1,6 +1,6 @@
 //! How much memory canvases take, however many are asked for at once.
 
-use std::{fmt::Write as _, fs, time::Duration};
+use std::{fmt::Write as _, fs, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use loadtest::services::{Revcast, TempFolder};
@@ -158,4 +158,29 @@ async fn a_canvas_for_which_there_is_no_memory_waits_for_it() {
     let picture =
         eventually("it is there", || async { canvases.picture(drawing, Extent::Whole).await.ok() }).await;
     assert_eq!(waiting.await.unwrap().unwrap().state_hash, picture.state_hash);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_who_want_the_same_share_it_even_if_it_is_too_large_to_be_kept() {
+    let setup = Setup::new(Database::sqlite()).await;
+    let drawing = setup.drawing(300).await;
+    let with_memory = |bytes| {
+        let loader = setup.loader().with_memory(Memory::new(bytes, Duration::from_millis(200)));
+        Canvases::new(loader, TaskTracker::new(), CancellationToken::new())
+    };
+    let weight = with_memory(MEMORY).picture(drawing, Extent::Whole).await.unwrap().weight();
+    // An eighth of the memory is for pictures that are kept.
+    let canvases = with_memory(7 * weight);
+    let picture = canvases.picture(drawing, Extent::Whole).await.unwrap();
+    for extent in [Extent::Whole, Extent::ViewOnly] {
+        let same = canvases.picture(drawing, extent).await.unwrap();
+        assert!(Arc::ptr_eq(&picture, &same), "{extent:?}");
+    }
+    let drawn = join_all((0..8).map(|_| canvases.drawing(picture.clone()))).await;
+    let drawn: Vec<_> = drawn.into_iter().map(Result::unwrap).collect();
+    assert!(drawn.iter().all(|one| Arc::ptr_eq(one, &drawn[0])));
+    let other = Arc::downgrade(&picture);
+    drop((picture, drawn));
+    assert!(other.upgrade().is_none(), "nobody has it any more");
+    assert_eq!(canvases.picture(drawing, Extent::Whole).await.unwrap().weight(), weight);
 }

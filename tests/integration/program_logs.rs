@@ -121,15 +121,19 @@ async fn a_person_is_told_in_one_sentence_why_the_program_cannot_start() {
         (vec!["serve", "--dev", "--listen", taken], "Address already in use"),
         ([&serve[..], &["--admin-listen", taken]].concat(), "Address already in use"),
         (vec!["serve", "--dev", "--listen", "nonsense"], "resolving nonsense"),
+        ([&serve[..], &["--jwks-url", "nonsense"]].concat(), "--jwks-url must read"),
+        ([&serve[..], &["--jwks-url", "ftp://a.example/keys"]].concat(), "--jwks-url must read"),
         ([&elsewhere[..], &["mysql://a.example/b"]].concat(), "the database URL must read"),
         ([&elsewhere[..], &["sqlite:///proc/none/a.db"]].concat(), "/proc/none"),
         ([&serve[..], &["--blob-url", "ftp://a.example/b"]].concat(), "the blob URL must read"),
         (vec!["import", "--owner", "a", "--database-url", &database, "/proc"], "Is a directory"),
-        (vec!["verify", "--database-url", "sqlite:///proc/none.db"], "unable to open"),
+        (vec!["verify", "--database-url", "sqlite:///proc/none.db"], "there is no folder data/blobs"),
+        (vec!["verify", "--database-url", "sqlite:///proc/none.db", "--skip-snapshots"], "unable to open"),
         (vec!["token", "--sub", "a"], "no secret is configured"),
     ] {
         let mut command = tokio::process::Command::new(program::binary());
-        command.args(&arguments).env("RUST_BACKTRACE", "full").kill_on_drop(true);
+        // The default files are looked for where a program starts.
+        command.args(&arguments).current_dir(folder.path()).env("RUST_BACKTRACE", "full").kill_on_drop(true);
         let ended = within("it ends", command.output()).await.unwrap();
         let told = String::from_utf8(ended.stderr).unwrap();
         assert!(!ended.status.success(), "{arguments:?}");

@@ -30,9 +30,11 @@ pub fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_revcast"))
 }
 
-/// Starts it with pipes for standard input and both outputs. It is killed when it goes.
+/// Starts it with pipes for standard input and both outputs, where it can make no files that it was not told of. It is
+/// killed when it goes.
 pub fn spawn(arguments: &[&str]) -> Child {
     let mut command = Command::new(binary());
+    command.current_dir("/proc");
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.kill_on_drop(true).spawn().unwrap()
 }
