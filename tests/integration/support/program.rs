@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use loadtest::services::TempFolder;
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -33,10 +34,14 @@ pub fn binary() -> &'static Path {
 /// Starts it with pipes for standard input and both outputs, where it can make no files that it was not told of. It is
 /// killed when it goes.
 pub fn spawn(arguments: &[&str]) -> Child {
+    spawn_in(Path::new("/proc"), arguments)
+}
+
+/// The same in a folder, where its default files are.
+fn spawn_in(folder: &Path, arguments: &[&str]) -> Child {
     let mut command = Command::new(binary());
-    command.current_dir("/proc");
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.kill_on_drop(true).spawn().unwrap()
+    command.current_dir(folder).kill_on_drop(true).spawn().unwrap()
 }
 
 /// Runs it to its end, with nothing to read.
@@ -60,6 +65,8 @@ pub struct Serving {
     pub base: String,
     lines: Arc<Mutex<Vec<Value>>>,
     _child: Child,
+    /// Has its default files.
+    _folder: TempFolder,
 }
 
 impl Serving {
@@ -67,7 +74,8 @@ impl Serving {
     pub async fn start(flags: &[&str]) -> Self {
         let mut arguments = vec!["serve", "--dev", "--listen", "127.0.0.1:0", "--log-format", "json"];
         arguments.extend(flags);
-        let mut child = spawn(&arguments);
+        let folder = TempFolder::new("serving").unwrap();
+        let mut child = spawn_in(folder.path(), &arguments);
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let lines = Arc::<Mutex<Vec<Value>>>::default();
         let log = lines.clone();
@@ -82,7 +90,7 @@ impl Serving {
             let line = lines.iter().find(|line| line["message"] == "listening")?;
             line["address"].as_str().map(str::to_owned)
         });
-        Self { base: format!("http://{}", address.await), lines, _child: child }
+        Self { base: format!("http://{}", address.await), lines, _child: child, _folder: folder }
     }
 
     /// The lines so far of this level.
