@@ -28,7 +28,7 @@ const GROUPS: readonly (readonly [string, readonly (readonly [string, string])[]
       ["Delete", "Delete the selection"],
       ["Arrows", "Nudge; with ⇧ ten times as far"],
       ["Ctrl V", "Paste an image or a text"],
-      ["Esc", "Let go"],
+      ["Esc", "Let go; leave the history"],
     ],
   ],
   [

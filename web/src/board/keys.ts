@@ -4,6 +4,7 @@ import { pickImage } from "../tools/image.js";
 import type { Input } from "../tools/input.js";
 import { deleteSelection, duplicate, nudge, redo, selectAll, undo } from "./actions.js";
 import type { Board } from "./board.js";
+import { letterOf, signOf } from "./layout.js";
 import type { ToolName } from "./ui.js";
 import { panBy, showAll, zoomBy, zoomTo } from "./zoom.js";
 
@@ -90,7 +91,7 @@ function withControl(board: Board, event: KeyboardEvent): boolean {
     else undo(board, "all");
     return true;
   }
-  switch (event.key.toLowerCase()) {
+  switch (letterOf(event)) {
     case "z":
       if (event.shiftKey) redo(board);
       else undo(board);
@@ -105,7 +106,7 @@ function withControl(board: Board, event: KeyboardEvent): boolean {
       duplicate(board);
       return true;
     default:
-      return zoom(board, event.key);
+      return zoom(board, signOf(event));
   }
 }
 
@@ -161,9 +162,9 @@ function plain(board: Board, input: Input, event: KeyboardEvent): boolean {
       board.ui.setState({ dialog: "help" });
       return true;
     default:
-      if (zoom(board, event.key)) return true;
+      if (zoom(board, signOf(event))) return true;
   }
-  const tool = TOOL_KEYS[event.key.toLowerCase()];
+  const tool = TOOL_KEYS[letterOf(event) ?? ""];
   if (tool === undefined || (!board.canEdit && tool !== "hand")) return false;
   board.setTool(tool);
   if (tool === "image") pickImage(board);

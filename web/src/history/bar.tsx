@@ -16,6 +16,17 @@ export function HistoryBar({ board }: { board: Board }) {
     traveller.go(board.ui.getState().past?.head ?? 0);
     return () => traveller.stop();
   }, [board, traveller]);
+  useEffect(() => {
+    // First of all: the slider keeps its keys to itself. Menus and dialogs have an Escape of their own.
+    const leave = (event: KeyboardEvent) => {
+      if (event.key !== "Escape" || document.querySelector("dialog[open], [role=menu]") !== null) return;
+      event.preventDefault();
+      event.stopPropagation();
+      closeHistory(board);
+    };
+    addEventListener("keydown", leave, { capture: true });
+    return () => removeEventListener("keydown", leave, { capture: true });
+  }, [board]);
   if (past === undefined) return null;
   const { revision, head, time, isPlaying, isLoading } = past;
   const when = time === undefined ? (revision === 0 ? "The beginning" : "") : timeOf(time);
