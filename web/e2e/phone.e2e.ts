@@ -1,6 +1,7 @@
 // The whiteboard on a telephone: small, and drawn on with a finger.
 
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { eventually } from "./support/artist.js";
 import { World } from "./support/world.js";
 
 let world: World;
@@ -21,6 +22,26 @@ test("a finger draws what a desktop sees", async () => {
   await alice.seesInk((await phone.steadyInk()) / 4);
   const log = await alice.log();
   expect(log.map(({ type }) => type)).toContain("stroke.end");
+});
+
+test("a stroke that the system takes the finger from stays: others have seen it", async () => {
+  const [alice, phone] = await Promise.all([world.artist("Alice"), world.artist("Phone", { isPhone: true })]);
+  const drawing = await alice.create();
+  await phone.join(alice, drawing);
+  const session = await phone.context.newCDPSession(phone.page);
+  const touch = (type: "touchStart" | "touchMove" | "touchCancel", x?: number) =>
+    session.send("Input.dispatchTouchEvent", { type, touchPoints: x === undefined ? [] : [{ x, y: 300 }] });
+  await touch("touchStart", 90);
+  for (let x = 100; x <= 300; x += 10) await touch("touchMove", x);
+  const ink = await phone.steadyInk();
+  await alice.seesInk(ink / 4);
+  await touch("touchCancel");
+  await eventually(async () => {
+    expect((await alice.log()).map(({ type }) => type)).toContain("stroke.end");
+  });
+  await phone.isSaved();
+  expect((await alice.log()).map(({ type }) => type)).not.toContain("object.delete");
+  await alice.seesInk(ink / 4);
 });
 
 test("the page does not scroll, and fits", async () => {

@@ -8,7 +8,7 @@ import type { Pointer, Tool } from "./tool.js";
 
 /** How near counts as on something, in pixels. */
 const SLACK = { mouse: 4, touch: 12 };
-/** A second finger takes a gesture back that is younger, in milliseconds. */
+/** A second finger, or the system, takes a gesture back that is younger, in milliseconds. */
 const TAKE_BACK = 260;
 const DOUBLE_CLICK = 350;
 const WHEEL_LINE = 24;
@@ -160,7 +160,11 @@ export class Input {
 
   #cancel(event: PointerEvent): void {
     this.#lift(event);
-    if (this.#gesture?.pointerId === event.pointerId) this.abandon();
+    const gesture = this.#gesture;
+    if (gesture?.pointerId !== event.pointerId) return;
+    // The system takes the finger away, as for a call or at the edge of the screen. Others have seen what it has drawn.
+    if (event.timeStamp - gesture.began < TAKE_BACK) this.abandon();
+    else this.#letGo();
   }
 
   /** Finishes what is under way where its pointer was last seen. */
