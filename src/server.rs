@@ -487,7 +487,7 @@ async fn listen_for_operators(args: &ServeArgs) -> anyhow::Result<Option<TcpList
 fn admin_routes(api: Api) -> Router {
     let parameters = api.document.parameters().clone();
     let (router, _) = api::admin_router().split_for_parts();
-    api::with_layers(api::with_fallbacks(router.with_state(api)), &CorsOrigins::None, parameters)
+    api::with_layers(api::with_fallbacks(router.with_state(api), None), &CorsOrigins::None, parameters)
 }
 
 fn routes(
@@ -510,7 +510,9 @@ fn routes(
         let (sockets, _) = gateway::router().split_for_parts();
         router = router.merge(sockets.with_state(gateway));
     }
-    let router = api::with_fallbacks(router);
+    let has_page = roles.contains(&NodeRole::Api);
+    let page = has_page.then(api::page_of_unknown_addresses).flatten();
+    let router = api::with_fallbacks(router, page);
     let router = match limits {
         Some(limits) => limits.in_front_of(router),
         None => router,

@@ -33,7 +33,11 @@ pub(crate) mod whole;
 
 use std::{future::Future, ops::Deref, sync::Arc};
 
-use axum::{Router, extract::FromRef};
+use axum::{
+    Router,
+    extract::FromRef,
+    http::{HeaderMap, Method, Uri},
+};
 use bytes::Bytes;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa::OpenApi;
@@ -183,9 +187,18 @@ pub fn router() -> OpenApiRouter<Api> {
         .merge(whiteboard::router::<whiteboard::Whiteboard, _>().into())
 }
 
-/// Adds answers for paths and methods that do not exist.
-pub fn with_fallbacks(router: Router) -> Router {
-    router.fallback(problem::unknown_path).method_not_allowed_fallback(problem::unknown_method)
+/// The whiteboard's page for addresses that lead nowhere; `None` in a build without it.
+pub fn page_of_unknown_addresses() -> Option<whiteboard::UnknownAddress> {
+    whiteboard::UnknownAddress::of::<whiteboard::Whiteboard>()
+}
+
+/// Adds answers for paths and methods that do not exist; a person who asks for such a path gets `page`, if there is one.
+pub fn with_fallbacks(router: Router, page: Option<whiteboard::UnknownAddress>) -> Router {
+    let unknown_path = async move |method: Method, uri: Uri, headers: HeaderMap| {
+        let answer = page.as_ref().and_then(|page| page.answer(&method, &uri, &headers));
+        answer.ok_or_else(problem::unknown_path)
+    };
+    router.fallback(unknown_path).method_not_allowed_fallback(problem::unknown_method)
 }
 
 impl std::fmt::Debug for Api {

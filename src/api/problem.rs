@@ -97,7 +97,7 @@ pub(super) fn from_panic(_panic: Box<dyn Any + Send + 'static>) -> Response<Body
 }
 
 /// The answer for a path that does not exist.
-pub(super) async fn unknown_path() -> Error {
+pub(super) fn unknown_path() -> Error {
     Error::new(ErrorCode::NotFound, "there is nothing at this path; see /docs")
 }
 

@@ -5,7 +5,7 @@
 
 use axum::{
     Router,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -44,7 +44,8 @@ Node.js 20.19 with npm and run <code>make web</code>, then build the server agai
 
 /// A path for each of the files; `/` for `index.html`, or for a page that says that it is missing.
 ///
-/// There is no path for all others: the whiteboard keeps its places behind a `#`.
+/// There is no path for all others: the whiteboard keeps its places behind a `#`. [`UnknownAddress`] answers a person
+/// there.
 pub fn router<Files: RustEmbed, S: Clone + Send + Sync + 'static>() -> Router<S> {
     let mut router = Router::new();
     for name in Files::iter() {
@@ -59,6 +60,43 @@ pub fn router<Files: RustEmbed, S: Clone + Send + Sync + 'static>() -> Router<S>
         router = router.route("/", get(missing));
     }
     router
+}
+
+/// The page for a person who follows an address that leads nowhere: the whiteboard, which says so.
+#[derive(Clone, Debug)]
+pub struct UnknownAddress {
+    page: Bytes,
+}
+
+impl UnknownAddress {
+    /// Returns `None` where there is no whiteboard.
+    pub fn of<Files: RustEmbed>() -> Option<Self> {
+        let file = Files::get("index.html")?;
+        Some(Self { page: Served::new("index.html", file).content })
+    }
+
+    /// Returns the page if a browser asks for it to be read, and not a program that takes the path for one of the
+    /// interface.
+    pub(super) fn answer(&self, method: &Method, uri: &Uri, request: &HeaderMap) -> Option<Response> {
+        let is_read = method == Method::GET || method == Method::HEAD;
+        let of_the_interface = uri.path() == "/v1" || uri.path().starts_with("/v1/");
+        if !is_read || of_the_interface || !takes_html(request) {
+            return None;
+        }
+        let mut headers = safe_headers();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type("index.html")));
+        Some((StatusCode::NOT_FOUND, headers, self.page.clone()).into_response())
+    }
+}
+
+/// Browsers name HTML when they open a page. What takes anything is a program, or asks for a part of a page.
+fn takes_html(request: &HeaderMap) -> bool {
+    let accepted = request.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|range| {
+        range.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/html"))
+    })
 }
 
 /// A file with what its answers say of it.

@@ -32,7 +32,8 @@ struct Site {
 impl Site {
     async fn of<Files: RustEmbed>() -> Self {
         let router = Router::new().merge(whiteboard::router::<Files, ()>());
-        let router = with_layers(with_fallbacks(router), &CorsOrigins::None, QueryParameters::default());
+        let router = with_fallbacks(router, whiteboard::UnknownAddress::of::<Files>());
+        let router = with_layers(router, &CorsOrigins::None, QueryParameters::default());
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let served = tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
@@ -150,6 +151,33 @@ async fn what_is_no_file_stays_a_problem() {
         let answer = site.anyone.call(Method::POST, path, None).await;
         answer.expect_problem(405, "method_not_allowed");
     }
+}
+
+/// What Chromium and Firefox say when a page is opened.
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_at_an_unknown_address_gets_the_page_and_a_program_gets_a_problem() {
+    let site = Site::of::<Built>().await;
+    for path in ["/d/1", "/boards", "/v1x", "/robots.txt?really=1"] {
+        let answer = site.get_with(path, header::ACCEPT, BROWSER).await.expect(404);
+        assert_eq!(text(&answer, "content-type"), "text/html; charset=utf-8", "{path}");
+        assert_eq!(text(&answer, "cache-control"), "no-cache", "{path}");
+        assert!(text(&answer, "vary").contains("accept,"), "{answer:?}");
+        assert_eq!(text(&answer, "etag"), "", "it is not that of the page at the root");
+        assert_safe(&answer);
+        assert_eq!(answer.bytes, *Built::get("index.html").unwrap().data, "{path}");
+        for accept in ["application/json", "*/*", "text/plain, image/*"] {
+            site.get_with(path, header::ACCEPT, accept).await.expect_problem(404, "not_found");
+        }
+    }
+    for path in ["/v1", "/v1/nothing", "/v1/drawings/none/of/these"] {
+        site.get_with(path, header::ACCEPT, BROWSER).await.expect_problem(404, "not_found");
+    }
+    let posted = site.anyone.request(Method::POST, "/d/1").header(header::ACCEPT, BROWSER);
+    Client::send(posted).await.unwrap().expect_problem(404, "not_found");
+    let bare = Site::of::<NotBuilt>().await;
+    bare.get_with("/d/1", header::ACCEPT, BROWSER).await.expect_problem(404, "not_found");
 }
 
 #[tokio::test(flavor = "multi_thread")]

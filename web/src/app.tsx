@@ -6,12 +6,14 @@ import { useEffect, useState, useSyncExternalStore } from "react";
 import { BoardScreen } from "./board/screen.js";
 import { Home } from "./home/home.js";
 import { Message } from "./home/message.js";
+import { NoSuchPage } from "./home/no-such-page.js";
 import { TokenForm } from "./home/token-form.js";
 import type { RevcastClient } from "./revcast.js";
 import { getToken, NoGuestsError } from "./session.js";
 
 const DRAWING = /^#\/d\/([0-9a-f-]{36})$/i;
 const JOIN = /^#\/join\/([^/]+)$/;
+const HOME = /^(#\/?)?$/;
 
 export function App() {
   const hash = useHash();
@@ -45,9 +47,11 @@ export function App() {
         <BoardScreen key={drawingId} drawingId={drawingId} />
       ) : linkToken !== undefined ? (
         <Join key={linkToken} token={plain(linkToken)} />
-      ) : (
+      ) : HOME.test(hash) ? (
         // What one user has is not shown to the next one.
         <Home key={turn} onIdentity={() => setTurn(turn + 1)} />
+      ) : (
+        <NoSuchPage what={hash.startsWith("#/d/") ? "drawing" : "page"} />
       )}
     </RevcastProvider>
   );

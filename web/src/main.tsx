@@ -4,15 +4,17 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app.js";
 import { Mishap } from "./home/mishap.js";
+import { NoSuchPage } from "./home/no-such-page.js";
 import "./style.css";
+
+/** All places are behind the `#`. The server gives the page at any address, so that there is somebody to say that it is none. */
+const isThePage = /^\/(index\.html)?$/.test(location.pathname);
 
 const root = document.getElementById("root");
 if (root !== null) {
   createRoot(root).render(
     <StrictMode>
-      <Mishap>
-        <App />
-      </Mishap>
+      <Mishap>{isThePage ? <App /> : <NoSuchPage />}</Mishap>
     </StrictMode>,
   );
 }

@@ -1,37 +1,49 @@
-// The title of the drawing. Its owner may change it; it is read again when the page is looked at again.
+// The title of the drawing. Its owner may change it; it is read again when somebody says in the log that it is another one,
+// and when the page is looked at again.
 
 import { useClient, useConnection } from "@revcast/react";
 import { useEffect, useState } from "react";
 import { keptList } from "../home/kept-list.js";
 import type { Board } from "./board.js";
+import { wordsOf } from "./words.js";
 
 const MAX_TITLE = 200;
+/** The op that tells the others, those too who come back later. The title itself is not in it: the server has it. */
+const RETITLED = "custom.retitled";
 
 export function Title({ board }: { board: Board }) {
   const client = useClient();
   const { role, connection } = useConnection(board.drawing);
-  const drawing_id = board.drawing.id;
+  const { drawing } = board;
+  const drawing_id = drawing.id;
   // Until the server tells, and where it is out of reach: what the first page has last heard.
   const [saved, setSaved] = useState(() => keptList()?.find((row) => row.drawing_id === drawing_id)?.title);
   const [draft, setDraft] = useState<string>();
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: with a new role comes what it may read.
   useEffect(() => {
-    let isOver = false;
+    // What was asked last: an answer to anything before it may be older.
+    let wanted = 0;
     const load = async () => {
+      wanted += 1;
+      const mine = wanted;
       const { data } = await client.rest
         .GET("/v1/drawings/{drawing_id}", { params: { path: { drawing_id } } })
         .catch(() => ({ data: undefined }));
-      if (!isOver && data !== undefined) setSaved(data.title);
+      if (mine === wanted && data !== undefined) setSaved(data.title);
     };
     void load();
     const again = () => void load();
     addEventListener("focus", again);
+    const end = drawing.onOps((ops) => {
+      if (ops.some(({ type }) => type === RETITLED)) again();
+    });
     return () => {
-      isOver = true;
+      wanted += 1;
       removeEventListener("focus", again);
+      end();
     };
-  }, [client, drawing_id, role]);
+  }, [client, drawing, drawing_id, role]);
 
   const title = saved === "" ? "Untitled" : (saved ?? (connection === "offline" ? "Drawing" : ""));
   useEffect(() => {
@@ -46,7 +58,14 @@ export function Title({ board }: { board: Board }) {
     const { error } = await client.rest
       .PATCH("/v1/drawings/{drawing_id}", { params: { path: { drawing_id } }, body: { title: wanted } })
       .catch((problem: unknown) => ({ error: problem }));
-    if (error === undefined) return;
+    if (error === undefined) {
+      try {
+        drawing.edit({ type: RETITLED, data: {} });
+      } catch (problem) {
+        board.notify(wordsOf(problem));
+      }
+      return;
+    }
     setSaved(saved);
     board.notify("The title could not be changed.");
   };
