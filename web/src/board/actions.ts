@@ -9,7 +9,7 @@ import { whyNothing } from "./words.js";
 /** The most ids that an op of type `object.delete` may name. */
 const DELETED_AT_ONCE = 1_000;
 /** How far a copy is from what it is a copy of, in world units. */
-const COPY_OFFSET = 16;
+export const COPY_OFFSET = 16;
 
 export function deleteSelection(board: Board): void {
   const ids = board.ui.getState().selection;

@@ -14,8 +14,10 @@ import type { Tool } from "../tools/tool.js";
 import { mayEdit, type ToolName, type Ui, type UiStore } from "./ui.js";
 import { wordsOf } from "./words.js";
 
-/** How long a notice stays, in milliseconds. */
+/** How long a notice stays, in milliseconds, and how much longer for each character that makes it a long one. */
 const NOTICE_FOR = 4_500;
+const NOTICE_PER_CHARACTER = 60;
+const SHORT_NOTICE = 60;
 const UNIT_CLOSED =
   "This began too long ago to be one step: an undo takes back only what you do from now on.";
 
@@ -39,6 +41,8 @@ export class Board {
   #chosen: Chosen | undefined;
   /** Ends the gesture that is under way as if it had not been. Returns whether there was one. */
   abandon: () => boolean = () => false;
+  /** Whether a gesture is under way. */
+  isBusy: () => boolean = () => false;
 
   constructor(
     readonly drawing: Drawing,
@@ -121,7 +125,8 @@ export class Board {
   notify(notice: string): void {
     clearTimeout(this.#noticeTimer);
     this.ui.setState({ notice });
-    this.#noticeTimer = setTimeout(() => this.ui.setState({ notice: undefined }), NOTICE_FOR);
+    const duration = NOTICE_FOR + NOTICE_PER_CHARACTER * Math.max(0, notice.length - SHORT_NOTICE);
+    this.#noticeTimer = setTimeout(() => this.ui.setState({ notice: undefined }), duration);
   }
 
   select(selection: readonly string[]): void {

@@ -1,20 +1,35 @@
-// What comes from elsewhere: images and texts that are pasted or dropped. Fields and dialogs keep what is theirs.
+// What comes from elsewhere: objects, images and texts that are pasted or dropped. Fields and dialogs keep what is theirs.
 
 import { toWorld } from "../scene/camera.js";
 import { centreOf, type Vec } from "../scene/geometry.js";
-import { imageIn, insertImage } from "../tools/image.js";
+import { insertImages, isImage } from "../tools/image.js";
 import { insertText } from "../tools/text.js";
 import type { Board } from "./board.js";
+import { isElsewhere, Pasting } from "./copying.js";
+
+/** How long after the middle button a paste is that button's, in milliseconds. */
+const MIDDLE_FOR = 500;
+const MIDDLE = 1;
+const SVG = /^(<\?xml[^>]*>\s*)?(<!--[^>]*-->\s*)?<svg[\s>]/;
+const MAY_NOT = "You may look at this drawing, not change it.";
 
 /** Takes them until the returned function is called. */
 export function takeGifts(board: Board): () => void {
   const abort = new AbortController();
   const { signal } = abort;
+  const pasting = new Pasting(board);
+  const isMiddle = watchMiddleButton(signal);
   addEventListener(
     "paste",
     (event) => {
+      if (isMiddle(event)) {
+        event.preventDefault();
+        return;
+      }
       if (isElsewhere(event)) return;
-      if (take(board, event.clipboardData, centreOf(board.stage.viewport))) event.preventDefault();
+      const { clipboardData } = event;
+      if (board.canEdit && pasting.take(clipboardData)) event.preventDefault();
+      else if (take(board, clipboardData, centreOf(board.stage.viewport))) event.preventDefault();
     },
     { signal },
   );
@@ -34,17 +49,43 @@ export function takeGifts(board: Board): () => void {
   return () => abort.abort();
 }
 
-function isElsewhere({ target }: Event): boolean {
-  if (document.querySelector("dialog[open]") !== null) return true;
-  return target instanceof HTMLElement && target.closest("input, textarea") !== null;
+/**
+ * On Linux the middle button pastes what is selected in whatever program: something private, where others look on. On the
+ * paper, and where a text is being written on it, that button moves the paper and nothing else. Returns whether a paste
+ * comes from it: browsers differ in which of its events they let that be prevented by.
+ */
+function watchMiddleButton(signal: AbortSignal): (paste: Event) => boolean {
+  let at = -Infinity;
+  const watch = (event: MouseEvent) => {
+    const { target } = event;
+    if (event.button !== MIDDLE || !(target instanceof Element)) return;
+    if (target.closest(".stage, .writing") === null) return;
+    event.preventDefault();
+    at = event.timeStamp;
+  };
+  for (const type of ["pointerdown", "mousedown", "pointerup", "mouseup", "auxclick"] as const) {
+    addEventListener(type, watch, { signal, capture: true });
+  }
+  const forget = () => {
+    at = -Infinity;
+  };
+  addEventListener("keydown", forget, { signal, capture: true });
+  return ({ timeStamp }) => timeStamp - at < MIDDLE_FOR;
 }
 
+/** Returns whether there was anything to be taken. */
 function take(board: Board, data: DataTransfer | null, at: Vec): boolean {
-  if (!board.canEdit) return false;
-  const image = imageIn(data);
+  const files = [...(data?.files ?? [])];
   const text = data?.getData("text/plain").trim() ?? "";
-  if (image !== undefined) void insertImage(board, image, at);
-  else if (text !== "") insertText(board, text, at);
-  else return false;
+  if (files.length === 0 && text === "") return false;
+  if (!board.canEdit) board.notify(MAY_NOT);
+  // A program may give its text as a picture, too, and a picture as text.
+  else if (files.some(isImage) || text === "") void insertImages(board, files, at);
+  else if (SVG.test(text)) void insertImages(board, [svgFile(text)], at);
+  else insertText(board, text, at);
   return true;
+}
+
+function svgFile(source: string): File {
+  return new File([source], "SVG", { type: "image/svg+xml" });
 }

@@ -12,6 +12,7 @@ import { forgetToken } from "../session.js";
 import { Input } from "../tools/input.js";
 import { FollowBanner, Notice, SelectionBar } from "./bars.js";
 import { Board } from "./board.js";
+import { listenToCopying } from "./copying.js";
 import { BoardDialogs } from "./dialogs.js";
 import { showDots } from "./dots.js";
 import { takeGifts } from "./gifts.js";
@@ -46,6 +47,7 @@ export function BoardScreen({ drawingId }: { drawingId: string }) {
     input.refreshCursor();
     const ends = [
       listenToKeys(fresh, input),
+      listenToCopying(fresh),
       takeGifts(fresh),
       ui.subscribe((now, before) => {
         if (now.tool !== before.tool) input.refreshCursor();

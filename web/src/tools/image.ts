@@ -1,14 +1,22 @@
 // Images: picked, pasted or dropped, made small enough to travel inside an op.
 
 import type { Board } from "../board/board.js";
-import { centreOf, type Vec } from "../scene/geometry.js";
+import type { JsonObject } from "../revcast.js";
+import { centreOf, type Size, type Vec } from "../scene/geometry.js";
+import { graphemesOf } from "../scene/graphemes.js";
 import { type Format, formatFor, MAX_HREF, shrunk } from "./shrink.js";
+import { isSvg, sizedSvg } from "./svg-file.js";
 import { type Pointer, quantized, type Tool } from "./tool.js";
 
 /** Types that the server's pictures can show, too. */
 const AS_IT_IS = /^image\/(png|jpeg|gif|webp)$/;
 /** How much of the screen an image takes at most when it comes. */
 const SHARE = 0.6;
+/** From one image to the next, of the room that each may take. */
+const SPREAD = 1.06;
+/** Files that are told of one by one. */
+const MOST_WORDS = 8;
+const UNREADABLE = "this browser cannot read it";
 const MAX_FILE = 40 * 1024 * 1024;
 /** The longest side, in pixels, at which a picture is looked at for transparency. */
 const LOOK_SIDE = 256;
@@ -35,45 +43,95 @@ export class ImageTool implements Tool {
   cancel(): void {}
 }
 
-/** Lets the user choose a file. */
+/** Lets the user choose files. */
 export function pickImage(board: Board, at?: Vec): void {
   const input = document.createElement("input");
   input.type = "file";
   input.accept = "image/*";
-  input.onchange = () => {
-    const [file] = input.files ?? [];
-    if (file !== undefined) void insertImage(board, file, at);
-  };
+  input.multiple = true;
+  input.onchange = () => void insertImages(board, [...(input.files ?? [])], at);
   input.click();
 }
 
-/** Puts an image on the drawing, in the middle of the screen if not somewhere else. */
-export async function insertImage(board: Board, file: Blob, at?: Vec): Promise<void> {
-  if (!board.canEdit) return;
-  try {
-    if (file.size > MAX_FILE) throw new Error("the file is too large");
-    const { href, width, height, isScaled } = await fitted(file);
-    const middle = at ?? centreOf(board.stage.viewport);
-    const { size, camera } = board.stage;
-    const fit = Math.min(1, (size.width * SHARE) / width, (size.height * SHARE) / height) / camera.zoom;
-    const [w, h] = [width * fit, height * fit];
-    const props = {
-      href,
-      x: quantized(middle.x - w / 2),
-      y: quantized(middle.y - h / 2),
-      width: quantized(w),
-      height: quantized(h),
-    };
-    const id = board.edit(() => board.drawing.createObject({ kind: "image", props, z: board.topZ() }));
-    if (id === undefined) return;
-    board.setTool("select");
-    board.select([id]);
-    if (isScaled) board.notify("The image was scaled down to fit into the drawing.");
-  } catch (error) {
-    board.notify(
-      `This image cannot be used: ${error instanceof Error ? error.message : "it cannot be read"}`,
-    );
+/**
+ * Puts images on the drawing, beside each other and as one undo unit; in the middle of the screen if not somewhere else.
+ * Of each that cannot be taken, the user is told why.
+ */
+export async function insertImages(board: Board, files: readonly File[], at?: Vec): Promise<void> {
+  const { drawing, stage } = board;
+  const { size, camera } = stage;
+  const middle = at ?? centreOf(stage.viewport);
+  const columns = Math.ceil(Math.sqrt(files.length));
+  const cell = {
+    width: (size.width * SHARE) / columns / camera.zoom,
+    height: (size.height * SHARE) / columns / camera.zoom,
+  };
+  const unit = drawing.newUnit();
+  const ids: string[] = [];
+  const leftOut: string[] = [];
+  let scaled = 0;
+  for (const file of files) {
+    try {
+      const picture = await fitted(file);
+      const column = (ids.length % columns) - (columns - 1) / 2;
+      const row = Math.floor(ids.length / columns) - (Math.ceil(files.length / columns) - 1) / 2;
+      const props = placed(picture, cell, camera.zoom, {
+        x: middle.x + column * cell.width * SPREAD,
+        y: middle.y + row * cell.height * SPREAD,
+      });
+      if (!board.canEdit) throw new Error("you may not change the drawing now");
+      const id = board.edit(() => drawing.createObject({ kind: "image", props, z: board.topZ(), unit }));
+      if (id === undefined) throw new Error("the drawing did not take it");
+      ids.push(id);
+      if (picture.isScaled) scaled += 1;
+    } catch (error) {
+      const why = error instanceof DOMException || !(error instanceof Error) ? UNREADABLE : error.message;
+      leftOut.push(`${shownName(file)}: ${why}`);
+    }
   }
+  // Who draws on meanwhile is not disturbed.
+  if (ids.length > 0 && !board.isBusy()) {
+    board.setTool("select");
+    board.select(ids);
+  }
+  const words = wordsOn(files.length, leftOut, scaled);
+  if (words !== undefined) board.notify(words);
+}
+
+/** An image in the middle of its place, not larger than that and not larger than it is. */
+function placed({ href, width, height }: Fitted, cell: Size, zoom: number, middle: Vec): JsonObject {
+  const fit = Math.min(1 / zoom, cell.width / width, cell.height / height);
+  const [w, h] = [width * fit, height * fit];
+  return {
+    href,
+    x: quantized(middle.x - w / 2),
+    y: quantized(middle.y - h / 2),
+    width: quantized(w),
+    height: quantized(h),
+  };
+}
+
+function wordsOn(count: number, leftOut: readonly string[], scaled: number): string | undefined {
+  const said = leftOut.slice(0, MOST_WORDS);
+  if (leftOut.length > said.length) said.push(`and ${leftOut.length - said.length} more`);
+  if (leftOut.length > 0) {
+    const some = leftOut.length === count ? `All ${count}` : `${leftOut.length} of ${count}`;
+    return `${count === 1 ? "The file was" : `${some} files were`} left out. ${said.join("; ")}.`;
+  }
+  if (scaled === 0) return undefined;
+  return scaled === 1
+    ? "The image was scaled down to fit into the drawing."
+    : `${scaled} images were scaled down to fit into the drawing.`;
+}
+
+function shownName({ name }: File): string {
+  const characters = graphemesOf(name);
+  return `“${characters.length > 40 ? `${characters.slice(0, 39).join("")}…` : name}”`;
+}
+
+/** Whether a file says that it is an image. */
+export function isImage({ type, name }: File): boolean {
+  return type.startsWith("image/") || (type === "" && /\.svg$/i.test(name));
 }
 
 interface Fitted {
@@ -84,28 +142,51 @@ interface Fitted {
   readonly isScaled: boolean;
 }
 
-async function fitted(file: Blob): Promise<Fitted> {
+async function fitted(file: File): Promise<Fitted> {
+  if (!isImage(file)) throw new Error("it is no image");
+  if (file.size > MAX_FILE) throw new Error(`it is larger than ${MAX_FILE / 1024 / 1024} MB`);
+  if (isSvg(file)) return fittedSvg(await file.text());
   const image = await createImageBitmap(file);
   try {
     const { width, height } = image;
     if (AS_IT_IS.test(file.type) && (file.size * 4) / 3 + 64 < MAX_HREF) {
       return { href: await dataUrl(file), width, height, isScaled: false };
     }
-    const longest = Math.max(width, height);
-    const isOpaque = file.type === "image/jpeg" || !showsThrough(painted(image, LOOK_SIDE));
-    const format = formatFor({ writeWebp: await writesWebp(), beOpaque: isOpaque });
-    const { href, side } = await shrunk(longest, format, (side, quality) =>
-      drawn(image, side, format, quality),
-    );
-    return { href, width, height, isScaled: side < longest };
+    return await small(image, width, height, file.type === "image/jpeg");
   } finally {
     image.close();
   }
 }
 
+/** A drawing of lines, which the server's pictures do not show as what it is: it becomes one of pixels. */
+async function fittedSvg(source: string): Promise<Fitted> {
+  const { width, height, href } = sizedSvg(source);
+  const image = new Image();
+  image.src = href;
+  await image.decode();
+  return { ...(await small(image, width, height, false)), width, height, isScaled: false };
+}
+
+type Readable = ImageBitmap | HTMLImageElement;
+
+async function small(
+  image: Readable,
+  width: number,
+  height: number,
+  isKnownOpaque: boolean,
+): Promise<Fitted> {
+  const longest = Math.max(image.width, image.height);
+  const isOpaque = isKnownOpaque || !showsThrough(painted(image, LOOK_SIDE));
+  const format = formatFor({ writeWebp: await writesWebp(), beOpaque: isOpaque });
+  const { href, side } = await shrunk(longest, format, (side, quality) =>
+    drawn(image, side, format, quality),
+  );
+  return { href, width, height, isScaled: side < longest };
+}
+
 /** The image with a longest side of so many pixels, as a data URL. */
 async function drawn(
-  image: ImageBitmap,
+  image: Readable,
   side: number,
   { type }: Format,
   quality: number | undefined,
@@ -126,7 +207,7 @@ interface Painted {
 }
 
 /** The image on a canvas, no larger than it is. */
-function painted(image: ImageBitmap, side: number): Painted {
+function painted(image: Readable, side: number): Painted {
   const factor = Math.min(1, side / Math.max(image.width, image.height));
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(image.width * factor));
@@ -170,9 +251,4 @@ function dataUrl(blob: Blob): Promise<string> {
     reader.onerror = () => reject(new Error("it cannot be read"));
     reader.readAsDataURL(blob);
   });
-}
-
-/** The first image among what was pasted or dropped. */
-export function imageIn(data: DataTransfer | null): Blob | undefined {
-  return [...(data?.files ?? [])].find((file) => file.type.startsWith("image/"));
 }

@@ -64,6 +64,7 @@ export class Input {
     // Before the client sends for the last time what there is: the end is to be in it.
     window.addEventListener("pagehide", () => this.#leavePage(), { signal, capture: true });
     board.abandon = () => this.abandon();
+    board.isBusy = () => this.#gesture !== undefined;
   }
 
   /** While Space is down, every tool is the hand. */

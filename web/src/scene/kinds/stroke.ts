@@ -32,10 +32,8 @@ const spreads = new WeakMap<readonly Point[], { readonly by: Vec; readonly point
 export function strokeShape(object: ViewObject): Shape | undefined {
   const { props, tool = "" } = object;
   const points = spread(object.points ?? [], scale(props));
-  const isBroad = tool === "highlighter" || tool === "eraser";
-  const given = positive(props, "size", "width", "strokeWidth");
-  const size = Math.max(0.1, given ?? (isBroad ? BROAD_SIZE : PEN_SIZE));
-  const ink = inkOf(points, size, isBroad ? 0 : 0.5);
+  const { size, thinning } = nibOf(object);
+  const ink = inkOf(points, size, thinning);
   if (ink === undefined) return undefined;
   const own = tool === "eraser" ? undefined : (colour(props, "color", "stroke") ?? INK);
   const { x, y } = shift(props);
@@ -67,6 +65,25 @@ export function strokeShape(object: ViewObject): Shape | undefined {
     },
   };
   return tool === "highlighter" ? { ...shape, opacity: HIGHLIGHTER_OPACITY } : shape;
+}
+
+/** How broad the pen is, and how much that changes. */
+function nibOf({ props, tool = "" }: ViewObject): { readonly size: number; readonly thinning: number } {
+  const isBroad = tool === "highlighter" || tool === "eraser";
+  const given = positive(props, "size", "width", "strokeWidth");
+  return {
+    size: Math.max(0.1, given ?? (isBroad ? BROAD_SIZE : PEN_SIZE)),
+    thinning: isBroad ? 0 : 0.5,
+  };
+}
+
+/** The edge of a stroke, before it is moved; of one that is a dot, none. */
+export function edgeOfStroke(object: ViewObject): readonly Vec[] {
+  const points = spread(object.points ?? [], scale(object.props));
+  const [first] = points;
+  if (points.every(([x, y]) => x === first?.[0] && y === first[1])) return [];
+  const edge = edgeOf(points, nibOf(object), object.complete !== false);
+  return edge.map(([x = 0, y = 0]) => ({ x, y }));
 }
 
 function spread(points: readonly Point[], by: Vec): readonly Point[] {
@@ -136,6 +153,21 @@ function plainLine(points: readonly Point[], size: number): Path2D {
   return path;
 }
 
+function edgeOf(
+  points: readonly Point[],
+  { size, thinning }: Pick<Ink, "size" | "thinning">,
+  isComplete: boolean,
+): number[][] {
+  return getStroke(weighed(points, size), {
+    size,
+    thinning,
+    smoothing: 0.5,
+    streamline: 0.3,
+    simulatePressure: false,
+    last: isComplete,
+  });
+}
+
 function outline(points: readonly Point[], { size, thinning }: Ink, isComplete: boolean): Path2D {
   const path = new Path2D();
   const first = points[0];
@@ -145,14 +177,7 @@ function outline(points: readonly Point[], { size, thinning }: Ink, isComplete: 
     path.arc(first[0], first[1], (size / 2) * (1 + thinning * (2 * pressure - 1)), 0, 2 * Math.PI);
     return path;
   }
-  const edge = getStroke(weighed(points, size), {
-    size,
-    thinning,
-    smoothing: 0.5,
-    streamline: 0.3,
-    simulatePressure: false,
-    last: isComplete,
-  });
+  const edge = edgeOf(points, { size, thinning }, isComplete);
   const start = edge[0];
   if (start === undefined) return path;
   // Through the middles of its sides, so that there are no corners.
