@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, test } from "vitest";
 import { colourOfUser, initialsOf } from "../src/presence/colour.js";
-import { cursorOf, selectionOf, stateOf, viewportIn } from "../src/presence/state.js";
+import { cursorOf, editingOf, selectionOf, stateOf, viewportIn } from "../src/presence/state.js";
 import type { ViewObject } from "../src/revcast.js";
 import { Grid } from "../src/scene/grid.js";
 import { Scene } from "../src/scene/scene.js";
@@ -110,19 +110,23 @@ describe("presence", () => {
       selection,
       tool: "select",
       colour: "#000000",
+      editing: "x".repeat(64),
     });
     expect(JSON.stringify(state).length).toBeLessThan(1_024);
   });
 
   test("a state is read as it was written, and anything else as nothing", () => {
-    const state = stateOf({ cursor: { x: 3, y: 4 }, viewport, selection: ["a"], tool: "pen", colour: "red" });
+    const mine = { viewport, selection: ["a"], tool: "pen", colour: "red", editing: "b" };
+    const state = stateOf({ ...mine, cursor: { x: 3, y: 4 } });
     expect(cursorOf(state)).toEqual({ x: 3, y: 4 });
     expect(viewportIn(state)).toEqual({ minX: 0, minY: 0, maxX: 1280, maxY: 800 });
     expect(selectionOf(state)).toEqual(["a"]);
+    expect(editingOf(state)).toBe("b");
     for (const other of [null, undefined, {}, { cursor: "x", viewport: [1, 2], selection: [1, null] }]) {
       expect(cursorOf(other)).toBeUndefined();
       expect(viewportIn(other)).toBeUndefined();
       expect(selectionOf(other)).toEqual([]);
+      expect(editingOf(other)).toBeUndefined();
     }
   });
 

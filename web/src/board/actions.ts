@@ -22,8 +22,13 @@ export function deleteSelection(board: Board): void {
 export function deleteAll(board: Board, ids: readonly string[]): void {
   board.edit(() => {
     const unit = board.drawing.newUnit();
+    board.stage.sync();
+    for (const id of ids) {
+      const object = board.stage.scene.entry(id)?.object;
+      if (object !== undefined) board.texts.remember(object);
+    }
     for (let from = 0; from < ids.length; from += DELETED_AT_ONCE) {
-      board.drawing.deleteObjects(ids.slice(from, from + DELETED_AT_ONCE), unit);
+      board.texts.delete(ids.slice(from, from + DELETED_AT_ONCE), unit);
     }
   });
 }

@@ -11,6 +11,7 @@ import type { Stage } from "../scene/stage.js";
 import { createTools } from "../tools/all.js";
 import { paintOthers, paintSelection } from "../tools/marks.js";
 import type { Tool } from "../tools/tool.js";
+import { Texts } from "./texts.js";
 import { mayEdit, type ToolName, type Ui, type UiStore } from "./ui.js";
 import { wordsOf } from "./words.js";
 
@@ -31,6 +32,7 @@ interface Chosen {
 }
 
 export class Board {
+  readonly texts: Texts;
   readonly #tools: ReturnType<typeof createTools>;
   readonly #ends: (() => void)[] = [];
   #past: View | undefined;
@@ -50,6 +52,7 @@ export class Board {
     readonly stage: Stage,
   ) {
     this.#tools = createTools(this);
+    this.texts = new Texts(this);
     stage.overlay = {
       paint: (ctx, env) => this.#paint(ctx, env),
       marks: (ctx, camera) => this.#marks(ctx, camera),
@@ -165,6 +168,7 @@ export class Board {
   close(): void {
     this.abandon();
     clearTimeout(this.#noticeTimer);
+    this.texts.close();
     for (const end of this.#ends) end();
   }
 

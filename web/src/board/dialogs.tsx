@@ -7,6 +7,7 @@ import type { Board } from "./board.js";
 import { Confirm } from "./confirm.js";
 import { Dialog } from "./dialog.js";
 import { HelpDialog } from "./help.js";
+import { CopyableText, textIn } from "./rescued.js";
 import { ShareDialog } from "./share.js";
 import { useUi } from "./ui.js";
 import { reasonOf } from "./words.js";
@@ -51,6 +52,7 @@ function RejectedDialog({ board, onClose }: { board: Board; onClose: () => void 
     const reason = reasonOf(error);
     counts.set(reason, (counts.get(reason) ?? 0) + 1);
   }
+  const texts = rejected.flatMap(({ op }) => textIn(op) ?? []);
   return (
     <Dialog title="Changes that were refused" onClose={onClose}>
       <p>The server did not take these changes of yours, so they are not in the drawing.</p>
@@ -61,6 +63,7 @@ function RejectedDialog({ board, onClose }: { board: Board; onClose: () => void 
           </li>
         ))}
       </ul>
+      {texts.length > 0 && <CopyableText text={texts.join("\n\n")} label="What you wrote in them" />}
       <div className="row end">
         <button
           type="button"

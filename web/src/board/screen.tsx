@@ -7,6 +7,7 @@ import { Message } from "../home/message.js";
 import { measure } from "../measure.js";
 import { Cursors } from "../presence/cursors.js";
 import { Presenter } from "../presence/presenter.js";
+import { Writers } from "../presence/writers.js";
 import { Stage } from "../scene/stage.js";
 import { forgetToken } from "../session.js";
 import { Input } from "../tools/input.js";
@@ -17,6 +18,7 @@ import { BoardDialogs } from "./dialogs.js";
 import { showDots } from "./dots.js";
 import { takeGifts } from "./gifts.js";
 import { listenToKeys } from "./keys.js";
+import { RescuedText } from "./rescued.js";
 import { Toolbar } from "./toolbar.js";
 import { TopBar } from "./topbar.js";
 import { createUi, useUi } from "./ui.js";
@@ -43,6 +45,7 @@ export function BoardScreen({ drawingId }: { drawingId: string }) {
     const input = new Input(fresh);
     const presenter = new Presenter(fresh);
     const cursors = new Cursors(cursorLayer.current, drawing, stage);
+    const writers = new Writers(cursorLayer.current, drawing, stage);
     input.onPoint = (world) => presenter.point(world);
     input.refreshCursor();
     const ends = [
@@ -53,6 +56,7 @@ export function BoardScreen({ drawingId }: { drawingId: string }) {
         if (now.tool !== before.tool) input.refreshCursor();
         if ((now.past === undefined) !== (before.past === undefined)) {
           cursors.hide(now.past !== undefined);
+          writers.hide(now.past !== undefined);
           input.refreshCursor();
         }
       }),
@@ -68,6 +72,7 @@ export function BoardScreen({ drawingId }: { drawingId: string }) {
     return () => {
       for (const end of ends) end();
       cursors.close();
+      writers.close();
       presenter.close();
       input.close();
       fresh.close();
@@ -88,6 +93,7 @@ export function BoardScreen({ drawingId }: { drawingId: string }) {
         <div ref={cursorLayer} className="cursors" aria-hidden="true" />
       </div>
       {board !== undefined && !isGone && <Chrome board={board} isLoaded={loaded} />}
+      {board !== undefined && <RescuedText board={board} />}
       {isGone && (
         <div className="cover">
           <Message

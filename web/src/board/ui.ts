@@ -45,6 +45,8 @@ export interface Writing {
   readonly y: number;
   readonly text: string;
   readonly fontSize: number;
+  /** A line that becomes broader is broken, in world units. */
+  readonly width: number;
   readonly colour: string;
 }
 
@@ -66,6 +68,8 @@ export interface Ui {
   readonly hasArrowhead: boolean;
   readonly selection: readonly string[];
   readonly writing: Writing | undefined;
+  /** What was written and could not be taken into the drawing: the user may copy it. */
+  readonly rescued: string | undefined;
   readonly dialog: DialogName | undefined;
   readonly past: Past | undefined;
   readonly zoom: number;
@@ -88,6 +92,7 @@ export function createUi(): UiStore {
     hasArrowhead: true,
     selection: [],
     writing: undefined,
+    rescued: undefined,
     dialog: undefined,
     past: undefined,
     zoom: 1,

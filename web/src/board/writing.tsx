@@ -1,11 +1,13 @@
 // Writing a text in place: a field over the canvas, as large and where the text will be.
 
-import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
+import { writersOf } from "../presence/writers.js";
 import { toScreen } from "../scene/camera.js";
+import { fitted } from "../scene/graphemes.js";
 import { FONT, LINE_HEIGHT } from "../scene/kinds/text.js";
-import { MAX_TEXT } from "../tools/text.js";
-import { quantized } from "../tools/tool.js";
+import { MAX_TEXT, tellTooLong } from "../tools/text.js";
 import type { Board } from "./board.js";
+import { commitText } from "./texts.js";
 import { useUi, type Writing } from "./ui.js";
 
 export function WritingBox({ board }: { board: Board }) {
@@ -25,26 +27,62 @@ function Field({ board, writing }: { board: Board; writing: Writing }) {
     () => board.stage.camera,
   );
 
-  useEffect(() => {
+  // A layout effect: it ends before the board does.
+  useLayoutEffect(() => {
     const field = ref.current;
     isOver.current = false;
     field?.focus();
     field?.setSelectionRange(field.value.length, field.value.length);
-    // Taken away by another tool or a role: what was written stays written, if it may.
+    const finish = () => {
+      if (isOver.current) return;
+      isOver.current = true;
+      commitText(board, writing, latest.current);
+    };
+    // Before the client sends for the last time what there is. The page may come back.
+    const leave = () => {
+      finish();
+      board.ui.setState({ writing: undefined });
+    };
+    addEventListener("pagehide", leave, { capture: true });
     return () => {
-      if (!isOver.current && field?.isConnected === false) commit(board, writing, latest.current);
+      removeEventListener("pagehide", leave, { capture: true });
+      // Taken away by another tool, a role or a way to another page: what was written stays written, if it may.
+      finish();
     };
   }, [board, writing]);
+  useEffect(() => {
+    const names = writersOf(board.drawing.presence.others, writing.objectId);
+    if (names !== "") board.notify(`${names} in this text, too. What each of you writes is kept.`);
+  }, [board, writing]);
 
-  const finish = (isKept: boolean) => {
+  const finish = () => {
     if (isOver.current) return;
     isOver.current = true;
-    if (isKept) commit(board, writing, text);
+    commitText(board, writing, text);
     board.ui.setState({ writing: undefined });
+  };
+  /** Where the caret belongs, after the text was cut. */
+  const caret = useRef<number>(undefined);
+  const take = (wanted: string) => {
+    const { text: kept, end } = fitted(text, wanted, MAX_TEXT);
+    setText(kept);
+    if (kept === wanted) return;
+    caret.current = end;
+    tellTooLong(board);
   };
   const { x, y } = toScreen(camera, writing);
   const size = writing.fontSize * camera.zoom;
   const lines = text.split("\n");
+  // As high as what is in it, lines that do not fit into one included.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the text and its size are what decides.
+  useLayoutEffect(() => {
+    const field = ref.current;
+    if (field === null) return;
+    if (caret.current !== undefined) field.setSelectionRange(caret.current, caret.current);
+    caret.current = undefined;
+    field.style.height = "auto";
+    field.style.height = `${field.scrollHeight}px`;
+  }, [text, size]);
   return (
     <textarea
       ref={ref}
@@ -52,46 +90,28 @@ function Field({ board, writing }: { board: Board; writing: Writing }) {
       aria-label="Text"
       data-testid="writing"
       value={text}
-      maxLength={MAX_TEXT}
       rows={lines.length}
-      wrap="off"
       spellCheck={false}
       style={{
         transform: `translate(${x}px, ${y}px)`,
         font: `${size}px/${LINE_HEIGHT} ${FONT}`,
         color: writing.colour,
         width: `${Math.max(2, ...lines.map((line) => line.length + 1))}em`,
+        maxWidth: `${Math.ceil(writing.width * camera.zoom) + 1}px`,
       }}
-      onChange={(event) => setText(event.target.value)}
-      onBlur={() => finish(true)}
+      onChange={(event) => {
+        // Whoever composes a character has not written it yet.
+        if ((event.nativeEvent as InputEvent).isComposing) setText(event.target.value);
+        else take(event.target.value);
+      }}
+      onCompositionEnd={(event) => take(event.currentTarget.value)}
+      onBlur={finish}
       onKeyDown={(event) => {
         event.stopPropagation();
         // These keys are for the list of suggestions then.
         if (event.nativeEvent.isComposing) return;
-        if (event.key === "Escape" || (event.key === "Enter" && (event.ctrlKey || event.metaKey)))
-          finish(true);
+        if (event.key === "Escape" || (event.key === "Enter" && (event.ctrlKey || event.metaKey))) finish();
       }}
     />
   );
-}
-
-function commit(
-  board: Board,
-  { objectId, x, y, fontSize, colour, text: before }: Writing,
-  text: string,
-): void {
-  const written = text.replace(/\s+$/, "");
-  if (written === before) return;
-  const { drawing } = board;
-  board.edit(() => {
-    if (objectId !== undefined) {
-      if (written === "") drawing.deleteObjects([objectId]);
-      else drawing.updateObject(objectId, { set: { text: written } });
-    } else if (written !== "") {
-      const props = { text: written, x: quantized(x), y: quantized(y), fontSize, color: colour };
-      const id = drawing.createObject({ kind: "text", props, z: board.topZ() });
-      board.setTool("select");
-      board.select([id]);
-    }
-  });
 }

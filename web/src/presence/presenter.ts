@@ -16,9 +16,9 @@ export class Presenter {
     this.#ends = [
       stage.onCamera(() => this.show()),
       ui.subscribe((now, before) => {
-        if (now.selection !== before.selection || now.tool !== before.tool || now.colour !== before.colour) {
-          this.show();
-        }
+        const { selection, tool, colour, writing } = before;
+        if (now.selection !== selection || now.tool !== tool || now.colour !== colour) this.show();
+        else if (now.writing !== writing) this.show();
       }),
       drawing.presence.onFollow((state) => {
         const viewport = viewportIn(state);
@@ -36,10 +36,10 @@ export class Presenter {
 
   show(): void {
     const { drawing, stage, ui } = this.#board;
-    const { selection, tool, colour } = ui.getState();
-    drawing.presence.set(
-      stateOf({ cursor: this.#cursor, viewport: stage.viewport, selection, tool, colour }),
-    );
+    const { selection, tool, colour, writing } = ui.getState();
+    const { viewport } = stage;
+    const editing = writing?.objectId;
+    drawing.presence.set(stateOf({ cursor: this.#cursor, viewport, selection, tool, colour, editing }));
   }
 
   close(): void {

@@ -14,9 +14,11 @@ export interface Mine {
   readonly selection: readonly string[];
   readonly tool: string;
   readonly colour: string;
+  /** The object whose text is being changed. */
+  readonly editing: string | undefined;
 }
 
-export function stateOf({ cursor, viewport, selection, tool, colour }: Mine): JsonObject {
+export function stateOf({ cursor, viewport, selection, tool, colour, editing }: Mine): JsonObject {
   const ids: string[] = [];
   let bytes = 0;
   for (const id of selection.slice(0, MAX_SELECTED)) {
@@ -35,6 +37,7 @@ export function stateOf({ cursor, viewport, selection, tool, colour }: Mine): Js
     selection: ids,
     tool,
     colour,
+    ...(editing === undefined ? {} : { editing }),
   };
 }
 
@@ -53,6 +56,11 @@ export function selectionOf(state: JsonObject | null | undefined): readonly stri
   const ids = state?.selection;
   if (!Array.isArray(ids)) return [];
   return ids.slice(0, MAX_SELECTED).filter((id: unknown) => typeof id === "string");
+}
+
+/** The object whose text somebody is changing. */
+export function editingOf(state: JsonObject | null | undefined): string | undefined {
+  return typeof state?.editing === "string" ? state.editing : undefined;
 }
 
 function numbers(value: Json | undefined, names: readonly string[]): (number | undefined)[] {

@@ -2,7 +2,7 @@
 
 import type { Board } from "../board/board.js";
 import { colourAmong } from "../presence/colour.js";
-import { selectionOf } from "../presence/state.js";
+import { editingOf, selectionOf } from "../presence/state.js";
 import { type Camera, toScreen } from "../scene/camera.js";
 import type { Box } from "../scene/geometry.js";
 import { HANDLES, handleAt } from "../scene/hit.js";
@@ -65,7 +65,7 @@ export function paintOthers(ctx: CanvasRenderingContext2D, camera: Camera, board
   ctx.setLineDash([5, 4]);
   const { others, users } = board.drawing.presence;
   for (const other of others) {
-    const ids = selectionOf(other.state);
+    const ids = [...selectionOf(other.state), editingOf(other.state) ?? ""].filter((id) => id !== "");
     if (ids.length === 0) continue;
     ctx.strokeStyle = colourAmong(users, other.user_id);
     for (const id of ids) {
