@@ -1,7 +1,7 @@
 // What buttons and keys do to the drawing. Each action is one undo unit.
 
 import type { JsonObject, UndoScope, ViewObject } from "../revcast.js";
-import { above, below } from "../scene/order.js";
+import { type Ordered, type Reordering, toBack, toFront } from "../scene/order.js";
 import { createCopy, shiftOf } from "../tools/change.js";
 import type { Board } from "./board.js";
 import { whyNothing } from "./words.js";
@@ -86,35 +86,23 @@ export function changed({ props }: ViewObject, set: JsonObject): JsonObject {
 }
 
 export function bringToFront(board: Board): void {
-  const entries = board.selected();
-  if (entries.length === 0) return;
-  board.edit(() => {
-    const unit = board.drawing.newUnit();
-    let z = board.topZ();
-    for (const { object } of entries) {
-      z = above(z);
-      board.drawing.updateObject(object.object_id, { z }, unit);
-    }
-  });
+  reorder(board, toFront);
 }
 
 export function sendToBack(board: Board): void {
-  const entries = board.selected();
-  if (entries.length === 0) return;
+  reorder(board, toBack);
+}
+
+function reorder(
+  board: Board,
+  order: (objects: readonly Ordered[], chosen: ReadonlySet<string>) => Reordering,
+): void {
+  const { selection } = board.ui.getState();
+  if (selection.length === 0) return;
   board.edit(() => {
     const unit = board.drawing.newUnit();
-    const { objects } = board.drawing.view();
-    let lowest = objects[0]?.z ?? "";
-    if (below(lowest) === undefined) {
-      // There is no room below: what is there moves up together, and keeps its order.
-      const flat = objects.filter(({ z }) => z === lowest);
-      const next = objects.find(({ z }) => z > lowest)?.z;
-      lowest = next === undefined ? "V" : (below(next) ?? next);
-      for (const { object_id } of flat) board.drawing.updateObject(object_id, { z: lowest }, unit);
-    }
-    for (const { object } of entries.toReversed()) {
-      lowest = below(lowest) ?? lowest;
-      board.drawing.updateObject(object.object_id, { z: lowest }, unit);
+    for (const [id, z] of order(board.drawing.view().objects, new Set(selection))) {
+      board.drawing.updateObject(id, { z }, unit);
     }
   });
 }

@@ -4,7 +4,7 @@
 import type { Drawing, View, ViewObject } from "../revcast.js";
 import type { Camera } from "../scene/camera.js";
 import { type Box, union } from "../scene/geometry.js";
-import { MIDDLE } from "../scene/order.js";
+import { FIRST } from "../scene/order.js";
 import type { Entry } from "../scene/scene.js";
 import type { PaintEnv } from "../scene/shape.js";
 import type { Stage } from "../scene/stage.js";
@@ -38,6 +38,8 @@ export class Board {
   #past: View | undefined;
   #noticeTimer: ReturnType<typeof setTimeout> | undefined;
   #hasFitted = false;
+  /** While an edit is being made, of as many ops as it takes: the picture is looked at when it is whole. */
+  #isEditing = false;
   /** The tool that a key or a button of the mouse has put in place of the chosen one. */
   #held: Tool | undefined;
   #chosen: Chosen | undefined;
@@ -58,7 +60,9 @@ export class Board {
       marks: (ctx, camera) => this.#marks(ctx, camera),
     };
     this.#ends.push(
-      drawing.onChange(() => this.#changed()),
+      drawing.onChange(() => {
+        if (!this.#isEditing) this.#changed();
+      }),
       drawing.onPresence(() => stage.touch()),
       drawing.onRole(() => this.#roleChanged()),
       drawing.onUnitClosed(() => this.notify(UNIT_CLOSED)),
@@ -117,11 +121,18 @@ export class Board {
     if (this.#past !== undefined) return undefined;
     // Who draws before all is there would see the picture jump under the pen.
     this.#hasFitted = true;
+    const isOuter = !this.#isEditing;
+    this.#isEditing = true;
     try {
       return change();
     } catch (error) {
       this.notify(wordsOf(error));
       return undefined;
+    } finally {
+      if (isOuter) {
+        this.#isEditing = false;
+        this.#changed();
+      }
     }
   }
 
@@ -150,7 +161,7 @@ export class Board {
   /** The `z` of a new object: that of the foremost one, for of equals the later one is in front. */
   topZ(): string {
     const { objects } = this.drawing.view();
-    return objects[objects.length - 1]?.z || MIDDLE;
+    return objects[objects.length - 1]?.z || FIRST;
   }
 
   setTool(tool: Ui["tool"]): void {
