@@ -43,6 +43,8 @@ export class Board {
   /** The tool that a key or a button of the mouse has put in place of the chosen one. */
   #held: Tool | undefined;
   #chosen: Chosen | undefined;
+  /** Of what it is known whether anything is in view. */
+  #seen: { readonly camera: Camera; readonly objects: readonly ViewObject[] } | undefined;
   /** Ends the gesture that is under way as if it had not been. Returns whether there was one. */
   abandon: () => boolean = () => false;
   /** Whether a gesture is under way. */
@@ -74,6 +76,7 @@ export class Board {
         if (!error.retryable && error.code !== "AUTH_FAILED") this.notify(wordsOf(error));
       }),
       stage.onCamera(({ zoom }) => ui.setState({ zoom })),
+      stage.onFrame(() => this.#lookAbout()),
       ui.subscribe((now, before) => this.#uiChanged(now, before)),
     );
     this.#changed();
@@ -203,6 +206,17 @@ export class Board {
     this.stage.sync();
     const there = selection.filter((id) => this.stage.scene.entry(id) !== undefined);
     if (there.length < selection.length) this.select(there);
+  }
+
+  /** Tells whether anything is in view: looked for again only when the camera or the drawing is another one. */
+  #lookAbout(): boolean {
+    const { camera, scene, viewport } = this.stage;
+    const seen = this.#seen;
+    if (seen?.camera === camera && seen.objects === scene.objects) return false;
+    this.#seen = { camera, objects: scene.objects };
+    const isAstray = scene.size > 0 && !scene.isAnyIn(viewport);
+    if (isAstray !== this.ui.getState().isAstray) this.ui.setState({ isAstray });
+    return false;
   }
 
   /** The user may do something else than before. */

@@ -11,6 +11,7 @@ import { Writers } from "../presence/writers.js";
 import { Stage } from "../scene/stage.js";
 import { forgetToken } from "../session.js";
 import { Input } from "../tools/input.js";
+import { Back } from "./back.js";
 import { FollowBanner, Notice, SelectionBar } from "./bars.js";
 import { Board } from "./board.js";
 import { listenToCopying } from "./copying.js";
@@ -128,6 +129,7 @@ function Chrome({ board, isLoaded }: { board: Board; isLoaded: boolean }) {
       )}
       <TopBar board={board} />
       <FollowBanner board={board} />
+      <Back board={board} />
       {canEdit && <WritingBox board={board} />}
       {isPast ? (
         <HistoryBar board={board} />

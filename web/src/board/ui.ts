@@ -76,6 +76,8 @@ export interface Ui {
   /** A word to the user that goes away by itself. */
   readonly notice: string | undefined;
   readonly isStyleOpen: boolean;
+  /** Whether there is something on the drawing, and nothing of it in view. */
+  readonly isAstray: boolean;
 }
 
 export type UiStore = StoreApi<Ui>;
@@ -98,6 +100,7 @@ export function createUi(): UiStore {
     zoom: 1,
     notice: undefined,
     isStyleOpen: false,
+    isAstray: false,
     ...kept(),
   }));
   store.subscribe(({ colour, width, isFilled }, before) => {

@@ -22,5 +22,5 @@ export function panBy(board: Board, dx: number, dy: number): void {
 
 export function showAll(board: Board): void {
   board.drawing.presence.follow(null);
-  board.stage.fit(true);
+  if (!board.stage.fit(true)) board.notify("The drawing is too wide for the screen: this is a part of it.");
 }

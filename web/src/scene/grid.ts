@@ -1,6 +1,6 @@
 // Which things are where: a uniform grid over the plane. Pure; knows nothing of what the things are.
 
-import type { Box } from "./geometry.js";
+import { type Box, overlaps } from "./geometry.js";
 
 /** The side of a cell, in world units. */
 const CELL = 512;
@@ -56,8 +56,7 @@ export class Grid<T extends Placed> {
   /** All things whose box touches `box`, each once, in no order. */
   query(box: Box): T[] {
     const found: T[] = [];
-    const touches = ({ box: own }: T) =>
-      own.minX <= box.maxX && box.minX <= own.maxX && own.minY <= box.maxY && box.minY <= own.maxY;
+    const touches = ({ box: own }: T) => overlaps(own, box);
     const keys = cellsOf(box, this.#cells.size);
     if (keys === undefined) {
       for (const thing of this.#keys.keys()) if (touches(thing)) found.push(thing);
@@ -73,6 +72,15 @@ export class Grid<T extends Placed> {
     }
     for (const thing of this.#large) if (touches(thing)) found.push(thing);
     return found;
+  }
+
+  /** Whether the box of anything touches `box`. */
+  some(box: Box): boolean {
+    for (const thing of this.#large) if (overlaps(thing.box, box)) return true;
+    const keys = cellsOf(box, this.#cells.size);
+    const sets = keys === undefined ? this.#cells.values() : keys.map((key) => this.#cells.get(key) ?? []);
+    for (const things of sets) for (const thing of things) if (overlaps(thing.box, box)) return true;
+    return false;
   }
 }
 

@@ -89,9 +89,14 @@ export class Scene {
     return this.#grid.query(box).sort(byOrder);
   }
 
-  /** The box of all objects. */
-  boxes(): Box[] {
-    return Array.from(this.#entries.values(), (entry) => entry.box);
+  /** All objects that can be seen, in no order. */
+  entries(): Entry[] {
+    return [...this.#entries.values()];
+  }
+
+  /** Whether the box of any object touches `box`. */
+  isAnyIn(box: Box): boolean {
+    return this.#grid.some(box);
   }
 
   /** Takes these objects out of the still layer: something else shows them meanwhile. */

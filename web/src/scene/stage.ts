@@ -2,8 +2,9 @@
 // nothing of tools, and never changes the drawing.
 
 import type { View } from "../revcast.js";
-import { between, type Camera, fitting, HOME, isNear, viewportOf } from "./camera.js";
-import { type Box, grown, overlaps, type Size, union } from "./geometry.js";
+import { between, type Camera, fitting, HOME, isNear, MIN_ZOOM, viewportOf } from "./camera.js";
+import { framed } from "./framing.js";
+import { type Box, contains, grown, overlaps, type Size } from "./geometry.js";
 import { onImage } from "./kinds/image.js";
 import { colour } from "./props.js";
 import { type Changes, Scene } from "./scene.js";
@@ -37,6 +38,7 @@ export class Stage {
   readonly #tiles: Tiles;
   readonly #observer: ResizeObserver;
   readonly #endImages: () => void;
+  #endRatio: () => void = () => {};
   readonly #onCamera = new Set<(camera: Camera) => void>();
   readonly #onFrame = new Set<(now: number) => boolean>();
   #camera: Camera = HOME;
@@ -72,6 +74,7 @@ export class Stage {
     );
     this.#observer = new ResizeObserver(() => this.#resize());
     this.#observer.observe(element);
+    this.#watchRatio();
     this.#endImages = onImage(() => {
       this.#tiles.invalidateAll();
       this.redraw();
@@ -111,11 +114,26 @@ export class Stage {
     }
   }
 
-  /** Shows all of the drawing, or the beginning of an empty one. */
-  fit(isSmooth: boolean, box: Box | undefined = union(this.scene.boxes())): void {
-    const camera = box === undefined ? this.#centred() : fitting(box, this.#size, this.#margin(), 1);
+  /**
+   * Shows all of the drawing, or as much as can be seen of a wide one, or the beginning of an empty one. Returns whether it
+   * is all.
+   */
+  fit(isSmooth: boolean): boolean {
+    const margin = this.#margin();
+    const { width, height } = this.#size;
+    const room = { width: (width - 2 * margin) / MIN_ZOOM, height: (height - 2 * margin) / MIN_ZOOM };
+    const things = this.scene.entries();
+    const box = framed(things, room);
+    const camera = box === undefined ? this.#centred() : fitting(box, this.#size, margin, 1);
     if (isSmooth) this.glide(camera);
     else this.look(camera);
+    return box === undefined || things.every((thing) => contains(box, thing.box));
+  }
+
+  /** Has a box in view; where it is already, nothing moves. */
+  reveal(box: Box): void {
+    if (contains(this.viewport, box)) return;
+    this.glide(fitting(box, this.#size, this.#margin(), this.#camera.zoom));
   }
 
   /** The listener returns nothing of interest; the returned function ends it. */
@@ -185,6 +203,7 @@ export class Stage {
     clearTimeout(this.#settleTimer);
     this.#observer.disconnect();
     this.#endImages();
+    this.#endRatio();
     this.#tiles.clear();
     this.#onCamera.clear();
     this.#onFrame.clear();
@@ -222,6 +241,17 @@ export class Stage {
       this.#watchMoving();
       this.touch();
     }, 1_000);
+  }
+
+  /** Follows the page to other screens, and to other zooms of the browser: its size need not change by that. */
+  #watchRatio(): void {
+    const query = matchMedia(`(resolution: ${devicePixelRatio || 1}dppx)`);
+    const follow = (): void => {
+      this.#watchRatio();
+      this.#resize();
+    };
+    query.addEventListener("change", follow, { once: true });
+    this.#endRatio = () => query.removeEventListener("change", follow);
   }
 
   #resize(): void {
