@@ -7,9 +7,10 @@ import { BoardScreen } from "./board/screen.js";
 import { Home } from "./home/home.js";
 import { Message } from "./home/message.js";
 import { NoSuchPage } from "./home/no-such-page.js";
-import { TokenForm } from "./home/token-form.js";
+import { SignInAgain, TokenForm } from "./home/token-form.js";
+import { useSignIn } from "./home/use-sign-in.js";
 import type { RevcastClient } from "./revcast.js";
-import { getToken, NoGuestsError } from "./session.js";
+import { fetchAsMe, getToken } from "./session.js";
 
 const DRAWING = /^#\/d\/([0-9a-f-]{36})$/i;
 const JOIN = /^#\/join\/([^/]+)$/;
@@ -18,26 +19,20 @@ const HOME = /^(#\/?)?$/;
 export function App() {
   const hash = useHash();
   const [client, setClient] = useState<RevcastClient>();
-  const [needsToken, setNeedsToken] = useState(false);
+  const signIn = useSignIn();
   const [turn, setTurn] = useState(0);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another turn means another user.
   useEffect(() => {
-    const fresh = createClient({ url: location.origin, getToken });
+    const fresh = createClient({ url: location.origin, getToken, fetch: fetchAsMe });
     setClient(fresh);
-    setNeedsToken(false);
-    let isOver = false;
-    getToken().catch((error: unknown) => {
-      // What else went wrong is tried again by whoever needs the token.
-      if (!isOver && error instanceof NoGuestsError) setNeedsToken(true);
-    });
-    return () => {
-      isOver = true;
-      fresh.close();
-    };
+    // Tells at once where there are no guests. What else goes wrong is tried again by whoever needs the token.
+    getToken().catch(() => {});
+    return () => void fresh.close();
   }, [turn]);
 
-  if (needsToken) return <TokenForm onToken={() => setTurn(turn + 1)} />;
+  const anotherUser = () => setTurn(turn + 1);
+  if (signIn === "first") return <TokenForm onToken={anotherUser} />;
   if (client === undefined) return null;
   const drawingId = DRAWING.exec(hash)?.[1];
   const linkToken = JOIN.exec(hash)?.[1];
@@ -49,10 +44,11 @@ export function App() {
         <Join key={linkToken} token={plain(linkToken)} />
       ) : HOME.test(hash) ? (
         // What one user has is not shown to the next one.
-        <Home key={turn} onIdentity={() => setTurn(turn + 1)} />
+        <Home key={turn} onIdentity={anotherUser} />
       ) : (
         <NoSuchPage what={hash.startsWith("#/d/") ? "drawing" : "page"} />
       )}
+      {signIn === "again" && <SignInAgain onAnother={anotherUser} />}
     </RevcastProvider>
   );
 }
@@ -71,9 +67,10 @@ function Join({ token }: { token: string }) {
   const client = useClient();
   const [problem, setProblem] = useState<string>();
   const [attempt, setAttempt] = useState(0);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another attempt is the same again.
   useEffect(() => {
     let isOver = false;
+    const again = () => setAttempt(attempt + 1);
+    addEventListener("online", again);
     setProblem(undefined);
     client.join(token).then(
       ({ drawing_id }) => {
@@ -82,11 +79,19 @@ function Join({ token }: { token: string }) {
       (error: unknown) => {
         if (isOver) return;
         const isGone = error instanceof RevcastError && error.code === "not_found";
-        setProblem(isGone ? "This link does not work any more." : "The server could not be reached.");
+        const isSignedOut = error instanceof RevcastError && error.code === "AUTH_FAILED";
+        setProblem(
+          isGone
+            ? "This link does not work any more."
+            : isSignedOut
+              ? "You are not signed in any more."
+              : "The server could not be reached.",
+        );
       },
     );
     return () => {
       isOver = true;
+      removeEventListener("online", again);
     };
   }, [client, token, attempt]);
   if (problem === undefined) return <Message title="Joining…" />;

@@ -1,4 +1,5 @@
-// Who the user is: a guest of a server for development, or whoever pasted a token. Owns what of it is kept in the browser.
+// Who the user is: a guest of a server for development, or whoever pasted a token. Owns what of it is kept in the browser,
+// and what becomes of a token that the server does not take any more.
 
 import { claimsOf } from "@revcast/client";
 import { newId } from "./id.js";
@@ -18,7 +19,7 @@ export interface Guest {
 
 interface GuestToken {
   readonly token: string;
-  /** In milliseconds since 1970. */
+  /** In milliseconds since 1970, by the clock of this device. */
   readonly expires_at: number;
   readonly sub: string;
   readonly name: string;
@@ -51,8 +52,88 @@ export function pastedToken(): string | undefined {
 
 /** Uses this token from now on; without one, the user is a guest again. */
 export function pasteToken(token: string | undefined): void {
-  forgetMine();
-  write("tab", PASTED, token?.trim());
+  const trimmed = token?.trim();
+  const before = knownSub();
+  if (trimmed === undefined || before === undefined || claimsOf(trimmed)?.sub !== before) forgetMine();
+  write("tab", PASTED, trimmed);
+  // Who has signed out is asked who they are, not to sign in again.
+  if (trimmed === undefined) hasWorked = false;
+  needSignIn(false);
+}
+
+let isSignInNeeded = false;
+/** Whether the server has answered this user since the page was opened. */
+let hasWorked = false;
+const signInListeners = new Set<() => void>();
+
+/**
+ * Whether only the user can get a token that the server takes. `first`: there was none yet. `again`: it took one until
+ * now, and work may wait to be sent.
+ */
+export function signInState(): "fine" | "first" | "again" {
+  if (!isSignInNeeded) return "fine";
+  return hasWorked || pastedToken() !== undefined ? "again" : "first";
+}
+
+export function onSignIn(listener: () => void): () => void {
+  signInListeners.add(listener);
+  return () => signInListeners.delete(listener);
+}
+
+function needSignIn(isNeeded: boolean): void {
+  if (isNeeded === isSignInNeeded) return;
+  isSignInNeeded = isNeeded;
+  for (const listener of signInListeners) listener();
+}
+
+/** Whether this token is of somebody else than who uses the page now. */
+export function isOfAnother(token: string): boolean {
+  const before = knownSub();
+  return before !== undefined && claimsOf(token.trim())?.sub !== before;
+}
+
+/**
+ * A `fetch` for requests with a token of `getToken`. One that the server refuses is forgotten: a guest gets another one,
+ * with which the request is made again, and anybody else is asked to sign in.
+ */
+export const fetchAsMe: typeof fetch = async (input, init) => {
+  const answer = await fetch(input, init);
+  if (answer.status !== 401) {
+    if (answer.ok && isMine(bearerOf(init))) {
+      hasWorked = true;
+      // It may have been refused for a while only, as by a clock that is behind.
+      needSignIn(false);
+    }
+    return answer;
+  }
+  const refused = bearerOf(init);
+  const token = refused === undefined ? undefined : await tokenInPlaceOf(refused);
+  if (token === undefined) return answer;
+  const headers = new Headers(init?.headers);
+  headers.set("Authorization", `Bearer ${token}`);
+  return fetch(input, { ...init, headers });
+};
+
+/** Whether it is the token of who uses the page now. */
+function isMine(token: string | undefined): boolean {
+  const mine = pastedToken() ?? readObject("device", GUEST_TOKEN)?.token;
+  return token !== undefined && token === mine;
+}
+
+function bearerOf(init: RequestInit | undefined): string | undefined {
+  return new Headers(init?.headers).get("Authorization")?.replace(/^Bearer /, "");
+}
+
+/** Another token than the one that was refused; none if only the user can get one, or the server is out of reach. */
+async function tokenInPlaceOf(refused: string): Promise<string | undefined> {
+  const pasted = pastedToken();
+  if (pasted === refused) {
+    needSignIn(true);
+    return undefined;
+  }
+  if (readObject("device", GUEST_TOKEN)?.token === refused) write("device", GUEST_TOKEN, undefined);
+  // Why there is none is told by the next request, which asks again.
+  return getToken().catch(() => undefined);
 }
 
 /** Who this is to the server, as the token says. */
@@ -109,10 +190,12 @@ export function getToken(): Promise<string> {
   renewal ??= renew(sub, name).finally(() => {
     renewal = undefined;
   });
-  // Out of reach of the server, one that has ended still tells who the user is.
-  return kept === undefined
-    ? renewal
-    : renewal.catch((error) => (error instanceof NoGuestsError ? Promise.reject(error) : kept.token));
+  return renewal.catch((error) => {
+    if (error instanceof NoGuestsError) needSignIn(true);
+    // Out of reach of the server, one that has ended still tells who the user is.
+    if (kept === undefined || error instanceof NoGuestsError) throw error;
+    return kept.token;
+  });
 }
 
 function keptToken(sub: string, name: string): GuestToken | undefined {
@@ -133,14 +216,15 @@ async function renew(sub: string, name: string): Promise<string> {
   if (answer.status === 404 || answer.status === 405) throw new NoGuestsError();
   if (!answer.ok) throw new Error(`no token could be got: ${answer.status}`);
   const { token, expires_at } = (await answer.json()) as { token: string; expires_at: number };
-  write("device", GUEST_TOKEN, JSON.stringify({ token, expires_at, sub, name }));
+  const lasts = expires_at - serverTime(answer);
+  write("device", GUEST_TOKEN, JSON.stringify({ token, expires_at: Date.now() + lasts, sub, name }));
   return token;
 }
 
-/** The server does not take the token: the next one is a fresh one. */
-export function forgetToken(): void {
-  forgetMine();
-  write("device", GUEST_TOKEN, undefined);
+/** When the server answered, by its own clock, from which that of this device may be far. */
+function serverTime(answer: Response): number {
+  const time = Date.parse(answer.headers.get("Date") ?? "");
+  return Number.isNaN(time) ? Date.now() : time;
 }
 
 function someName(): string {

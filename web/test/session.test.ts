@@ -61,18 +61,82 @@ test("where site data are blocked, a guest is one guest as long as the page is t
   expect(myName()).toBe("Ada");
 });
 
-test("where site data are blocked, a token is fetched once, and again when it is forgotten", async () => {
+/** A server that hands out these tokens to guests, one after the other, and takes the last of them alone. */
+function serverWith(tokens: readonly string[], headers: Record<string, string> = {}) {
+  const left = [...tokens];
+  const calls: string[] = [];
+  vi.stubGlobal("fetch", async (input: string, init?: RequestInit) => {
+    calls.push(input);
+    if (input === "/v1/dev/tokens") {
+      const token = left.shift();
+      if (token === undefined) return new Response(null, { status: 404 });
+      return Response.json({ token, expires_at: Date.parse("2030-01-01T01:00:00Z") }, { headers });
+    }
+    const isTaken = new Headers(init?.headers).get("Authorization") === `Bearer ${tokens.at(-1)}`;
+    return new Response(null, { status: isTaken ? 204 : 401 });
+  });
+  return calls;
+}
+
+test("where site data are blocked, a token is fetched once, and again when the server refuses it", async () => {
   block();
-  const answer = { token: "a.b.c", expires_at: Date.now() + 3_600_000 };
-  const fetched = vi.fn(async () => Response.json(answer));
-  vi.stubGlobal("fetch", fetched);
-  const { getToken, forgetToken } = await newPage();
+  const calls = serverWith(["a.b.c", "d.e.f"], { Date: "Tue, 01 Jan 2030 00:00:00 GMT" });
+  const { getToken, fetchAsMe } = await newPage();
   expect(await getToken()).toBe("a.b.c");
   expect(await getToken()).toBe("a.b.c");
-  expect(fetched).toHaveBeenCalledTimes(1);
-  forgetToken();
-  await getToken();
-  expect(fetched).toHaveBeenCalledTimes(2);
+  expect(calls).toHaveLength(1);
+  const answers = await Promise.all(
+    ["/one", "/two"].map((path) => fetchAsMe(path, { headers: { Authorization: "Bearer a.b.c" } })),
+  );
+  expect(answers.map(({ status }) => status)).toEqual([204, 204]);
+  expect(await getToken()).toBe("d.e.f");
+  expect(calls.filter((call) => call === "/v1/dev/tokens")).toHaveLength(2);
+});
+
+test("a token of a guest lasts as long as the server says, however wrong the clock of the device is", async () => {
+  for (const now of ["2030-01-01T03:00:00Z", "2029-12-31T21:00:00Z"]) {
+    vi.useFakeTimers({ now: Date.parse(now), toFake: ["Date"] });
+    const calls = serverWith(["a.b.c", "d.e.f"], { Date: "Tue, 01 Jan 2030 00:00:00 GMT" });
+    const { getToken, pasteToken } = await newPage();
+    await getToken();
+    vi.setSystemTime(Date.now() + 3_000_000);
+    expect(await getToken()).toBe("a.b.c");
+    vi.setSystemTime(Date.now() + 600_000);
+    expect(await getToken()).toBe("d.e.f");
+    expect(calls).toHaveLength(2);
+    vi.useRealTimers();
+    for (const name of ["localStorage", "sessionStorage"]) Reflect.deleteProperty(globalThis, name);
+    const values = new Map<string, string>();
+    setStorage(() => storageOf(values));
+    pasteToken(undefined);
+  }
+});
+
+test("whose pasted token is refused is asked to sign in, until one is taken", async () => {
+  serverWith(["a.b.c"]);
+  const { getToken, pasteToken, fetchAsMe, signInState, onSignIn, isOfAnother } = await newPage();
+  pasteToken(tokenOf("ada"));
+  let told = 0;
+  onSignIn(() => {
+    told += 1;
+  });
+  const ask = async () => fetchAsMe("/one", { headers: { Authorization: `Bearer ${await getToken()}` } });
+  expect((await ask()).status).toBe(401);
+  expect((await ask()).status).toBe(401);
+  expect([signInState(), told]).toEqual(["again", 1]);
+  // It still tells who the user is.
+  expect(await getToken()).toBe(tokenOf("ada"));
+  expect([isOfAnother(tokenOf("ada")), isOfAnother(tokenOf("bob"))]).toEqual([false, true]);
+  pasteToken("a.b.c");
+  expect(signInState()).toBe("fine");
+  expect((await ask()).status).toBe(204);
+});
+
+test("who is no guest any more is asked to sign in, at first and later", async () => {
+  serverWith([]);
+  const { getToken, signInState } = await newPage();
+  await expect(getToken()).rejects.toThrow();
+  expect(signInState()).toBe("first");
 });
 
 test("where site data are blocked, a pasted token is used until it is taken back", async () => {
@@ -95,12 +159,15 @@ test("what does not fit into the storage hides what is in it", async () => {
   expect(guest()).toEqual({ sub: "guest-1", name: "Grace" });
 });
 
-test("what is kept of a user is there on the next page, and gone with the token", async () => {
+test("what is kept of a user is there on the next page, and with their next token", async () => {
   const before = await newPage();
+  before.pasteToken(tokenOf("ada"));
   before.keepMine(["a drawing"]);
   const after = await newPage();
   expect(after.keptMine()).toEqual(["a drawing"]);
-  after.forgetToken();
+  after.pasteToken(`${tokenOf("ada")}y`);
+  expect(after.keptMine()).toEqual(["a drawing"]);
+  after.pasteToken(undefined);
   expect(after.keptMine()).toBeUndefined();
 });
 

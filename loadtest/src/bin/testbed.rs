@@ -15,7 +15,8 @@
 //! | `{"start":0}` | starts a node again, at its address |
 //! | `{"new_epoch":null}` | gives the database a new epoch, as after a restored backup; nodes take it up when they start |
 //!
-//! `REVCAST_BIN` names another server than the one beside this program.
+//! There are guests (`--dev`), unless a flag is `--jwt-secret`. `REVCAST_BIN` names another server than the one beside
+//! this program.
 
 use std::{
     io::{BufRead, Write},
@@ -109,8 +110,10 @@ impl Testbed {
         };
         let folder = TempFolder::new("testbed")?;
         let in_folder = |name: &str| format!("{}/{name}", folder.path().display());
-        let mut flags =
-            ["--dev", "--blob-url", &format!("file:{}", in_folder("blobs"))].map(str::to_owned).to_vec();
+        let mut flags = vec!["--blob-url".to_owned(), format!("file:{}", in_folder("blobs"))];
+        if !wanted.flags.iter().any(|flag| flag == "--jwt-secret") {
+            flags.push("--dev".to_owned());
+        }
         let (database_url, services) = if wanted.has_postgres {
             let (postgres, nats) = (Postgres::start(Durability::Process)?, Nats::start()?);
             flags.extend(["--nats-url".to_owned(), nats.url()]);

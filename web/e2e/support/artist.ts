@@ -73,6 +73,11 @@ export class Artist {
     return this.#person;
   }
 
+  /** Whom the scenario asks the server as, where there are no guests. */
+  actAs(person: Person): void {
+    this.#person = person;
+  }
+
   find(testId: string, page = this.page): Locator {
     return page.getByTestId(testId);
   }

@@ -20,11 +20,12 @@ export class World {
     readonly browser: Browser,
   ) {}
 
-  static async open(): Promise<World> {
+  /** With flags of `revcast serve` beside those of all scenarios. With `--jwt-secret` there are no guests. */
+  static async open(more: readonly string[] = []): Promise<World> {
     // Nobody waits for readers to leave; and a test writes as fast as it can.
     const limits = ["write-ops", "write-requests", "drawing-bytes", "drawing-units"];
     const unlimited = limits.flatMap((limit) => [`--${limit}-per-second`, "0"]);
-    const flags = ["--drain-window", "0s", ...unlimited];
+    const flags = ["--drain-window", "0s", ...unlimited, ...more];
     const [testbed, browser] = await Promise.all([startTestbed({ flags }), launch()]);
     return new World(testbed, browser);
   }

@@ -2,6 +2,7 @@
 
 import { useConnection, useSyncStatus } from "@revcast/react";
 import { CircleAlert, Cloud, CloudOff, CloudUpload } from "lucide-react";
+import { useSignIn } from "../home/use-sign-in.js";
 import type { Board } from "./board.js";
 import { type SyncLook, syncLook } from "./words.js";
 
@@ -18,17 +19,20 @@ const CONNECTIONS = {
   offline: { label: "Offline", hint: "Go on drawing: it is sent when the server is there again" },
   outdated: { label: "Outdated", hint: "The server is newer than this page: reload it" },
   closed: { label: "Closed", hint: "This drawing is closed" },
+  "signed-out": { label: "Signed out", hint: "Go on drawing: it is sent when you have signed in again" },
 } as const;
 
 export function ConnectionBadge({ board }: { board: Board }) {
   const { connection, latency } = useConnection(board.drawing);
-  const { label, hint } = CONNECTIONS[connection];
+  const isSignedOut = useSignIn() === "again" && connection === "connecting";
+  const state = isSignedOut ? "signed-out" : connection;
+  const { label, hint } = CONNECTIONS[state];
   const title = connection === "live" && latency !== undefined ? `${hint} — ${Math.round(latency)} ms` : hint;
   return (
     <span
       className="badge connection"
       role="status"
-      data-state={connection}
+      data-state={state}
       data-testid="connection-badge"
       title={title}
     >

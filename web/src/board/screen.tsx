@@ -9,7 +9,6 @@ import { Cursors } from "../presence/cursors.js";
 import { Presenter } from "../presence/presenter.js";
 import { Writers } from "../presence/writers.js";
 import { Stage } from "../scene/stage.js";
-import { forgetToken } from "../session.js";
 import { Input } from "../tools/input.js";
 import { Back } from "./back.js";
 import { FollowBanner, Notice, SelectionBar } from "./bars.js";
@@ -64,7 +63,6 @@ export function BoardScreen({ drawingId }: { drawingId: string }) {
       drawing.onRole(() => input.refreshCursor()),
       drawing.onError((error) => {
         if (error.code === "not_found") setIsMissing(true);
-        if (error.code === "AUTH_FAILED" && error.status === 401) forgetToken();
       }),
       measure(stage),
       showDots(stage, paper.current),
