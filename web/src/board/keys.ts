@@ -75,13 +75,14 @@ export function listenToKeys(board: Board, input: Input): () => void {
 function isElsewhere({ target }: KeyboardEvent): boolean {
   if (document.querySelector("dialog[open]") !== null) return true;
   return (
-    target instanceof HTMLElement && target.closest("input, textarea, select, [contenteditable]") !== null
+    target instanceof HTMLElement &&
+    target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]") !== null
   );
 }
 
 /** Whether the focus is on something that has its own use for arrows and Space. */
 function isOnControl({ target }: KeyboardEvent): boolean {
-  return target instanceof HTMLElement && target.closest("button, a, [role=slider]") !== null;
+  return target instanceof HTMLElement && target.closest("button, a, input, [role=slider]") !== null;
 }
 
 function withControl(board: Board, event: KeyboardEvent): boolean {

@@ -1,15 +1,19 @@
-// Makes a share link, and shows it for copying.
+// Makes a share link in place of those before it, and shows it for copying.
 
 import { useClient } from "@revcast/react";
 import { Check, Copy, Link2 } from "lucide-react";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useId, useRef, useState } from "react";
+import { timeAgo } from "../home/time.js";
 import type { Role } from "../revcast.js";
 import { copied } from "./clipboard.js";
+import type { MadeLink } from "./ui.js";
 
-export interface MadeLink {
+/** A link as the server tells of it: not what it holds. */
+export interface Link {
   readonly link_id: string;
   readonly role: Role;
-  readonly url: string;
+  readonly created_at: number;
+  readonly expires_at?: number | null;
 }
 
 /** The last attempt to copy a link. */
@@ -20,19 +24,26 @@ interface Attempt {
 
 export function LinkMaker({
   drawingId,
+  links,
   made,
   onMade,
 }: {
   drawingId: string;
+  /** Those that there are; none while they are not known. */
+  links: readonly Link[] | undefined;
   made: readonly MadeLink[];
-  onMade: (link: MadeLink) => void;
+  /** A new one is there, and those that it replaces are to go. */
+  onMade: (link: MadeLink, replaced: readonly Link[]) => void;
 }) {
   const client = useClient();
   const [role, setRole] = useState<"editor" | "viewer">("editor");
   const [copy, setCopy] = useState<Attempt>();
   const [problem, setProblem] = useState<string>();
+  const hint = useId();
   const field = useRef<HTMLInputElement>(null);
   const link = made.findLast((one) => one.role === role)?.url;
+  const replaced = (links ?? []).filter((one) => one.role === role && isReplaced(one));
+  const [done, setDone] = useState<string>();
   const isCopied = copy?.isDone === true && copy.url === link;
 
   useEffect(() => {
@@ -49,11 +60,13 @@ export function LinkMaker({
   };
   const make = async () => {
     setProblem(undefined);
+    setDone(undefined);
     const making = create();
     const copying = copied(making.then(({ url }) => url));
     try {
       const fresh = await making;
-      onMade(fresh);
+      onMade(fresh, replaced);
+      if (replaced.length > 0) setDone(`It has replaced ${named(replaced)}.`);
       // Nobody has asked for a copy: where none could be made, there is nothing to tell.
       if (await copying) setCopy({ url: fresh.url, isDone: true });
     } catch {
@@ -79,16 +92,17 @@ export function LinkMaker({
             <option value="viewer">can look</option>
           </select>
         </label>
-        {link === undefined && (
-          <button
-            type="button"
-            className="button primary"
-            onClick={() => void make()}
-            data-testid="make-link"
-          >
-            <Link2 aria-hidden="true" /> Make a link
-          </button>
-        )}
+        <button
+          type="button"
+          className={link === undefined ? "button primary" : "button"}
+          disabled={links === undefined}
+          onClick={() => void make()}
+          aria-describedby={replaced.length > 0 ? hint : undefined}
+          data-testid="make-link"
+        >
+          <Link2 aria-hidden="true" />
+          {replaced.length > 0 ? "Make and copy a new link" : "Make and copy a link"}
+        </button>
       </div>
       {link !== undefined && (
         <div className="row">
@@ -119,6 +133,15 @@ export function LinkMaker({
           </button>
         </div>
       )}
+      {replaced.length > 0 && (
+        <p className="replaces" id={hint} data-testid="replaces">
+          A new link replaces {named(replaced)}: {replaced.length === 1 ? "that one opens" : "those open"}{" "}
+          nothing any more then.
+        </p>
+      )}
+      <p className="replaced" role="status" data-testid="replaced">
+        {done}
+      </p>
       {link !== undefined && copy?.isDone === false && copy.url === link && (
         <p className="not-copied" role="status">
           The browser did not copy it. The link is selected: copy it by hand.
@@ -131,4 +154,18 @@ export function LinkMaker({
       )}
     </>
   );
+}
+
+/** A link that was given an end of its own stays until then. */
+function isReplaced({ expires_at }: Link): boolean {
+  return expires_at == null || expires_at <= Date.now();
+}
+
+function named(links: readonly Link[]): string {
+  const [only] = links;
+  const can = only?.role === "viewer" ? "can look" : "can draw";
+  if (links.length === 1 && only !== undefined) {
+    return `the link by which others ${can}, made ${timeAgo(only.created_at)}`;
+  }
+  return `the ${links.length} links by which others ${can}`;
 }

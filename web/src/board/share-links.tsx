@@ -5,22 +5,16 @@ import { Link2, Trash2 } from "lucide-react";
 import { useCallback, useEffect, useState } from "react";
 import { ask } from "../ask.js";
 import { timeAgo, timeOf } from "../home/time.js";
-import type { Role } from "../revcast.js";
+import type { Board } from "./board.js";
 import { Confirm } from "./confirm.js";
-import { LinkMaker, type MadeLink } from "./link-maker.js";
+import { type Link, LinkMaker } from "./link-maker.js";
+import { useUi } from "./ui.js";
 
-interface Link {
-  readonly link_id: string;
-  readonly role: Role;
-  readonly created_at: number;
-  readonly expires_at?: number | null;
-}
-
-export function ShareLinks({ drawingId: drawing_id }: { drawingId: string }) {
+export function ShareLinks({ board }: { board: Board }) {
+  const drawing_id = board.drawing.id;
   const client = useClient();
-  const [links, setLinks] = useState<readonly Link[]>([]);
-  // The server tells what a link holds only once, so what was made here is kept while the dialog is open.
-  const [made, setMade] = useState<readonly MadeLink[]>([]);
+  const [links, setLinks] = useState<readonly Link[]>();
+  const made = useUi(board.ui, (ui) => ui.madeLinks);
   const [removing, setRemoving] = useState<Link>();
   const [problem, setProblem] = useState<string>();
 
@@ -33,15 +27,19 @@ export function ShareLinks({ drawingId: drawing_id }: { drawingId: string }) {
   }, [client, drawing_id]);
   useEffect(() => void load(), [load]);
 
-  const remove = async ({ link_id }: Link) => {
-    const refusal = await ask(() =>
-      client.rest.DELETE("/v1/drawings/{drawing_id}/links/{link_id}", {
-        params: { path: { drawing_id, link_id } },
-      }),
-    );
-    setProblem(refusal);
-    // A link that opens nothing any more is not to be copied.
-    if (refusal === undefined) setMade((before) => before.filter((one) => one.link_id !== link_id));
+  const removeAll = async (gone: readonly Link[]): Promise<void> => {
+    for (const { link_id } of gone) {
+      const refusal = await ask(() =>
+        client.rest.DELETE("/v1/drawings/{drawing_id}/links/{link_id}", {
+          params: { path: { drawing_id, link_id } },
+        }),
+      );
+      setProblem(refusal);
+      if (refusal !== undefined) break;
+      // A link that opens nothing any more is not to be copied.
+      const { madeLinks } = board.ui.getState();
+      board.ui.setState({ madeLinks: madeLinks.filter((one) => one.link_id !== link_id) });
+    }
     await load();
   };
 
@@ -49,19 +47,20 @@ export function ShareLinks({ drawingId: drawing_id }: { drawingId: string }) {
     <>
       <LinkMaker
         drawingId={drawing_id}
-        made={made}
-        onMade={(link) => {
-          setMade((before) => [...before, link]);
-          void load();
+        links={links}
+        made={made.filter(({ link_id }) => links?.some((link) => link.link_id === link_id) ?? true)}
+        onMade={(link, replaced) => {
+          board.ui.setState({ madeLinks: [...board.ui.getState().madeLinks, link] });
+          void removeAll(replaced);
         }}
       />
-      {links.length > 0 && <h3>Links</h3>}
+      {links !== undefined && links.length > 0 && <h3>Links</h3>}
       {problem !== undefined && (
         <p className="problem" role="alert">
           {problem}
         </p>
       )}
-      {links.length > 0 && (
+      {links !== undefined && links.length > 0 && (
         <ul className="members" data-testid="links">
           {links.map((link) => (
             <LinkRow key={link.link_id} link={link} onRemove={() => setRemoving(link)} />
@@ -73,7 +72,7 @@ export function ShareLinks({ drawingId: drawing_id }: { drawingId: string }) {
           title="Remove the link?"
           verb="Remove"
           testId="remove-link-confirm"
-          onConfirm={() => void remove(removing)}
+          onConfirm={() => void removeAll([removing])}
           onClose={() => setRemoving(undefined)}
         >
           Nobody can join by it any more. Who has joined by it stays a member.

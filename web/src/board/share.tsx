@@ -49,7 +49,7 @@ export function ShareDialog({ board, onClose }: { board: Board; onClose: () => v
   return (
     <>
       <Dialog title="Share" onClose={onClose}>
-        {isOwner && <ShareLinks drawingId={drawing_id} />}
+        {isOwner && <ShareLinks board={board} />}
         {!isOwner && role !== undefined && <p>Only the owner of a drawing can invite others.</p>}
         <h3>Members</h3>
         {problem !== undefined && (

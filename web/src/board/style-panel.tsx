@@ -1,83 +1,107 @@
-// Colour, width, filling: of what is drawn next, and of what is selected.
+// Colour, width, filling: of what is selected, or else of what is drawn next.
 
 import { useEffect, useRef } from "react";
 import type { JsonObject, ViewObject } from "../revcast.js";
+import { INK } from "../scene/props.js";
 import { colourOf, widthOf } from "../tools/change.js";
 import { restyle } from "./actions.js";
 import type { Board } from "./board.js";
 import { COLOURS, useUi, WIDTHS } from "./ui.js";
+import { useSelectionLook } from "./use-look.js";
 
 export function StylePanel({ board }: { board: Board }) {
   const { ui } = board;
-  const colour = useUi(ui, (state) => state.colour);
-  const width = useUi(ui, (state) => state.width);
-  const isFilled = useUi(ui, (state) => state.isFilled);
-  const isHighlighter = useUi(ui, (state) => state.isHighlighter);
-  const hasArrowhead = useUi(ui, (state) => state.hasArrowhead);
+  const look = useSelectionLook(board);
+  const next = useUi(ui, (state) => state);
+  const hasSelection = look !== undefined;
+  const { colour, width, isFilled } = look ?? next;
 
   const setColour = (value: string) => {
-    ui.setState({ colour: value });
-    restyle(board, (object) => colourOf(object, value));
+    if (hasSelection) restyle(board, (object) => colourOf(object, value));
+    else ui.setState({ colour: value });
+  };
+  const setWidth = (value: number) => {
+    if (hasSelection) restyle(board, (object) => widthOf(object, value));
+    else ui.setState({ width: value });
+  };
+  const setFilled = (is: boolean) => {
+    if (hasSelection) restyle(board, (object) => fillOf(object, is));
+    else ui.setState({ isFilled: is });
   };
   return (
-    <section className="style panel" aria-label="Colour and width" data-testid="style-panel">
-      <fieldset className="swatches">
-        <legend className="sr-only">Colour</legend>
-        {COLOURS.map(({ value, name }) => (
-          <button
-            key={value}
-            type="button"
-            className="swatch-button"
-            aria-label={name}
-            aria-pressed={value === colour}
-            title={name}
-            data-testid={`colour-${value.slice(1)}`}
-            onClick={() => setColour(value)}
-          >
-            <span className="swatch" style={{ backgroundColor: value }} />
-          </button>
-        ))}
-        <AnyColour colour={colour} onPick={(value) => ui.setState({ colour: value })} onDone={setColour} />
-      </fieldset>
-      <fieldset className="widths">
-        <legend className="sr-only">Width</legend>
-        {WIDTHS.map(({ value, name }) => (
-          <button
-            key={value}
-            type="button"
-            className="tool"
-            aria-label={name}
-            aria-pressed={value === width}
-            title={name}
-            onClick={() => {
-              ui.setState({ width: value });
-              restyle(board, (object) => widthOf(object, value));
+    <section
+      className="style panel"
+      aria-label={hasSelection ? "Colour and width of the selection" : "Colour and width"}
+      data-testid="style-panel"
+    >
+      {colour !== undefined && (
+        <fieldset className="swatches">
+          <legend className="sr-only">Colour</legend>
+          {COLOURS.map(({ value, name }) => (
+            <button
+              key={value}
+              type="button"
+              className="swatch-button"
+              aria-label={name}
+              aria-pressed={value === colour}
+              title={name}
+              data-testid={`colour-${value.slice(1)}`}
+              onClick={() => setColour(value)}
+            >
+              <span className="swatch" style={{ backgroundColor: value }} />
+            </button>
+          ))}
+          <AnyColour
+            colour={colour === "mixed" ? undefined : colour}
+            onPick={(value) => {
+              // A selection is changed once, and not by each colour on the way.
+              if (!hasSelection) ui.setState({ colour: value });
             }}
-          >
-            <span className="line" style={{ height: Math.max(2, Math.min(14, value)) }} />
-          </button>
-        ))}
-      </fieldset>
+            onDone={setColour}
+          />
+        </fieldset>
+      )}
+      {width !== undefined && (
+        <fieldset className="widths">
+          <legend className="sr-only">Width</legend>
+          {WIDTHS.map(({ value, name }) => (
+            <button
+              key={value}
+              type="button"
+              className="tool"
+              aria-label={name}
+              aria-pressed={value === width}
+              title={name}
+              data-testid={`width-${value}`}
+              onClick={() => setWidth(value)}
+            >
+              <span className="line" style={{ height: Math.max(2, Math.min(14, value)) }} />
+            </button>
+          ))}
+        </fieldset>
+      )}
       <div className="switches">
-        <Switch
-          label="Fill"
-          isOn={isFilled}
-          onChange={(is) => {
-            ui.setState({ isFilled: is });
-            restyle(board, (object) => fillOf(object, is, colour));
-          }}
-        />
-        <Switch
-          label="Highlighter"
-          isOn={isHighlighter}
-          onChange={(is) => ui.setState({ isHighlighter: is, tool: "pen" })}
-        />
-        <Switch
-          label="Arrow head"
-          isOn={hasArrowhead}
-          onChange={(is) => ui.setState({ hasArrowhead: is, tool: "arrow" })}
-        />
+        {isFilled !== undefined && <Switch label="Fill" isOn={isFilled} testId="fill" onChange={setFilled} />}
+        {!hasSelection && (
+          <>
+            <Switch
+              label="Highlighter"
+              isOn={next.isHighlighter}
+              testId="highlighter"
+              onChange={(is) => ui.setState({ isHighlighter: is, tool: "pen" })}
+            />
+            <Switch
+              label="Arrow head"
+              isOn={next.hasArrowhead}
+              testId="arrow-head"
+              onChange={(is) => ui.setState({ hasArrowhead: is, tool: "arrow" })}
+            />
+          </>
+        )}
       </div>
+      {colour === undefined && width === undefined && isFilled === undefined && (
+        <p className="no-style">What is selected has no colour of its own.</p>
+      )}
     </section>
   );
 }
@@ -88,7 +112,8 @@ function AnyColour({
   onPick,
   onDone,
 }: {
-  colour: string;
+  /** None where there are several. */
+  colour: string | undefined;
   onPick: (colour: string) => void;
   onDone: (colour: string) => void;
 }) {
@@ -102,7 +127,7 @@ function AnyColour({
     field?.addEventListener("change", change);
     return () => field?.removeEventListener("change", change);
   }, []);
-  const isCustom = COLOURS.every(({ value }) => value !== colour);
+  const isCustom = colour !== undefined && COLOURS.every(({ value }) => value !== colour);
   return (
     <label className="swatch-button custom" title="Another colour" data-chosen={isCustom}>
       <span className="swatch" style={isCustom ? { backgroundColor: colour, backgroundImage: "none" } : {}} />
@@ -110,20 +135,27 @@ function AnyColour({
         ref={ref}
         type="color"
         aria-label="Another colour"
-        value={colour}
+        value={sixDigits(colour)}
         onChange={(event) => onPick(event.target.value)}
       />
     </label>
   );
 }
 
+/** A colour as the browser's field takes it; others are shown beside it only. */
+function sixDigits(colour: string | undefined): string {
+  return colour !== undefined && /^#[0-9a-f]{6}$/.test(colour) ? colour : COLOURS[0].value;
+}
+
 function Switch({
   label,
   isOn,
+  testId,
   onChange,
 }: {
   label: string;
-  isOn: boolean;
+  isOn: boolean | "mixed";
+  testId: string;
   onChange: (is: boolean) => void;
 }) {
   return (
@@ -131,18 +163,20 @@ function Switch({
       <input
         type="checkbox"
         role="switch"
-        aria-checked={isOn}
-        checked={isOn}
+        aria-checked={isOn === true}
+        checked={isOn === true}
         onChange={(event) => onChange(event.target.checked)}
+        data-mixed={isOn === "mixed"}
+        data-testid={testId}
       />
       <span>{label}</span>
     </label>
   );
 }
 
-function fillOf({ kind, props }: ViewObject, isFilled: boolean, colour: string): JsonObject {
+function fillOf({ kind, props }: ViewObject, isFilled: boolean): JsonObject {
   if (kind !== "rect" && kind !== "ellipse") return {};
-  const stroke = typeof props.stroke === "string" ? props.stroke : colour;
+  const stroke = typeof props.stroke === "string" ? props.stroke : INK;
   const isPlain = /^#[0-9a-f]{6}$/i.test(stroke);
   return { stroke, fill: isFilled ? (isPlain ? `${stroke}33` : stroke) : "none" };
 }

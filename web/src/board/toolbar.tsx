@@ -16,6 +16,7 @@ import { pickImage } from "../tools/image.js";
 import type { Board } from "./board.js";
 import { StylePanel } from "./style-panel.js";
 import { TOOLS, type ToolName, useUi } from "./ui.js";
+import { useShownColour } from "./use-look.js";
 
 const LOOKS: Record<ToolName, { readonly label: string; readonly key: string; readonly Icon: LucideIcon }> = {
   select: { label: "Select", key: "V", Icon: MousePointer2 },
@@ -31,7 +32,7 @@ const LOOKS: Record<ToolName, { readonly label: string; readonly key: string; re
 
 export function Toolbar({ board, canEdit }: { board: Board; canEdit: boolean }) {
   const chosen = useUi(board.ui, (ui) => ui.tool);
-  const colour = useUi(board.ui, (ui) => ui.colour);
+  const colour = useShownColour(board);
   const isStyleOpen = useUi(board.ui, (ui) => ui.isStyleOpen);
   const tool = canEdit ? chosen : "hand";
   const tools = canEdit ? TOOLS : (["hand"] as const);
@@ -70,7 +71,10 @@ export function Toolbar({ board, canEdit }: { board: Board; canEdit: boolean }) 
             data-testid="style-button"
             onClick={() => board.ui.setState({ isStyleOpen: !isStyleOpen })}
           >
-            <span className="swatch" style={{ backgroundColor: colour }} />
+            <span
+              className={colour === undefined ? "swatch mixed" : "swatch"}
+              style={{ backgroundColor: colour }}
+            />
           </button>
         )}
       </div>

@@ -59,6 +59,13 @@ export interface Past {
   readonly isLoading: boolean;
 }
 
+/** A share link that was made here. Only now its token is known: the server tells it once. */
+export interface MadeLink {
+  readonly link_id: string;
+  readonly role: Role;
+  readonly url: string;
+}
+
 export interface Ui {
   readonly tool: ToolName;
   readonly colour: string;
@@ -78,6 +85,8 @@ export interface Ui {
   readonly isStyleOpen: boolean;
   /** Whether there is something on the drawing, and nothing of it in view. */
   readonly isAstray: boolean;
+  /** The newest last. */
+  readonly madeLinks: readonly MadeLink[];
 }
 
 export type UiStore = StoreApi<Ui>;
@@ -101,6 +110,7 @@ export function createUi(): UiStore {
     notice: undefined,
     isStyleOpen: false,
     isAstray: false,
+    madeLinks: [],
     ...kept(),
   }));
   store.subscribe(({ colour, width, isFilled }, before) => {

@@ -8,8 +8,9 @@ import { weighed } from "../ink.js";
 import { colour, INK, positive, scale, shift } from "../props.js";
 import type { PaintEnv, Shape } from "../shape.js";
 
-const PEN_SIZE = 4;
-const BROAD_SIZE = 16;
+/** How broad a stroke is that does not say so; a highlighter and an eraser are broad. */
+export const PEN_SIZE = 4;
+export const BROAD_SIZE = 16;
 const HIGHLIGHTER_OPACITY = 0.4;
 /** Below this width in device pixels, a plain line looks the same as an outline. */
 const PLAIN_BELOW = 1.6;
