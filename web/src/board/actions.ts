@@ -17,6 +17,7 @@ export function deleteSelection(board: Board): void {
   board.abandon();
   deleteAll(board, ids);
   board.select([]);
+  board.ui.setState({ spoken: ids.length === 1 ? "Deleted" : `${ids.length} objects deleted` });
 }
 
 export function deleteAll(board: Board, ids: readonly string[]): void {

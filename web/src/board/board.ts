@@ -9,6 +9,7 @@ import type { Entry } from "../scene/scene.js";
 import type { PaintEnv } from "../scene/shape.js";
 import type { Stage } from "../scene/stage.js";
 import { createTools } from "../tools/all.js";
+import { paintFocus } from "../tools/focus-mark.js";
 import { paintOthers, paintSelection } from "../tools/marks.js";
 import type { Tool } from "../tools/tool.js";
 import { Texts } from "./texts.js";
@@ -234,7 +235,10 @@ export class Board {
       this.abandon();
       if (now.tool !== "select") this.select([]);
     }
-    if (now.selection !== before.selection) this.stage.touch();
+    if (now.selection !== before.selection || now.focused !== before.focused) this.stage.touch();
+    const { focused, selection } = now;
+    const isLeft = selection !== before.selection && focused === before.focused && focused !== undefined;
+    if (isLeft && !selection.includes(focused)) this.ui.setState({ focused: undefined });
     if (now.writing?.objectId !== before.writing?.objectId) {
       const id = now.writing?.objectId;
       this.stage.lift(new Set(id === undefined ? [] : [id]));
@@ -251,5 +255,6 @@ export class Board {
       paintSelection(ctx, camera, this);
       this.tool.marks?.(ctx, camera);
     }
+    paintFocus(ctx, camera, this);
   }
 }

@@ -44,12 +44,12 @@ export function Dialog({
       }}
     >
       <div className="dialog-inner">
-        <header>
+        <div className="dialog-head">
           <h2 id={id}>{title}</h2>
           <button type="button" className="icon-button" aria-label="Close" onClick={onClose}>
             <X aria-hidden="true" />
           </button>
-        </header>
+        </div>
         {children}
       </div>
     </dialog>

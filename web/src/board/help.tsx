@@ -15,6 +15,7 @@ const GROUPS: readonly (readonly [string, readonly (readonly [string, string])[]
       ["T", "Text"],
       ["I", "Image"],
       ["E", "Eraser"],
+      ["Enter", "Draw with the tool; write in a text"],
     ],
   ],
   [
@@ -25,11 +26,12 @@ const GROUPS: readonly (readonly [string, readonly (readonly [string, string])[]
       ["Ctrl Alt Z", "Undo anyone’s, as the owner; with ⇧ redo"],
       ["Ctrl A", "Select all"],
       ["Ctrl D", "Duplicate"],
+      ["Tab", "Next object; with ⇧ the one before"],
       ["Delete", "Delete the selection"],
       ["Arrows", "Nudge; with ⇧ ten times as far"],
       ["Ctrl C", "Copy; with X cut"],
       ["Ctrl V", "Paste objects, images or a text"],
-      ["Esc", "Let go; leave the history"],
+      ["Esc", "Let go; leave the history; then to the tools"],
     ],
   ],
   [

@@ -6,6 +6,7 @@ import { deleteSelection, duplicate, nudge, redo, selectAll, undo } from "./acti
 import type { Board } from "./board.js";
 import { letterOf, signOf } from "./layout.js";
 import type { ToolName } from "./ui.js";
+import { enter, leaveStage, walk } from "./walk.js";
 import { panBy, showAll, zoomBy, zoomTo } from "./zoom.js";
 
 const TOOL_KEYS: Readonly<Record<string, ToolName>> = {
@@ -159,6 +160,10 @@ function plain(board: Board, input: Input, event: KeyboardEvent): boolean {
     case "Escape":
       letGo(board, input);
       return true;
+    case "Enter":
+      return !isOnControl(event) && enter(board);
+    case "Tab":
+      return !isOnControl(event) && walk(board, event.shiftKey);
     case "?":
       board.ui.setState({ dialog: "help" });
       return true;
@@ -180,5 +185,6 @@ function letGo(board: Board, input: Input): void {
   if (isStyleOpen) board.ui.setState({ isStyleOpen: false });
   else if (selection.length > 0) board.select([]);
   else if (board.drawing.presence.following !== null) board.drawing.presence.follow(null);
-  else board.setTool("select");
+  else if (board.ui.getState().tool !== "select") board.setTool("select");
+  else leaveStage();
 }

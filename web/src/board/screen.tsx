@@ -19,9 +19,11 @@ import { showDots } from "./dots.js";
 import { takeGifts } from "./gifts.js";
 import { listenToKeys } from "./keys.js";
 import { RescuedText } from "./rescued.js";
+import { HOW, Spoken } from "./spoken.js";
 import { Toolbar } from "./toolbar.js";
 import { TopBar } from "./topbar.js";
 import { createUi, useUi } from "./ui.js";
+import { watchFocus } from "./walk.js";
 import { WritingBox } from "./writing.js";
 import { ZoomBar } from "./zoom-bar.js";
 
@@ -52,6 +54,7 @@ export function BoardScreen({ drawingId }: { drawingId: string }) {
       listenToKeys(fresh, input),
       listenToCopying(fresh),
       takeGifts(fresh),
+      watchFocus(fresh),
       ui.subscribe((now, before) => {
         if (now.tool !== before.tool) input.refreshCursor();
         if ((now.past === undefined) !== (before.past === undefined)) {
@@ -84,8 +87,17 @@ export function BoardScreen({ drawingId }: { drawingId: string }) {
   // Of a drawing that was never seen, the server does not tell whether it is there.
   const wasThere = role === null && loaded;
   return (
-    <div className="board" data-role={role ?? "none"}>
-      <div className="stage" ref={element} aria-label="Drawing" role="application">
+    // What covers a drawing that is gone is the main part of the page then.
+    <div className="board" data-role={role ?? "none"} role={isGone ? undefined : "main"}>
+      <div
+        className="stage"
+        ref={element}
+        aria-label="Drawing"
+        aria-describedby={HOW}
+        role="application"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: keys draw on it, and go through what is on it.
+        tabIndex={0}
+      >
         <div ref={paper} className="dots" />
         <canvas ref={still} className="layer" data-testid="canvas-still" />
         <canvas ref={moving} className="layer" data-testid="canvas-moving" />
@@ -140,6 +152,7 @@ function Chrome({ board, isLoaded }: { board: Board; isLoaded: boolean }) {
       <ZoomBar board={board} isPast={isPast} />
       <BoardDialogs board={board} />
       <Notice board={board} />
+      <Spoken board={board} />
     </>
   );
 }

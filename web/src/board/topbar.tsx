@@ -17,7 +17,7 @@ export function TopBar({ board }: { board: Board }) {
   const { role } = useConnection(board.drawing);
   const isPast = useUi(board.ui, (ui) => ui.past !== undefined);
   return (
-    <header className="topbar">
+    <div className="topbar">
       <div className="panel title-panel">
         <a className="tool" href="#/" aria-label="My drawings" title="My drawings">
           <ArrowLeft aria-hidden="true" />
@@ -45,7 +45,7 @@ export function TopBar({ board }: { board: Board }) {
         </button>
         <MenuButton board={board} isOwner={role === "owner"} isPast={isPast} />
       </div>
-    </header>
+    </div>
   );
 }
 

@@ -85,6 +85,10 @@ export interface Ui {
   readonly isStyleOpen: boolean;
   /** Whether there is something on the drawing, and nothing of it in view. */
   readonly isAstray: boolean;
+  /** The object that has the focus of the keyboard. */
+  readonly focused: string | undefined;
+  /** What is told last to those who hear the page. */
+  readonly spoken: string;
   /** The newest last. */
   readonly madeLinks: readonly MadeLink[];
 }
@@ -110,6 +114,8 @@ export function createUi(): UiStore {
     notice: undefined,
     isStyleOpen: false,
     isAstray: false,
+    focused: undefined,
+    spoken: "",
     madeLinks: [],
     ...kept(),
   }));

@@ -40,7 +40,8 @@ export function Roster({ board }: { board: Board }) {
                 type="button"
                 className="avatar"
                 style={style}
-                aria-label={`Follow ${called}${tabs}`}
+                // What is seen is a part of what is said.
+                aria-label={`Follow ${called}${tabs}, ${initialsOf(called)}`}
                 aria-pressed={following === user_id}
                 title={`Follow ${called}${tabs}`}
                 onClick={() => board.drawing.presence.follow(following === user_id ? null : user_id)}
