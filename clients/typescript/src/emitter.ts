@@ -1,4 +1,4 @@
-// Listeners of one kind of event.
+// Listeners of one kind of event, and of changes that may come by the thousand.
 
 /** Calls whoever listens, in the order in which they began. */
 export class Emitter<T> {
@@ -29,5 +29,31 @@ export class Emitter<T> {
 
   clear(): void {
     this.#listeners.clear();
+  }
+}
+
+/**
+ * Tells that something has changed: of the first change in a task at once, and of all that follow in the same task once,
+ * at its end. So whoever listens costs the same, however many changes one task makes.
+ */
+export class Changes extends Emitter<void> {
+  /** Whether this task has told of a change already. */
+  #hasTold = false;
+  /** Whether there were more since. */
+  #isDue = false;
+
+  override emit(): void {
+    if (this.#hasTold) {
+      this.#isDue = true;
+      return;
+    }
+    this.#hasTold = true;
+    queueMicrotask(() => {
+      this.#hasTold = false;
+      if (!this.#isDue) return;
+      this.#isDue = false;
+      this.emit();
+    });
+    super.emit();
   }
 }

@@ -39,6 +39,8 @@ export const MAX_EARLY_POINTS = 200;
 export const COALESCE_WINDOW = 80;
 /** Bytes up to which ops are merged. The server takes 64 KiB an op. */
 export const MAX_MERGED_BYTES = 60 * 1024;
+/** Ops that are stored in one call, unless the page is about to go: a call of many holds up the page. */
+export const STORE_AT_ONCE = 500;
 /** Ops in a request. The server takes as many. */
 export const MAX_BATCH_OPS = 500;
 /** Bytes of a request, unless it is of one op. The server takes 1 MiB. */

@@ -1,7 +1,7 @@
 // How a drawing stands, and who is told when that changes.
 
 import { Edits } from "./edits.js";
-import { Emitter } from "./emitter.js";
+import { Changes, Emitter } from "./emitter.js";
 import type { RevcastError } from "./errors.js";
 import type { ConnectionState as FeedState } from "./feed/connector.js";
 import type { CommittedOp } from "./ops.js";
@@ -19,7 +19,7 @@ export abstract class Observed extends Edits {
   #connection: ConnectionState = "connecting";
   #role: Role | null | undefined;
   #latency: number | undefined;
-  protected readonly changed = new Emitter<void>();
+  protected readonly changed = new Changes();
   protected readonly committed = new Emitter<readonly CommittedOp[]>();
   readonly #connectionChanged = new Emitter<ConnectionState>();
   protected readonly syncChanged = new Emitter<SyncState>();
@@ -43,7 +43,10 @@ export abstract class Observed extends Edits {
     return this.#latency;
   }
 
-  /** The picture, its revision or its history changed. */
+  /**
+   * The picture, its revision or its history changed. Told at once of the first change that a task makes, and once of all
+   * that follow in the same task, at its end.
+   */
   onChange(listener: () => void): () => void {
     return this.changed.on(listener);
   }

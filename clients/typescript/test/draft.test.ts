@@ -204,3 +204,38 @@ test("what was acknowledged in an epoch that is over does not stay on top of the
   expect(draft.view().objects.map((object) => object.object_id)).toEqual([other.object_id]);
   expect(draft.pendingCount).toBe(1);
 });
+
+test("own ops that come back one after the other are not rendered with each", () => {
+  const draft = new Draft(ME);
+  const ops = Array.from({ length: 9 }, (_, index) => create(id(index + 1), `o${index}`));
+  for (const op of ops) draft.put(op);
+  const before = draft.view();
+  const [all, mine] = [draft.history("all"), draft.history({ mine: ME })];
+  for (const [index, op] of ops.slice(0, -1).entries()) {
+    draft.confirm([{ ...op, unit: op.op_id, revision: index + 1, actor: ME, ts: index }]);
+    expect(draft.view()).toBe(before);
+    expect(draft.history("all")).toBe(all);
+    expect(draft.history({ mine: ME })).toBe(mine);
+  }
+  // In the end what is confirmed is seen, made of the same objects.
+  draft.confirm([{ ...(ops[8] as PendingOp), revision: 9, actor: ME, ts: 9 }]);
+  expect(draft.view()).toBe(draft.confirmed.view());
+  expect(draft.view().objects).toHaveLength(9);
+  for (const [index, object] of draft.view().objects.entries()) expect(object).toBe(before.objects[index]);
+});
+
+test.each([
+  ["is of another body", (op: PendingOp) => ({ ...op, props: { x: 1 } })],
+  ["is of somebody else", (op: PendingOp) => ({ ...op, actor: "bob" })],
+])("an op that comes back and %s is rendered", (_, other) => {
+  const draft = new Draft(ME);
+  draft.put(create(id(1), "a"));
+  draft.put(create(id(2), "b"));
+  const before = draft.view();
+  const op = { revision: 1, actor: ME, ts: 1, ...other(create(id(1), "a")) } as CommittedOp;
+  draft.confirm([op]);
+  expect(draft.view()).not.toBe(before);
+  expect(spelled(draft.view())).toBe(
+    replay([op, { ...create(id(2), "b"), revision: 2, actor: ME, ts: 2 }]).canonicalView(),
+  );
+});

@@ -248,3 +248,26 @@ test("a gesture whose unit the server has closed says so", async () => {
   expect(server.log.at(-1)).toMatchObject({ type: "object.update", set: { x: 1 } });
   expect(server.log.at(-1)).not.toHaveProperty("unit");
 });
+
+test("a thousand edits in one task are told twice: of the first at once, of the others together", async () => {
+  const drawing = open();
+  await within(() => drawing.userId).toBe("alice");
+  const seen: number[] = [];
+  drawing.onChange(() => seen.push(drawing.view().objects.length));
+  for (let n = 0; n < 1_000; n += 1) drawing.createObject({ kind: "rect" });
+  expect(seen).toEqual([1]);
+  await within(() => seen).toEqual([1, 1_000]);
+});
+
+test("what a listener changes as it is told of a change is told, too", async () => {
+  const drawing = open();
+  await within(() => drawing.userId).toBe("alice");
+  const seen: number[] = [];
+  drawing.onChange(() => {
+    const { length } = drawing.view().objects;
+    seen.push(length);
+    if (length < 3) drawing.createObject({ kind: "rect" });
+  });
+  drawing.createObject({ kind: "rect" });
+  await within(() => seen).toEqual([1, 2, 3]);
+});

@@ -9,7 +9,7 @@ import { Overlay } from "./overlay.js";
 import { isFold } from "./read.js";
 import { type Registers, readRegisters, writeRegisters } from "./registers.js";
 import { hashOf, type View } from "./render.js";
-import { Screen } from "./screen.js";
+import { type Looks, Screen } from "./screen.js";
 import { State } from "./state.js";
 import { write } from "./write.js";
 
@@ -53,8 +53,11 @@ export class Canvas {
   }
 
   /** What is seen. It, and each object in it that has not changed since, is the same JavaScript object as before. */
-  view(): View {
-    return this.#screen.view(this.#state);
+  view(): View;
+  /** @internal With `before`: how objects looked in another picture. Those that look so now are taken from there. */
+  view(before?: Looks): View;
+  view(before?: Looks): View {
+    return this.#screen.view(this.#state, before);
   }
 
   /** What is seen, in canonical JSON (RFC 8785). */

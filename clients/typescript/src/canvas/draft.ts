@@ -2,17 +2,23 @@
 //
 // Only ops of the log change the confirmed canvas, so that nothing has to be taken back when somebody else was faster.
 
+import type { JsonObject } from "../json.js";
 import type { CommittedOp, PendingOp } from "../ops.js";
+import { isEqual } from "./canonical.js";
 import { Canvas, type CanvasSnapshot } from "./canvas.js";
 import type { History, Scope } from "./history.js";
-import type { Looks, Overlay } from "./overlay.js";
+import type { Overlay } from "./overlay.js";
+import { isFold, unitOf } from "./read.js";
 import type { View } from "./render.js";
+import type { Looks } from "./screen.js";
 
 /** A place in the log of an epoch; `undefined` for a canvas of which no epoch was told. */
 interface Acknowledged {
   readonly epoch: string | undefined;
   readonly revision: number;
 }
+
+const NOTHING: Looks = new Map();
 
 export class Draft {
   #confirmed = new Canvas();
@@ -25,8 +31,10 @@ export class Draft {
   /** The pending ops on top of the confirmed canvas, while none of them went and nothing came that meets them. */
   #overlay: Overlay | undefined;
   /** How the objects looked that pending ops had touched before there was this overlay. */
-  #before: Looks = new Map();
+  #before: Looks = NOTHING;
   #view: View | undefined;
+  /** By scope. It holds as long as the view does. */
+  readonly #histories = new Map<string, History>();
 
   #actor: string;
 
@@ -68,17 +76,34 @@ export class Draft {
 
   /** Takes in ops of the log. */
   confirm(ops: readonly CommittedOp[]): void {
+    // Thousands may have been made at once, and come back in many parts: what is seen is computed once, not with each.
+    let isAsSeen = true;
     let goesOn = true;
     for (const op of ops) {
       const id = op.op_id.toLowerCase();
-      this.#confirmed.apply(op);
+      isAsSeen = isAsSeen && this.#isNext(id, op);
+      const applied = this.#confirmed.apply(op);
+      isAsSeen = isAsSeen && applied === "next";
       this.#acknowledged.delete(id);
       if (this.#pending.delete(id)) goesOn = false;
       goesOn &&= this.#overlay?.goesOn(op) ?? true;
     }
     const hasForgotten = this.#forgetAcknowledged((at) => this.#hasReached(at));
-    if (hasForgotten || !goesOn) this.#changed();
-    else this.#view = undefined;
+    if (!hasForgotten && isAsSeen && this.#pending.size > 0) this.#dropOverlay();
+    else if (hasForgotten || !goesOn) this.#changed();
+    else this.#forgetSeen();
+  }
+
+  /** Whether an op of the log is the very one that stands next to the confirmed canvas in what is seen already. */
+  #isNext(id: string, op: CommittedOp): boolean {
+    const next = this.#pending.entries().next().value;
+    if (next === undefined || next[0] !== id || op.actor !== this.#actor || isFold(op)) return false;
+    const { revision: _revision, actor: _actor, ts: _ts, ...made } = op;
+    const pending = next[1];
+    // The server may tell what goes without saying.
+    const unit = unitOf(op);
+    if (unit !== (pending.unit ?? pending.op_id).toLowerCase()) return false;
+    return isEqual({ ...made, op_id: id, unit } as JsonObject, { ...pending, op_id: id, unit } as JsonObject);
   }
 
   /** An op is in the log at `revision`. It stays pending until the confirmed canvas is there, in that epoch. */
@@ -115,7 +140,7 @@ export class Draft {
   put(op: PendingOp): void {
     this.#pending.set(op.op_id.toLowerCase(), op);
     this.#overlay?.apply({ ...op, actor: this.#actor });
-    this.#view = undefined;
+    this.#forgetSeen();
   }
 
   /** Takes an op away: the confirmed canvas has it, or never will. */
@@ -131,12 +156,22 @@ export class Draft {
     return this.#view;
   }
 
+  /** What can be undone and redone. Looked for once, until something changes. */
   history(scope: Scope): History {
-    return this.#pending.size === 0 ? this.#confirmed.history(scope) : this.#onTop().history(scope);
+    const key = scope === "all" ? "all" : `mine:${scope.mine}`;
+    let history = this.#histories.get(key);
+    if (history === undefined) {
+      history = (this.#pending.size === 0 ? this.#confirmed : this.#onTop()).history(scope);
+      this.#histories.set(key, history);
+    }
+    return history;
   }
 
   #render(): View {
-    return this.#pending.size === 0 ? this.#confirmed.view() : this.#onTop().view(this.#before);
+    if (this.#pending.size > 0) return this.#onTop().view(this.#before);
+    const view = this.#confirmed.view(this.#before);
+    this.#before = NOTHING;
+    return view;
   }
 
   #onTop(): Overlay {
@@ -148,10 +183,19 @@ export class Draft {
   }
 
   #changed(): void {
-    if (this.#pending.size === 0) this.#before = new Map();
-    else if (this.#overlay !== undefined) this.#before = this.#overlay.looks;
+    this.#dropOverlay();
+    this.#forgetSeen();
+  }
+
+  /** Another one is made when it is needed. How objects looked is kept for it. */
+  #dropOverlay(): void {
+    if (this.#overlay !== undefined) this.#before = this.#overlay.looks;
     this.#overlay = undefined;
+  }
+
+  #forgetSeen(): void {
     this.#view = undefined;
+    this.#histories.clear();
   }
 
   #hasReached({ epoch, revision }: Acknowledged): boolean {

@@ -2,7 +2,7 @@
 
 import type { Json } from "../json.js";
 import type { Point } from "../ops.js";
-import { type Address, Chain, chainOf, copyOf, dropEmpty, type Top } from "./chain.js";
+import { type Address, Chain, chainOf, dropEmpty, type Part, type Top } from "./chain.js";
 import type { Liveness } from "./units.js";
 
 /** What decides whether an object is there. */
@@ -29,27 +29,61 @@ export class ObjectRegisters {
   points = new Map<number, Chain<readonly Point[]>>();
   /** The counts that ends of the stroke have told. */
   ends = new Map<number, Chain<undefined>>();
+  /** Of a copy: its own registers. The others are those of the object beneath, and not to be written to. */
+  #own: Set<Chain<unknown>> | undefined;
 
-  constructor(readonly id: string) {
-    this.exists = new Chain({ part: "exists", object: this });
-    this.kind = new Chain({ part: "kind", object: this });
-    this.z = new Chain({ part: "z", object: this });
-    this.tool = new Chain({ part: "tool", object: this });
+  /** Nothing is known of it, but for what `registers` hold. */
+  constructor(
+    readonly id: string,
+    registers?: Pick<ObjectRegisters, "exists" | "kind" | "z" | "tool">,
+  ) {
+    this.exists = registers?.exists ?? new Chain({ part: "exists", object: this });
+    this.kind = registers?.kind ?? new Chain({ part: "kind", object: this });
+    this.z = registers?.z ?? new Chain({ part: "z", object: this });
+    this.tool = registers?.tool ?? new Chain({ part: "tool", object: this });
+  }
+
+  /** A register that each object has once, to be written to. */
+  once<P extends "exists" | "kind" | "z" | "tool">(part: P): this[P];
+  once(part: "exists" | "kind" | "z" | "tool"): Chain<Existence> | Chain<string> {
+    if (part === "exists") this.exists = this.#mine(this.exists);
+    else this[part] = this.#mine(this[part]);
+    return this[part];
   }
 
   /** The register of a property, to be written to. */
   prop(key: string): Chain<Json | undefined> {
-    return chainOf(this.props, "props", key, this);
+    return this.#of(this.props, "props", key);
   }
 
   /** The register of a stretch of points, to be written to. */
   stretch(index: number): Chain<readonly Point[]> {
-    return chainOf(this.points, "points", index, this);
+    return this.#of(this.points, "points", index);
   }
 
   /** The register of an end of the stroke, to be written to. */
   end(count: number): Chain<undefined> {
-    return chainOf(this.ends, "ends", count, this);
+    return this.#of(this.ends, "ends", count);
+  }
+
+  #of<K extends string | number, T>(chains: Map<K, Chain<T>>, part: Part, key: K): Chain<T> {
+    const chain = chains.get(key);
+    if (chain === undefined) {
+      const fresh = chainOf(chains, part, key, this);
+      this.#own?.add(fresh as Chain<unknown>);
+      return fresh;
+    }
+    const mine = this.#mine(chain);
+    if (mine !== chain) chains.set(key, mine);
+    return mine;
+  }
+
+  /** The register itself, or its copy where it is still that of the object beneath. */
+  #mine<T>(chain: Chain<T>): Chain<T> {
+    if (this.#own === undefined || this.#own.has(chain as Chain<unknown>)) return chain;
+    const mine = chain.copy();
+    this.#own.add(mine as Chain<unknown>);
+    return mine;
   }
 
   /** The register of an address, if there is one. */
@@ -78,16 +112,17 @@ export class ObjectRegisters {
     return { z: top(this.z)?.value ?? "", created: deciding.revision };
   }
 
-  /** An object with the same registers, for as long as this one does not change. */
+  /**
+   * An object with the same registers, for as long as this one does not change. A register is copied when it is written
+   * to: most of the many that an op touches are not.
+   */
   copy(): ObjectRegisters {
-    const copy = new ObjectRegisters(this.id);
-    copy.exists = this.exists.copy();
-    copy.kind = this.kind.copy();
-    copy.z = this.z.copy();
-    copy.tool = this.tool.copy();
-    copy.props = copyOf(this.props);
-    copy.points = copyOf(this.points);
-    copy.ends = copyOf(this.ends);
+    const { id, exists, kind, z, tool } = this;
+    const copy = new ObjectRegisters(id, { exists, kind, z, tool });
+    copy.props = new Map(this.props);
+    if (this.points.size > 0) copy.points = new Map(this.points);
+    if (this.ends.size > 0) copy.ends = new Map(this.ends);
+    copy.#own = new Set();
     return copy;
   }
 

@@ -4,16 +4,12 @@
 // ops have touched, not what is on the canvas.
 
 import type { CommittedOp } from "../ops.js";
-import { isEqual } from "./canonical.js";
 import { type History, historyOf, type Scope } from "./history.js";
 import { isDrawing, isFold, isToggle, unitOf } from "./read.js";
-import { renderProps, type View, type ViewObject } from "./render.js";
-import { comparePlaces, type Screen, type Shown, show } from "./screen.js";
+import { renderProps, type View } from "./render.js";
+import { comparePlaces, known, type Looks, type Screen, type Shown, show } from "./screen.js";
 import type { State } from "./state.js";
 import { type Touched, write } from "./write.js";
-
-/** How objects look, by their ids. */
-export type Looks = ReadonlyMap<string, { readonly object: ViewObject }>;
 
 /** Pending ops are newer than all of the log, also than what is yet to come of it. */
 const PENDING_FROM = 2 ** 48;
@@ -94,7 +90,7 @@ export class Overlay implements Touched {
   }
 
   #render(before: Looks): View {
-    const { canvas } = this.#screen.view(this.#base);
+    const { canvas } = this.#screen.view(this.#base, before);
     const { top } = this.#state;
     const cleared = this.#state.cleared(top);
     this.#lookAgain(cleared, before);
@@ -148,10 +144,4 @@ export class Overlay implements Touched {
     }
     return result.sort((a, b) => comparePlaces(a.place, b.place));
   }
-}
-
-/** `shown`, with the JavaScript object that stood for it before if it looks the same. */
-function known(shown: Shown, earlier: ViewObject | undefined): Shown {
-  if (earlier === undefined || !isEqual({ ...earlier }, { ...shown.object })) return shown;
-  return { ...shown, object: earlier };
 }

@@ -4,7 +4,7 @@
 // a user interface can tell by `===` what it has to draw anew.
 
 import type { JsonObject } from "../json.js";
-import { canonical } from "./canonical.js";
+import { canonical, isEqual } from "./canonical.js";
 import type { Place } from "./object.js";
 import { renderObject, renderProps, type View, type ViewObject } from "./render.js";
 import type { State } from "./state.js";
@@ -17,6 +17,9 @@ export interface Shown {
   /** Its canonical JSON, once somebody has asked for it. */
   json: string | undefined;
 }
+
+/** How objects look, by their ids. */
+export type Looks = ReadonlyMap<string, { readonly object: ViewObject }>;
 
 /** Objects that are moved one by one; when more have changed, all are sorted. */
 const MAX_MOVES = 256;
@@ -49,9 +52,10 @@ export class Screen implements Touched {
     this.#view = undefined;
   }
 
-  view(state: State): View {
+  /** An object that has been touched and looks as it does in `before` is taken from there. */
+  view(state: State, before?: Looks): View {
     if (this.#view === undefined) {
-      this.#refresh(state);
+      this.#refresh(state, before);
       this.#settings ??= renderProps(state.settings, state.top);
       this.#view = { canvas: this.#settings, objects: this.#shown.map((shown) => shown.object) };
     }
@@ -79,42 +83,61 @@ export class Screen implements Touched {
     return `{"canvas":${canonical(canvas)},"objects":[${objects.join(",")}]}`;
   }
 
-  #refresh(state: State): void {
-    if (this.#isAllTouched || this.#touched.size > MAX_MOVES) {
-      this.#rebuild(state);
+  #refresh(state: State, before: Looks | undefined): void {
+    const cleared = state.cleared(state.top);
+    if (this.#isAllTouched) {
+      this.#rebuild(state, cleared, before);
     } else {
-      for (const id of this.#touched) this.#update(state, id);
+      const moved: string[] = [];
+      for (const id of this.#touched) if (!this.#renew(state, id, cleared, before)) moved.push(id);
+      if (moved.length > MAX_MOVES) this.#rebuild(state, cleared, before);
+      else for (const id of moved) this.#move(state, id, cleared, before);
     }
     this.#touched.clear();
     this.#isAllTouched = false;
   }
 
   /** Looks at every object; renders those that were touched or have come into sight. */
-  #rebuild(state: State): void {
-    const known = this.#byId;
-    for (const id of this.#touched) known.delete(id);
+  #rebuild(state: State, cleared: number, before: Looks | undefined): void {
+    const earlier = this.#byId;
     this.#byId = new Map();
-    const cleared = state.cleared(state.top);
     for (const [id] of state.objects) {
-      const shown = show(state, id, cleared, known.get(id));
-      if (shown !== undefined) this.#byId.set(id, shown);
+      const was = earlier.get(id);
+      const isTouched = was === undefined || this.#touched.has(id);
+      const shown = isTouched ? this.#look(state, id, cleared, before) : show(state, id, cleared, was);
+      if (shown !== undefined) this.#byId.set(id, known(shown, was?.object));
     }
     this.#shown = [...this.#byId.values()].sort((a, b) => comparePlaces(a.place, b.place));
   }
 
-  /** Renders one object and puts it where it belongs, or takes it away. */
-  #update(state: State, id: string): void {
-    const before = this.#byId.get(id);
-    const after = show(state, id, state.cleared(state.top));
+  /** Renders an object anew where it stands; false if it stands elsewhere now, or is not seen any more, or only now. */
+  #renew(state: State, id: string, cleared: number, before: Looks | undefined): boolean {
+    const was = this.#byId.get(id);
+    const place = state.objects.get(id)?.place(state.top, cleared);
+    if (was === undefined || place === undefined) return was === undefined && place === undefined;
     // A create makes one object, so no two stand in the same place.
-    if (before !== undefined && after !== undefined && comparePlaces(before.place, after.place) === 0) {
-      this.#shown[this.#indexOf(after.place)] = after;
-    } else {
-      if (before !== undefined) this.#shown.splice(this.#indexOf(before.place), 1);
-      if (after !== undefined) this.#shown.splice(this.#indexOf(after.place), 0, after);
-    }
-    if (after === undefined) this.#byId.delete(id);
-    else this.#byId.set(id, after);
+    if (comparePlaces(was.place, place) !== 0) return false;
+    const look = this.#look(state, id, cleared, before);
+    if (look === undefined) return false;
+    const shown = known(look, was.object);
+    this.#shown[this.#indexOf(place)] = shown;
+    this.#byId.set(id, shown);
+    return true;
+  }
+
+  /** Renders one object and puts it where it belongs, or takes it away. */
+  #move(state: State, id: string, cleared: number, before: Looks | undefined): void {
+    const was = this.#byId.get(id);
+    const shown = this.#look(state, id, cleared, before);
+    if (was !== undefined) this.#shown.splice(this.#indexOf(was.place), 1);
+    if (shown !== undefined) this.#shown.splice(this.#indexOf(shown.place), 0, shown);
+    if (shown === undefined) this.#byId.delete(id);
+    else this.#byId.set(id, shown);
+  }
+
+  #look(state: State, id: string, cleared: number, before: Looks | undefined): Shown | undefined {
+    const shown = show(state, id, cleared);
+    return shown && known(shown, before?.get(id)?.object);
   }
 
   /** How many objects stand before a place. */
@@ -137,6 +160,12 @@ export function show(state: State, id: string, cleared: number, known?: Shown): 
   const place = object?.place(top, cleared);
   if (object === undefined || place === undefined) return undefined;
   return known ?? { place, object: renderObject(id, object, top), json: undefined };
+}
+
+/** `shown`, with the JavaScript object that stood for it before if it looks the same. */
+export function known(shown: Shown, earlier: ViewObject | undefined): Shown {
+  if (earlier === undefined || earlier === shown.object) return shown;
+  return isEqual({ ...earlier }, { ...shown.object }) ? { ...shown, object: earlier } : shown;
 }
 
 /** By `z`, in UTF-16 code units, then by the create that decides. */

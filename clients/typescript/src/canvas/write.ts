@@ -57,7 +57,7 @@ class Writer {
         break;
       case "stroke.begin": {
         const object = this.#create(op, STROKE);
-        this.#put(object.tool, op.tool);
+        this.#put(object.once("tool"), op.tool);
         this.#put(object.stretch(0), op.points);
         break;
       }
@@ -72,13 +72,13 @@ class Writer {
         // It may write nothing, and of what nobody has written to nothing is known.
         if (z === undefined && unset.length === 0 && Object.keys(set).length === 0) break;
         const object = this.#object(op.object_id);
-        if (z !== undefined) this.#put(object.z, z);
+        if (z !== undefined) this.#put(object.once("z"), z);
         this.#props(object, set);
         for (const key of unset) this.#put<Json | undefined>(object.prop(key), undefined);
         break;
       }
       case "object.delete":
-        for (const id of op.object_ids) this.#put(this.#object(id).exists, "delete");
+        for (const id of op.object_ids) this.#put(this.#object(id).once("exists"), "delete");
         break;
       case "canvas.set":
         for (const [key, value] of Object.entries(op.set)) this.#put(this.state.setting(key), value);
@@ -94,9 +94,9 @@ class Writer {
   /** Writes what all ops write that create an object. */
   #create(op: ObjectCreate | StrokeBegin, kind: string): ObjectRegisters {
     const object = this.#object(op.object_id);
-    this.#put(object.exists, "create");
-    this.#put(object.kind, kind);
-    if (op.z !== undefined) this.#put(object.z, op.z);
+    this.#put(object.once("exists"), "create");
+    this.#put(object.once("kind"), kind);
+    if (op.z !== undefined) this.#put(object.once("z"), op.z);
     this.#props(object, op.props);
     return object;
   }

@@ -61,9 +61,16 @@ export function extendAppend(
   return { op: { ...append, points: [...append.points, ...points] }, bytes: extended };
 }
 
-const encoder = new TextEncoder();
-
 /** The size of a text as UTF-8. */
 export function byteLength(text: string): number {
-  return encoder.encode(text).length;
+  let bytes = text.length;
+  for (let at = 0; at < text.length; at += 1) {
+    const unit = text.charCodeAt(at);
+    if (unit < 0x80) continue;
+    // Two units of a pair are four bytes; one without the other is sent as a mark of three.
+    const isPair = unit >= 0xd800 && unit < 0xdc00 && (text.charCodeAt(at + 1) & 0xfc00) === 0xdc00;
+    if (isPair) at += 1;
+    bytes += unit >= 0x800 ? 2 : 1;
+  }
+  return bytes;
 }

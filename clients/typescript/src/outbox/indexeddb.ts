@@ -1,6 +1,6 @@
 // Keeps pending ops in IndexedDB: they outlive the page, and all tabs see them.
 
-import { type DBSchema, type IDBPDatabase, openDB } from "idb";
+import { type DBSchema, type IDBPDatabase, openDB, unwrap } from "idb";
 import { RevcastError } from "../errors.js";
 import type { OpRecord, OutboxStore, Refusal, StoreChange, StoredOp } from "./store.js";
 import { dropWill, eraseWills, leaveWill, readWill } from "./will.js";
@@ -60,12 +60,16 @@ export class IndexedDbStore implements OutboxStore {
   append(scope: string, ops: readonly OpRecord[]): Promise<readonly number[]> {
     return this.#with(async (db) => {
       const transaction = db.transaction("ops", "readwrite", { durability: "strict" });
-      const keys = ops.map(({ op_id, body }) => transaction.store.add({ scope, op_id, body }));
+      // Thousands may be stored at once. Within a transaction the keys of new records are one after the other, so that one
+      // answer tells all of them; a failure of any fails the transaction.
+      const store = unwrap(transaction.store);
+      const [first, ...rest] = ops.map(({ op_id, body }) => store.add({ scope, op_id, body }));
       // A page that is being left may not get to end it by itself, and would keep other tabs waiting.
       transaction.commit();
-      const [added] = await Promise.all([Promise.all(keys), transaction.done]);
+      await transaction.done;
       this.#executed(scope, ops);
-      return added;
+      const firstKey = first?.result as number;
+      return first === undefined ? [] : [firstKey, ...rest.map((_, index) => firstKey + index + 1)];
     });
   }
 
@@ -102,11 +106,11 @@ export class IndexedDbStore implements OutboxStore {
       // A removal that is lost in a crash costs one more request, which is answered as a duplicate.
       const durability = put.length > 0 ? "strict" : "relaxed";
       const transaction = db.transaction("ops", "readwrite", { durability });
-      const done: Promise<unknown>[] = [transaction.done];
-      for (const record of put) done.push(transaction.store.put({ scope, ...record }));
-      for (const key of remove) done.push(transaction.store.delete(key));
+      const store = unwrap(transaction.store);
+      for (const record of put) store.put({ scope, ...record });
+      for (const [from, to] of runsOf(remove)) store.delete(IDBKeyRange.bound(from, to));
       transaction.commit();
-      await Promise.all(done);
+      await transaction.done;
       this.#executed(scope, put);
     });
   }
@@ -174,4 +178,15 @@ export class IndexedDbStore implements OutboxStore {
 
 function stored({ key = 0, op_id, body, rejected }: StoredRecord): StoredOp {
   return { key, op_id, body, ...(rejected === undefined ? {} : { rejected }) };
+}
+
+/** Keys as runs of such that follow each other: one call removes a run, and between two neighbours there is nothing else. */
+export function runsOf(keys: readonly number[]): readonly (readonly [from: number, to: number])[] {
+  const runs: [number, number][] = [];
+  for (const key of [...keys].sort((a, b) => a - b)) {
+    const last = runs.at(-1);
+    if (last !== undefined && key <= last[1] + 1) last[1] = key;
+    else runs.push([key, key]);
+  }
+  return runs;
 }

@@ -1,6 +1,6 @@
 // The way of a new op into the storage: it waits in the window for more of its kind, and is stored with what waits there.
 
-import { MAX_OFFLINE_POINTS, REOPEN_AMONG } from "../limits.js";
+import { MAX_OFFLINE_POINTS, REOPEN_AMONG, STORE_AT_ONCE } from "../limits.js";
 import type { PendingOp, Point } from "../ops.js";
 import { extendAppend, type PendingUpdate } from "./coalesce.js";
 import type { Journal } from "./journal.js";
@@ -23,7 +23,9 @@ export interface IntakeOptions {
 export class Intake {
   readonly #options: IntakeOptions;
   readonly #window = new Window(() => this.close());
-  /** The newest of what was in it the last time. */
+  /** What has left it, and is still to be stored. */
+  #waiting: readonly Entry[] = [];
+  /** The newest of what was stored the last time. */
   #last: readonly Entry[] = [];
   #isStoring = false;
   /** Whether what waits is to be stored, as soon as that is done. */
@@ -49,19 +51,42 @@ export class Intake {
 
   /**
    * What waits is to be stored: at the end of the task, and one call after the other. So thousands of ops that are made
-   * at once are few calls, and none of them waits for long.
+   * at once are few calls, and no call holds up the page for long.
    */
   close(): void {
     if (this.#isDue) return;
     this.#isDue = true;
-    queueMicrotask(() => this.#storeNext());
+    queueMicrotask(() => {
+      // Those who have made so many at once have kept the page for long enough.
+      if (this.#window.size > STORE_AT_ONCE) setTimeout(() => this.#storeNext());
+      else this.#storeNext();
+    });
   }
 
-  /** Begins to store what waits, within the task. It may be sent once that is durable. */
+  /** Begins to store all that waits, within the task. It may be sent once that is durable. */
   store(): void {
     this.#isDue = false;
+    this.#store(this.#take());
+  }
+
+  #storeNext(): void {
+    if (!this.#isDue || this.#isStoring) return;
+    const entries = this.#take();
+    this.#waiting = entries.slice(STORE_AT_ONCE);
+    this.#isDue = this.#waiting.length > 0;
+    this.#store(entries.slice(0, STORE_AT_ONCE));
+  }
+
+  #take(): readonly Entry[] {
+    const { queue } = this.#options;
+    // What waited may have been settled by another tab meanwhile.
+    const entries = [...this.#waiting, ...this.#window.take()].filter((entry) => queue.has(entry));
+    this.#waiting = [];
+    return entries;
+  }
+
+  #store(entries: readonly Entry[]): void {
     const { journal, mayChange, stored } = this.#options;
-    const entries = this.#window.take();
     if (entries.length === 0) return;
     // Where another tab or session may send an op, this one does not know whether it was sent.
     if (!mayChange()) for (const entry of entries) entry.sent = "maybe";
@@ -72,10 +97,6 @@ export class Intake {
       stored();
       this.#storeNext();
     });
-  }
-
-  #storeNext(): void {
-    if (this.#isDue && !this.#isStoring) this.store();
   }
 
   /**

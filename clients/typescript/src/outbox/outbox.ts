@@ -192,7 +192,8 @@ export class Outbox {
     const entry = this.#queue.push(op);
     this.#events.added(op);
     this.#intake.push(entry);
-    this.#status.update();
+    // Further ones change nothing of how it stands.
+    if (this.#queue.size === 1) this.#status.update();
   }
 
   /** Adds points to the newest append of a stroke, if that still waits; else a new append with the next index is due. */

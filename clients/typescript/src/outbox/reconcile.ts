@@ -8,26 +8,30 @@ import type { Queue } from "./queue.js";
 import type { StoredOp } from "./store.js";
 import type { OutboxEvents } from "./types.js";
 
-/** The ids of ops that are settled, the newest of them. */
+/**
+ * The ids of ops that are settled: the newest `MAX_SETTLED_IDS` of them at least, and up to twice as many. They go by
+ * the whole generation: thousands may come at once, and to look for the oldest with each would take longer each time.
+ */
 export class Settled {
-  readonly #ids = new Set<string>();
+  #ids = new Set<string>();
+  #older: ReadonlySet<string> = new Set();
 
   add(id: string): void {
-    this.#ids.delete(id);
     this.#ids.add(id);
-    for (const oldest of this.#ids) {
-      if (this.#ids.size <= MAX_SETTLED_IDS) break;
-      this.#ids.delete(oldest);
-    }
+    if (this.#ids.size < MAX_SETTLED_IDS) return;
+    this.#older = this.#ids;
+    this.#ids = new Set();
   }
 
   has(id: string): boolean {
-    return this.#ids.has(id);
+    return this.#ids.has(id) || this.#older.has(id);
   }
 
   /** It is pending again. */
   delete(id: string): void {
     this.#ids.delete(id);
+    if (!this.#older.has(id)) return;
+    this.#older = new Set([...this.#older].filter((older) => older !== id));
   }
 }
 

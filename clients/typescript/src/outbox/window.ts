@@ -28,6 +28,11 @@ export class Window {
     this.#close = close;
   }
 
+  /** How many entries are in it. */
+  get size(): number {
+    return this.#entries.length;
+  }
+
   /** Takes in an entry. Only updates and appends wait; any other op ends the waiting of all. */
   push(entry: Entry): void {
     const { op } = entry;

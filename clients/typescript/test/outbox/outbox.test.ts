@@ -174,7 +174,7 @@ describe("sending", () => {
     expect(outbox.pendingCount).toBe(0);
   });
 
-  test("thousands of ops at once are few calls of the storage", async () => {
+  test("thousands of ops at once are few calls of the storage, none of which is large", async () => {
     const sizes: number[] = [];
     class Slow extends MemoryStore {
       override async append(scope: string, ops: readonly { op_id: string; body: string }[]) {
@@ -191,7 +191,7 @@ describe("sending", () => {
       await undefined;
     }
     await pass(1_000);
-    expect(sizes).toEqual([1_000, 1_000]);
+    expect(sizes).toEqual([500, 500, 500, 500]);
     expect(told.errors).toEqual([]);
     expect(server.logged).toEqual(Array.from({ length: 2_000 }, (_, n) => n + 1));
   });

@@ -2,7 +2,8 @@ import "fake-indexeddb/auto";
 import { deleteDB } from "idb";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { COALESCE_WINDOW, MAX_WILL_BYTES } from "../../src/limits.js";
-import { IndexedDbStore } from "../../src/outbox/indexeddb.js";
+import { byteLength } from "../../src/outbox/coalesce.js";
+import { IndexedDbStore, runsOf } from "../../src/outbox/indexeddb.js";
 import { MemoryStore, type OutboxStore } from "../../src/outbox/store.js";
 import { Browser, create, id, offline, opened, SCOPE, Server, update } from "./support.js";
 
@@ -237,4 +238,40 @@ describe("a will", () => {
     expect(() => indexedDb().leave("one", [record(1)])).not.toThrow();
     expect(await indexedDb().load("one")).toEqual([]);
   });
+});
+
+test("IndexedDB: thousands of ops are stored under the keys that are told, and removed in one call", async () => {
+  const store = indexedDb();
+  await store.append("other", [record(1)]);
+  const ops = Array.from({ length: 2_000 }, (_, n) => record(n + 2));
+  const keys = await store.append("one", ops);
+  const [late = 0] = await store.append("one", [record(2_002)]);
+  expect((await store.load("one")).map(({ key, op_id }) => [key, op_id])).toEqual([
+    ...ops.map(({ op_id }, index) => [keys[index], op_id]),
+    [late, id(2_002)],
+  ]);
+  const removed = vi.spyOn(IDBObjectStore.prototype, "delete");
+  await store.change("one", { remove: keys.toReversed() });
+  expect(removed).toHaveBeenCalledTimes(1);
+  removed.mockRestore();
+  expect(await store.load("one")).toMatchObject([record(2_002)]);
+  expect(await store.load("other")).toMatchObject([record(1)]);
+  expect(runsOf([7, 3, 1, 2, 9])).toEqual([
+    [1, 3],
+    [7, 7],
+    [9, 9],
+  ]);
+});
+
+test("the size of a text is that of its UTF-8", () => {
+  for (const text of [
+    "",
+    "a",
+    "\u007f\u0080\u07ff\u0800\uffff",
+    "🎉é–漢",
+    "\ud83c",
+    "\udf89\ud83c",
+    "\ud83ca",
+  ])
+    expect(byteLength(text)).toBe(new TextEncoder().encode(text).length);
 });
