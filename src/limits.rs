@@ -479,7 +479,7 @@ pub const DEFLATE_ABOVE_BYTES: usize = 256;
 pub const DEFLATE_LEVEL: u32 = 3;
 /// How often all connections are looked at: pings, expiry, silence, slowness.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// How often an event stream without events bears a comment.
+/// How often an event stream without events bears a comment at least.
 pub const EVENTS_COMMENT_INTERVAL: Duration = Duration::from_secs(15);
 /// When a browser opens an event stream again that ended.
 pub const EVENTS_RETRY: Duration = Duration::from_secs(1);

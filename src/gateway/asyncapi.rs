@@ -42,8 +42,9 @@ Server-sent events (`text/event-stream`) about one drawing, for browsers without
 The `event` is the `type` of a message, and the `data` is the message that a socket has for it. The `id` is \
 `<epoch>/<revision>`, where there is one: a client that comes back with it in `Last-Event-ID`, as browsers do \
 by themselves, goes on from there. The stream ends after `reset`, after `role` with null, after `goaway`, and \
-with the identity of the client. `retry` says how soon to come back, first of all and again with `goaway`. A \
-comment comes every 15 s.";
+with the identity of the client. `retry` says how soon to come back, first of all and again with `goaway`. \
+Something comes every `heartbeat_ms` of `subscribed`, a comment where there is nothing else to tell: a client that \
+misses three may take the stream for dead.";
 
 /// One message.
 struct Message {

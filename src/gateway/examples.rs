@@ -54,6 +54,7 @@ pub(super) fn server() -> Vec<Value> {
             revision,
             role: Role::Editor,
             presence: None,
+            heartbeat_ms: None,
         },
         ServerMessage::head(drawing_id, branch, revision),
         ServerMessage::reset(drawing_id, ResetReason::TooFarBehind, branch, revision),

@@ -64,6 +64,11 @@ impl Gateway {
     pub fn new(parts: GatewayParts) -> Self {
         Self(Arc::new(parts))
     }
+
+    /// How often readers hear of the head, in milliseconds, as they are told.
+    fn heartbeat_ms(&self) -> u64 {
+        u64::try_from(self.heartbeat.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 impl Deref for Gateway {

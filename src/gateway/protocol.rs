@@ -178,6 +178,10 @@ pub(super) enum ServerMessage<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(value_type = HashMap<Uuid, PresenceView>, required = false)]
         presence: Option<&'a RawValue>,
+        /// How often something comes at least, in milliseconds; of event streams alone, since sockets have it in `hello`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(required = false)]
+        heartbeat_ms: Option<u64>,
     },
     /// The head of the log; also the heartbeat of a quiet drawing.
     Head {

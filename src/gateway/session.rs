@@ -83,7 +83,7 @@ impl Session {
             protocol: PROTOCOL,
             connection_id: self.connection.id,
             epoch: self.gateway.rooms.epoch(),
-            heartbeat_ms: u64::try_from(self.gateway.heartbeat.as_millis()).unwrap_or(u64::MAX),
+            heartbeat_ms: self.gateway.heartbeat_ms(),
             limits: &Limits::ADVERTISED,
         };
         self.connection.send(&mut self.connection.lock(), &hello);

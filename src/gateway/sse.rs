@@ -77,7 +77,8 @@ struct EventParams {
 /// Events `subscribed`, `ops`, `presence`, `head`, `role`, `reset` and `goaway`, each with the JSON that the
 /// socket has for it. The `id` is `<epoch>/<revision>`: a client that comes back with it in
 /// `Last-Event-ID`, as browsers do by themselves, goes on from there. After `reset` the stream ends; what
-/// is missing is read with `GET …/ops`. A comment comes every 15 s.
+/// is missing is read with `GET …/ops`. Something comes every `heartbeat_ms` of `subscribed`: `head` at least,
+/// or a comment a little later while that cannot be told. A client that misses three may take the stream for dead.
 #[utoipa::path(
     get, path = "/v1/drawings/{drawing_id}/events", tag = "live",
     params(
@@ -113,7 +114,13 @@ async fn open_events(State(gateway): State<Gateway>, request: Request) -> Result
     let role = gateway.access.fresh_role(drawing_id, user).await?;
     let role = role.ok_or_else(|| Error::not_found("the drawing"))?;
     let told = params.presence.unwrap_or(true).then(|| Told::begin(gateway.rooms.presence(drawing_id)));
-    let events = Events::begin(drawing_id, &joined, role, told.as_ref().map(|(_, roster)| &**roster));
+    let events = Events::begin(
+        drawing_id,
+        &joined,
+        role,
+        told.as_ref().map(|(_, roster)| &**roster),
+        gateway.heartbeat_ms(),
+    );
     let pulse = Pulse::watch(&gateway, parts.extensions.get::<ConnectionPlace>());
     let (follower, told) = match joined {
         Joined::Live { mut reader, .. } => {
@@ -186,6 +193,7 @@ impl Events {
         joined: &Joined<Follower>,
         role: Role,
         presence: Option<&RawValue>,
+        heartbeat_ms: u64,
     ) -> Bytes {
         let mut bytes = format!("retry: {}\n", limits::EVENTS_RETRY.as_millis()).into_bytes();
         let message = match *joined {
@@ -197,6 +205,7 @@ impl Events {
                 revision,
                 role,
                 presence,
+                heartbeat_ms: Some(heartbeat_ms),
             },
             Joined::Reset { reason, branch, revision } => {
                 telemetry::count_reset(reason.as_str());
@@ -222,7 +231,7 @@ impl Events {
                 // The client comes back with a fresh ticket.
                 () = tokio::time::sleep(remaining) => return None,
                 event = follower.next() => event,
-                () = tokio::time::sleep(limits::EVENTS_COMMENT_INTERVAL) => {
+                () = tokio::time::sleep(comment_after(self.gateway.heartbeat)) => {
                     return Some(Bytes::from_static(b":\n\n"));
                 }
             };
@@ -279,6 +288,12 @@ impl Events {
     }
 }
 
+/// The silence after which a comment comes: the store may have no head to tell for a while, and the stream is
+/// alive all the same.
+fn comment_after(heartbeat: Duration) -> Duration {
+    (heartbeat + heartbeat / 2).min(limits::EVENTS_COMMENT_INTERVAL)
+}
+
 /// Tells that the client takes what it is sent. A stream is asked for more at every comment at least;
 /// when it is not, its connection is cut.
 struct Pulse {
@@ -315,5 +330,19 @@ impl Pulse {
 
     fn beat(&self) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_without_heads_bears_a_comment_before_its_client_takes_it_for_dead() {
+        for heartbeat in [Duration::from_millis(200), Duration::from_secs(2), Duration::from_secs(9)] {
+            let silence = comment_after(heartbeat);
+            assert!(heartbeat < silence && silence < 3 * heartbeat, "{silence:?}");
+        }
+        assert_eq!(comment_after(Duration::from_secs(600)), limits::EVENTS_COMMENT_INTERVAL);
     }
 }

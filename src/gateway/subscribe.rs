@@ -123,6 +123,7 @@ impl Connection {
                     revision,
                     role,
                     presence,
+                    heartbeat_ms: None,
                 };
                 self.send(state, &subscribed);
                 self.show(rooms, state, nth);

@@ -29,7 +29,8 @@ async fn a_stream_begins_with_its_place_and_bears_a_position_with_every_event() 
     let first = events.next().await.unwrap();
     let epoch = first.data["epoch"].as_str().unwrap().to_owned();
     let expected = json!({
-        "type": "subscribed", "drawing_id": drawing, "epoch": epoch, "revision": 3, "role": "owner", "presence": {}
+        "type": "subscribed", "drawing_id": drawing, "epoch": epoch, "revision": 3, "role": "owner", "presence": {},
+        "heartbeat_ms": 200
     });
     assert_eq!((first.name.as_str(), &first.data), ("subscribed", &expected));
     assert_eq!((first.id, first.retry), (Some(format!("{epoch}/3")), Some(1_000)));

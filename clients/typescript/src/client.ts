@@ -18,6 +18,11 @@ export interface ClientOptions extends HttpOptions {
   readonly cache?: CanvasCache | false;
 }
 
+export interface OpenOptions {
+  /** `false`: the drawing is not followed before its `start()`. */
+  readonly start?: boolean;
+}
+
 /** A drawing as the server describes it to its members. */
 export type DrawingInfo = Schemas["DrawingView"];
 
@@ -72,11 +77,12 @@ export class RevcastClient {
   }
 
   /**
-   * Follows a drawing. What goes wrong is told by the drawing.
+   * Follows a drawing. What goes wrong is told by the drawing. With `start: false` nothing is asked of the server, and no
+   * timer runs, until `drawing.start()`: so it can be shown where pages are rendered ahead.
    *
    * @throws {RevcastError} `closed` after `close()`.
    */
-  open(drawingId: string): Drawing {
+  open(drawingId: string, options: OpenOptions = {}): Drawing {
     this.#assertOpen();
     const drawing: Drawing = new Drawing(drawingId, {
       http: this.#http,
@@ -84,14 +90,29 @@ export class RevcastClient {
       store: this.#store ?? new MemoryStore(),
       cache: this.#cache,
       WebSocket: this.#WebSocket,
+      onStarted: () => {
+        // The client may have been closed since it was opened.
+        if (this.#isClosed) void drawing.close();
+        else this.#drawings.add(drawing);
+      },
       onClosed: (stored) => {
         this.#drawings.delete(drawing);
         this.#storing.add(stored);
         void stored.finally(() => this.#storing.delete(stored));
       },
     });
-    this.#drawings.add(drawing);
+    if (options.start !== false) drawing.start();
     return drawing;
+  }
+
+  /** `suspend()` of all open drawings: the app may be frozen or ended at any time from now on. */
+  suspend(): void {
+    for (const drawing of this.#drawings) drawing.suspend();
+  }
+
+  /** `resume()` of all open drawings: the app runs again, or the network is back. */
+  resume(): void {
+    for (const drawing of this.#drawings) drawing.resume();
   }
 
   /** Closes all drawings. Final at once; resolves when what is unsent is stored. */

@@ -7,6 +7,7 @@ import type { Draft } from "./canvas/draft.js";
 import type { Scope } from "./canvas/history.js";
 import type { View } from "./canvas/render.js";
 import { outdatedError, RevcastError } from "./errors.js";
+import { NO_ATTEMPTS } from "./feed/connector.js";
 import { Feed } from "./feed/feed.js";
 import { drawingPath, type Http } from "./http.js";
 import { asJson } from "./json.js";
@@ -30,6 +31,8 @@ export interface DrawingOptions {
   readonly store: OutboxStore;
   readonly cache: CanvasCache | undefined;
   readonly WebSocket: typeof globalThis.WebSocket | undefined;
+  /** Called as it begins to be followed. */
+  readonly onStarted: () => void;
   /** Called as it is closed, with what it still has to store. */
   readonly onClosed: (stored: Promise<void>) => void;
 }
@@ -46,7 +49,8 @@ export class Drawing extends Observed {
   readonly #picture: Picture;
   readonly #feed: Feed;
   readonly #writer: Writer;
-  readonly #unwatchPage: () => void;
+  #unwatchPage = (): void => {};
+  #isStarted = false;
   /** Until then the feed waits for what was kept. */
   #waiting: ReturnType<typeof setTimeout> | undefined;
   #closing: Promise<void> | undefined;
@@ -56,7 +60,7 @@ export class Drawing extends Observed {
 
   #userId: string | undefined;
 
-  /** Begins to follow it at once. */
+  /** Does nothing before `start`. */
   constructor(
     readonly id: string,
     options: DrawingOptions,
@@ -72,22 +76,25 @@ export class Drawing extends Observed {
     this.#feed = this.#makeFeed();
     this.#writer = this.#makeWriter();
     this.presence = new Presence((state) => this.#feed.present(state));
+  }
+
+  /** Begins to follow it, where `open` was told not to; nothing is asked of the server, stored or sent before. */
+  start(): void {
+    if (this.#isStarted || this.#closing !== undefined) return;
+    this.#isStarted = true;
+    this.#options.onStarted();
+    // Whoever was told may have closed it.
+    if (this.#closing !== undefined) return;
     this.#unwatchPage = watchPage({
-      wake: () => {
-        this.#feed.wake();
-        this.#writer.wake();
-      },
-      leave: () => {
-        this.#writer.leave();
-        this.#picture.save();
-      },
+      wake: () => this.resume(),
+      leave: () => this.suspend(),
       offline: () => {
         this.#feed.offline();
         this.#writer.offline();
       },
     });
     this.#writer.open();
-    if (options.cache === undefined) this.#feed.start();
+    if (this.#options.cache === undefined) this.#feed.start();
     else this.#waiting = setTimeout(() => this.#feed.start(), CACHE_WAIT);
   }
 
@@ -211,6 +218,27 @@ export class Drawing extends Observed {
     return this.#writer.flush();
   }
 
+  /**
+   * The app may be frozen or ended at any time from now on, as when it goes to the background: begins within the task to
+   * store what is unsent and to send it, and keeps the canvas. Nothing stops: what is followed stays so for as long as the
+   * app runs. Pages do it by themselves when they are hidden.
+   */
+  suspend(): void {
+    if (this.#closing !== undefined) return;
+    this.#writer.leave();
+    this.#picture.save();
+  }
+
+  /**
+   * The app runs again, or the network is back: ends all pauses, makes sure that what is followed still is, and sends what
+   * is pending. Pages do it by themselves when they are seen again or come online.
+   */
+  resume(): void {
+    if (this.#closing !== undefined || !this.#isStarted) return;
+    this.#feed.wake();
+    this.#writer.wake();
+  }
+
   /** Final at once. Resolves when what is unsent is stored, to be sent by another tab or the next time. */
   close(): Promise<void> {
     if (this.#closing !== undefined) return this.#closing;
@@ -220,6 +248,7 @@ export class Drawing extends Observed {
     this.#picture.save();
     this.presence.close();
     this.#feed.close();
+    this.tellAttempts(NO_ATTEMPTS);
     this.tellConnection("closed");
     this.silence();
     this.#options.onClosed(this.#closing);
@@ -257,6 +286,7 @@ export class Drawing extends Observed {
           this.tellRole(role);
         },
         connection: (state) => this.tellConnection(state),
+        attempts: (attempts) => this.tellAttempts(attempts),
         connectionId: (id) => this.presence.connected(id),
         latency: (milliseconds) => this.tellLatency(milliseconds),
         error: (error) => this.failed.emit(error),

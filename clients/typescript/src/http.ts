@@ -6,6 +6,7 @@ import createFetchClient from "openapi-fetch";
 import { type Problem, RevcastError } from "./errors.js";
 import type { components, paths } from "./generated/openapi.js";
 import { REQUEST_TIMEOUT } from "./limits.js";
+import { Watch } from "./timer.js";
 
 /** The shapes of the REST interface, generated from its OpenAPI document. */
 export type Schemas = components["schemas"];
@@ -22,7 +23,7 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
   /** Lets the request outlive the page. Its body may not be over 64 KiB then. */
   readonly keepalive?: boolean;
-  /** Milliseconds to wait for the answer; `REQUEST_TIMEOUT` by default. */
+  /** Milliseconds of silence, before the answer begins and while it comes; `REQUEST_TIMEOUT` by default. */
   readonly timeout?: number;
 }
 
@@ -111,14 +112,21 @@ export class Http {
 
   /** Sends JSON, if there is a body, and reads JSON. `undefined` for an answer without a body. */
   async json<T>(method: string, path: string, body?: unknown, options: RequestOptions = {}): Promise<T> {
-    const timeout = AbortSignal.timeout(options.timeout ?? REQUEST_TIMEOUT);
-    const signal = options.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout]);
+    const timeout = options.timeout ?? REQUEST_TIMEOUT;
+    // What outlives the page has nobody who watches it.
+    const silence = options.keepalive ? undefined : new Silence(timeout, options.signal);
+    const limit = silence?.signal ?? AbortSignal.timeout(timeout);
+    const signal = options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
     const init: RequestInit = { method, signal, keepalive: options.keepalive ?? false };
     if (body !== undefined) {
       init.headers = { "Content-Type": "application/json" };
       init.body = typeof body === "string" ? body : JSON.stringify(body);
     }
-    return readJson(await this.fetch(path, init));
+    try {
+      return await readJson(await this.fetch(path, init), () => silence?.heard());
+    } finally {
+      silence?.end();
+    }
   }
 
   /**
@@ -190,12 +198,64 @@ function withoutSlash(url: string): string {
   return url.replace(/\/+$/, "");
 }
 
-async function readJson<T>(response: Response): Promise<T> {
+/** Gives a request up when nothing has come for some time. */
+class Silence {
+  readonly #timeout: number;
+  readonly #abort = new AbortController();
+  readonly #watch = new Watch();
+  readonly #stop = () => this.#watch.stop();
+  #detach = () => {};
+
+  /** Watches until `end`, or until the request is given up by whoever made it. */
+  constructor(timeout: number, signal: AbortSignal | undefined) {
+    this.#timeout = timeout;
+    if (signal?.aborted) return;
+    signal?.addEventListener("abort", this.#stop, { once: true });
+    this.#detach = () => signal?.removeEventListener("abort", this.#stop);
+    this.#watch.start(timeout, () => this.#give());
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  heard(): void {
+    this.#watch.heard();
+  }
+
+  end(): void {
+    this.#stop();
+    this.#detach();
+  }
+
+  #give(): void {
+    const reason = new Error(`nothing came for ${this.#timeout} ms`);
+    reason.name = "TimeoutError";
+    this.#abort.abort(reason);
+  }
+}
+
+async function readJson<T>(response: Response, heard: () => void = () => {}): Promise<T> {
   if (response.status === 204) return undefined as T;
   try {
-    return (await response.json()) as T;
+    return JSON.parse(await readText(response, heard)) as T;
   } catch (cause) {
     throw new RevcastError("CONNECTION_FAILED", "the answer broke off", { retryable: true, cause });
+  }
+}
+
+/** The body as text; `heard` is called for each part of it, where the platform shows parts. */
+async function readText(response: Response, heard: () => void): Promise<string> {
+  heard();
+  const reader = typeof TextDecoder === "undefined" ? undefined : response.body?.getReader?.();
+  if (reader === undefined) return response.text();
+  const decoder = new TextDecoder();
+  let text = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    heard();
+    text += decoder.decode(value, { stream: true });
   }
 }
 

@@ -13,10 +13,17 @@ export {
   UnknownFormatError,
 } from "./canvas/registers.js";
 export type { View, ViewObject } from "./canvas/render.js";
-export { type ClientOptions, createClient, type DrawingInfo, type RevcastClient } from "./client.js";
+export {
+  type ClientOptions,
+  createClient,
+  type DrawingInfo,
+  type OpenOptions,
+  type RevcastClient,
+} from "./client.js";
 export type { Drawing, Snapshot, UndoScope } from "./drawing.js";
 export type { NewObject, NewStroke, ObjectChange } from "./edits.js";
 export { type ClientErrorCode, type ErrorCode, type Problem, RevcastError } from "./errors.js";
+export type { Attempts } from "./feed/connector.js";
 export type { HttpOptions, Rest, Schemas } from "./http.js";
 export type { Json, JsonObject } from "./json.js";
 export type { ConnectionState } from "./observed.js";

@@ -1,6 +1,9 @@
 // Every size, count and time that the client keeps to. Times are in milliseconds.
 
-/** For an answer, unless it is a long-poll. The server's own limit is 10 s. */
+/**
+ * For an answer to begin, and then for each further part of it: one that comes slowly is one that comes. The server's own
+ * limit is 10 s.
+ */
 export const REQUEST_TIMEOUT = 15_000;
 
 /** Full-jitter backoff: the ceiling doubles from the first to the last. */
@@ -94,8 +97,8 @@ export const RESTART_AFTER = 3_000;
 export const MISSES = 2;
 /** From falling back to the next attempt with a socket; spread by a quarter either way. */
 export const CLIMB_INTERVAL = 30_000;
-/** A transport that has followed for so long has worked: its end begins the backoff anew. */
-export const STEADY_AFTER = 5_000;
+/** A transport that has brought something, or has followed for so long, has worked: its end begins the backoff anew. */
+export const STEADY_AFTER = 1_000;
 /** Between attempts while the user has no role; spread by a quarter either way. */
 export const DENIED_INTERVAL = 30_000;
 /** Between attempts while ops are missing in the log of the server; spread by a quarter either way. */
@@ -103,8 +106,8 @@ export const DAMAGED_INTERVAL = 30_000;
 /** Resets in a row, without following in between, that a transport survives. */
 export const RESETS_LAST = 3;
 /** From an attempt to the answer that the drawing is followed. */
-export const SUBSCRIBE_TIMEOUT = 10_000;
-/** Heartbeats that a socket may miss, and the least time that they are taken for. */
+export const SUBSCRIBE_TIMEOUT = 8_000;
+/** Heartbeats that a socket or an event stream may miss, and the least time that they are taken for. */
 export const HEARTBEATS_MISSED = 3;
 export const SILENCE_LEAST = 6_000;
 /** Between pings, and from a ping in doubt to its answer. */
@@ -119,19 +122,18 @@ export const RENEW_BEFORE = 5_000;
 export const RENEW_PAUSE = 1_000;
 /** The longest time that `setTimeout` takes (a longer one would end at once): about 25 days. */
 export const TIMER_LAST = 2 ** 31 - 1;
-/** Of an event stream: silence (the server comments every 15 s), and characters of an event that is not whole yet. */
+/** Silence of an event stream whose server does not tell its heartbeat: such a one comments every 15 s. */
 export const EVENTS_SILENCE = 40_000;
+/** Characters of an event that is not whole yet. */
 export const EVENTS_BUFFER = 16 * 1024 * 1024;
-/** Of a long-poll: what the server is asked to wait (in seconds), and how long its answer may take. */
-export const POLL_WAIT = 25;
-export const POLL_TIMEOUT = 40_000;
+/** Of a long-poll: what the server is asked to wait (in seconds), and how long it may be silent. */
+export const POLL_WAIT = 5;
+export const POLL_TIMEOUT = 8_000;
 /** After a long-poll that has brought nothing sooner than this. */
 export const POLL_PAUSE = 1_000;
 /** Between readings of the roster, and of the role, while polling. */
 export const ROSTER_INTERVAL = 5_000;
 export const ROLE_INTERVAL = 30_000;
-/** A snapshot may be large. */
-export const SNAPSHOT_TIMEOUT = 60_000;
 /** A reader that is more ops behind takes a snapshot instead of them. */
 export const FAR_BEHIND = 5_000;
 /** Ops kept beyond a gap; further ones are read again over REST. */

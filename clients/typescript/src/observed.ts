@@ -3,7 +3,7 @@
 import { Edits } from "./edits.js";
 import { Changes, Emitter } from "./emitter.js";
 import type { RevcastError } from "./errors.js";
-import type { ConnectionState as FeedState } from "./feed/connector.js";
+import { type Attempts, type ConnectionState as FeedState, NO_ATTEMPTS } from "./feed/connector.js";
 import type { CommittedOp } from "./ops.js";
 import type { RejectedOp } from "./outbox/quarantine.js";
 import type { SyncState } from "./outbox/status.js";
@@ -17,11 +17,13 @@ export type ConnectionState = FeedState | "closed";
 export abstract class Observed extends Edits {
   abstract readonly presence: Presence;
   #connection: ConnectionState = "connecting";
+  #attempts: Attempts = NO_ATTEMPTS;
   #role: Role | null | undefined;
   #latency: number | undefined;
   protected readonly changed = new Changes();
   protected readonly committed = new Emitter<readonly CommittedOp[]>();
   readonly #connectionChanged = new Emitter<ConnectionState>();
+  readonly #attemptsChanged = new Emitter<Attempts>();
   protected readonly syncChanged = new Emitter<SyncState>();
   readonly #roleChanged = new Emitter<Role | null>();
   readonly #latencyChanged = new Emitter<number>();
@@ -31,6 +33,29 @@ export abstract class Observed extends Edits {
 
   get connection(): ConnectionState {
     return this.#connection;
+  }
+
+  /** What follows the drawing: `socket`, `events` (an event stream) or `poll` (long-polls); `undefined` while nothing does. */
+  get transport(): Attempts["transport"] {
+    return this.#attempts.transport;
+  }
+
+  /** Attempts to connect again since the drawing was followed or, before that, since it was opened; 0 while it is. */
+  get reconnectAttempts(): number {
+    return this.#attempts.reconnectAttempts;
+  }
+
+  /**
+   * When the next attempt begins, in milliseconds since 1970; `undefined` while one is under way, and while none is due.
+   * `resume()` makes it at once.
+   */
+  get nextAttemptAt(): number | undefined {
+    return this.#attempts.nextAttemptAt;
+  }
+
+  /** How the drawing is followed, and how it stands with the attempts: the same object until that changes. */
+  get attempts(): Attempts {
+    return this.#attempts;
   }
 
   /** What the user may do here: `null` for no access, `undefined` until it is known. */
@@ -62,6 +87,11 @@ export abstract class Observed extends Edits {
 
   onConnection(listener: (state: ConnectionState) => void): () => void {
     return this.#connectionChanged.on(listener);
+  }
+
+  /** `transport`, `reconnectAttempts` or `nextAttemptAt` changed. */
+  onAttempts(listener: (attempts: Attempts) => void): () => void {
+    return this.#attemptsChanged.on(listener);
   }
 
   onSync(listener: (state: SyncState) => void): () => void {
@@ -99,6 +129,11 @@ export abstract class Observed extends Edits {
     this.#connectionChanged.emit(state);
   }
 
+  protected tellAttempts(attempts: Attempts): void {
+    this.#attempts = attempts;
+    this.#attemptsChanged.emit(attempts);
+  }
+
   protected tellRole(role: Role | null): void {
     if (role === this.#role) return;
     this.#role = role;
@@ -117,6 +152,7 @@ export abstract class Observed extends Edits {
     this.changed.clear();
     this.committed.clear();
     this.#connectionChanged.clear();
+    this.#attemptsChanged.clear();
     this.syncChanged.clear();
     this.#roleChanged.clear();
     this.#latencyChanged.clear();

@@ -72,6 +72,8 @@ export interface Subscribed extends LogPosition {
   readonly role: Role;
   /** Only where presence was asked for. */
   readonly presence?: Roster;
+  /** Of event streams: how often something comes at least, in milliseconds. Servers of before do not tell it. */
+  readonly heartbeat_ms?: number;
 }
 
 export interface OpsMessage {

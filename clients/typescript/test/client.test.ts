@@ -3,6 +3,7 @@
 import "fake-indexeddb/auto";
 import { afterEach, expect, test, vi } from "vitest";
 import { IndexedDbCache } from "../src/cache/cache.js";
+import { Http } from "../src/http.js";
 import { createClient, type RevcastClient } from "../src/index.js";
 import { IndexedDbStore } from "../src/outbox/indexeddb.js";
 import { DRAWING, FeedServer } from "./support/feed_server.js";
@@ -110,4 +111,44 @@ test("endpoints can be read where a request has no `body`, as in Firefox", async
     .map((init) => init?.body)
     .map((body) => body && new TextDecoder().decode(body as ArrayBuffer));
   expect(bodies).toEqual([null, '{"title":"A"}']);
+});
+
+test("a slow answer is waited for as long as parts of it come, and silence is a timeout", async () => {
+  const parts = ['{"a"', ":", "1", "}"];
+  const body = (count: number) => {
+    let at = 0;
+    return new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        await new Promise((resolve) => setTimeout(resolve, at < count ? 400 : 0));
+        if (at === parts.length) controller.close();
+        else if (at < count) controller.enqueue(new TextEncoder().encode(parts[at++]));
+        else await new Promise(() => {});
+      },
+    });
+  };
+  let count = parts.length;
+  const http = new Http({
+    url: "http://test",
+    getToken: () => "token",
+    fetch: async (_, init) => {
+      const stream = body(count);
+      const reader = stream.getReader();
+      const passed = new ReadableStream<Uint8Array>({
+        start: (controller) =>
+          init?.signal?.addEventListener("abort", () => controller.error(init.signal?.reason)),
+        pull: async (controller) => {
+          const { done, value } = await reader.read();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        },
+      });
+      return new Response(passed);
+    },
+  });
+  expect(await http.json("GET", "/slow", undefined, { timeout: 1_200 })).toEqual({ a: 1 });
+  count = 1;
+  const failed = await http
+    .json("GET", "/slow", undefined, { timeout: 1_200 })
+    .catch((error: unknown) => error);
+  expect(failed).toMatchObject({ code: "CONNECTION_FAILED", cause: { name: "TimeoutError" } });
 });

@@ -5,7 +5,7 @@
 import { isNewerFormat, NO_REGISTERS, type Registers } from "../canvas/registers.js";
 import { asRevcastError, isDamaged, outdatedError, RevcastError } from "../errors.js";
 import { drawingPath, type Http, type Schemas } from "../http.js";
-import { FAR_BEHIND, RESTARTS_LAST, SNAPSHOT_TIMEOUT, WAKE_FRESH } from "../limits.js";
+import { FAR_BEHIND, RESTARTS_LAST, WAKE_FRESH } from "../limits.js";
 import type { CommittedOp } from "../ops.js";
 import { type Lineage, type LogPosition, lineageOf, type Position } from "../protocol.js";
 import type { Place } from "./place.js";
@@ -198,9 +198,8 @@ export class CatchUp {
 
   async #snapshot(signal: AbortSignal): Promise<Snapshot | undefined> {
     const path = drawingPath(this.#drawingId, "/snapshot");
-    const options = { signal, timeout: SNAPSHOT_TIMEOUT };
     try {
-      const body = await this.#http.json<SnapshotBody>("GET", path, undefined, options);
+      const body = await this.#http.json<SnapshotBody>("GET", path, undefined, { signal });
       signal.throwIfAborted();
       const { revision, registers } = body;
       if (registers === undefined || registers === null) return undefined;

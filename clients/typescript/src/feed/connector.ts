@@ -12,9 +12,9 @@ import {
   STEADY_AFTER,
   WAKE_FRESH,
 } from "../limits.js";
+import { Timer } from "../timer.js";
 import type { Ladder } from "./ladder.js";
 import { type End, endOf, type Link, type LinkEvents, type LinkKind, type Live } from "./link.js";
-import { Timer } from "./timer.js";
 
 /** `outdated`: for good, since this version does not understand the server. */
 export type ConnectionState = "connecting" | "live" | "fallback" | "offline" | "outdated";
@@ -37,13 +37,33 @@ export interface Host extends Omit<LinkEvents, "live" | "heard" | "reset" | "end
   /** This version does not understand the server: the connector is to be closed. */
   outdated(error: RevcastError): void;
   connection(state: ConnectionState): void;
+  /** How the attempts stand has changed. */
+  attempts(attempts: Attempts): void;
 }
+
+/** How the drawing is followed, and how it stands with the attempts to do so. */
+export interface Attempts {
+  /** What follows the drawing: a socket, an event stream, or long-polls; `undefined` while nothing does. */
+  readonly transport: LinkKind | undefined;
+  /** Attempts to connect again since the drawing was followed or, before that, since it was opened; 0 while it is. */
+  readonly reconnectAttempts: number;
+  /** When the next one begins, in milliseconds since 1970; `undefined` while one is under way, and while none is due. */
+  readonly nextAttemptAt: number | undefined;
+}
+
+export const NO_ATTEMPTS: Attempts = {
+  transport: undefined,
+  reconnectAttempts: 0,
+  nextAttemptAt: undefined,
+};
 
 /** A link, and how it does. */
 interface Tried {
   readonly link: Link;
   readonly beganAt: number;
   liveAt: number | undefined;
+  /** Whether it has brought something since it was live. */
+  hasDelivered: boolean;
   /** Resets since it was live. */
   resets: number;
   isRecovering: boolean;
@@ -61,8 +81,9 @@ export class Connector {
   #isLoading = false;
   #isSaidOffline = false;
   #isClosed = false;
-  /** Ends in a row, the last one included, of links that have not lived for long. */
+  /** Ends in a row, the last one included, of links that have brought nothing. */
   #ends = 0;
+  #attempts: Attempts = NO_ATTEMPTS;
   #state: ConnectionState | undefined;
 
   constructor(host: Host, ladder: Ladder, random: () => number) {
@@ -100,7 +121,7 @@ export class Connector {
       if (this.#isLoading || (current && performance.now() - current.beganAt < WAKE_FRESH)) return;
       this.#drop();
       this.#ladder.climb();
-      void this.#attempt();
+      this.#attemptAgain();
     }
   }
 
@@ -125,6 +146,11 @@ export class Connector {
   close(): void {
     this.#isClosed = true;
     this.#drop();
+    this.#attempts = NO_ATTEMPTS;
+  }
+
+  get attempts(): Attempts {
+    return this.#attempts;
   }
 
   /** Ends links and pauses. */
@@ -135,6 +161,33 @@ export class Connector {
     this.#retry.stop();
     this.#climb.stop();
     for (const link of links) link?.close();
+  }
+
+  /** Makes an attempt at its time. */
+  #attemptIn(delay: number): void {
+    this.#retry.start(delay, () => this.#attemptAgain());
+    this.#note({ transport: undefined, nextAttemptAt: Date.now() + delay });
+  }
+
+  #attemptAgain(): void {
+    if (!this.#isLoading) {
+      const reconnectAttempts = this.#attempts.reconnectAttempts + 1;
+      this.#note({ transport: undefined, reconnectAttempts, nextAttemptAt: undefined });
+    }
+    void this.#attempt();
+  }
+
+  #note(change: Partial<Attempts>): void {
+    if (this.#isClosed) return;
+    const attempts = { ...this.#attempts, ...change };
+    const { transport, reconnectAttempts, nextAttemptAt } = this.#attempts;
+    const isSame =
+      attempts.transport === transport &&
+      attempts.reconnectAttempts === reconnectAttempts &&
+      attempts.nextAttemptAt === nextAttemptAt;
+    if (isSame) return;
+    this.#attempts = attempts;
+    this.#host.attempts(attempts);
   }
 
   async #attempt(): Promise<void> {
@@ -185,8 +238,16 @@ export class Connector {
       heard: () => mine(() => this.#onHeard(tried)),
       reset: (reset) => mine(() => this.#onReset(tried, reset)),
       ended: (end) => mine(() => this.#onEnded(tried, end)),
-      ops: (ops, epoch) => mine(() => host.ops(ops, epoch)),
-      head: (head) => mine(() => host.head(head)),
+      ops: (ops, epoch) =>
+        mine(() => {
+          tried.hasDelivered = true;
+          host.ops(ops, epoch);
+        }),
+      head: (head) =>
+        mine(() => {
+          tried.hasDelivered = true;
+          host.head(head);
+        }),
       roster: (roster) => mine(() => host.roster(roster)),
       diff: (diff) => mine(() => host.diff(diff)),
       role: (role) => mine(() => host.role(role)),
@@ -197,6 +258,7 @@ export class Connector {
       link,
       beganAt: performance.now(),
       liveAt: undefined,
+      hasDelivered: false,
       resets: 0,
       isRecovering: false,
     };
@@ -219,6 +281,7 @@ export class Connector {
     if (link.kind === "socket") this.#climb.stop();
     else if (this.#probe === undefined) this.#climbLater();
     this.#isSaidOffline = false;
+    this.#note({ transport: link.kind, reconnectAttempts: 0, nextAttemptAt: undefined });
     this.#showLive(link);
     this.#host.live(live, link);
   }
@@ -269,13 +332,14 @@ export class Connector {
     }
     this.#current = undefined;
     const { liveAt } = tried;
-    this.#ends = liveAt !== undefined && performance.now() - liveAt >= STEADY_AFTER ? 1 : this.#ends + 1;
+    const hasWorked =
+      liveAt !== undefined && (tried.hasDelivered || performance.now() - liveAt >= STEADY_AFTER);
+    this.#ends = hasWorked ? 1 : this.#ends + 1;
     const isLower = liveAt === undefined && end.isOwn && end.advice !== "stop" && this.#ladder.miss();
     if (liveAt !== undefined) this.#host.lost();
     if (!this.#isClosed) this.#onFailed(end, isLower);
   }
 
-  /** Makes the next attempt at its time. */
   #onFailed(end: End, isLower: boolean): void {
     if (end.advice === "denied") {
       this.#onDenied(end.error);
@@ -286,7 +350,7 @@ export class Connector {
     if (isOffline) this.#show("offline");
     else if (this.#state !== "offline" || end.error !== undefined) this.#show("connecting");
     if (end.error !== undefined) this.#report(end);
-    if (!this.#isClosed) this.#retry.start(this.#pause(end, isLower), () => void this.#attempt());
+    if (!this.#isClosed) this.#attemptIn(this.#pause(end, isLower));
   }
 
   #pause({ advice, delay, error }: End, isLower: boolean): number {
@@ -302,7 +366,7 @@ export class Connector {
     if (wasLive) this.#host.lost();
     this.#show("connecting");
     this.#host.denied(error);
-    if (!this.#isClosed) this.#retry.start(spread(DENIED_INTERVAL, this.#random), () => void this.#attempt());
+    if (!this.#isClosed) this.#attemptIn(spread(DENIED_INTERVAL, this.#random));
   }
 
   /** Tells of an error, unless it will pass by itself. */

@@ -6,6 +6,7 @@ import { createParser } from "eventsource-parser";
 import { asRevcastError } from "../errors.js";
 import { drawingPath } from "../http.js";
 import { BACKOFF_LAST, EVENTS_BUFFER, EVENTS_SILENCE, PING_TIMEOUT, SUBSCRIBE_TIMEOUT } from "../limits.js";
+import { Timer, Watch } from "../timer.js";
 import {
   type End,
   endOf,
@@ -15,8 +16,8 @@ import {
   type LinkContext,
   type LinkEvents,
   parseMessage,
+  silenceOf,
 } from "./link.js";
-import { Timer, Watch } from "./timer.js";
 
 export class EventsLink implements Link {
   readonly kind = "events";
@@ -68,7 +69,7 @@ export class EventsLink implements Link {
         if (!signal.aborted) this.#end({ advice: "again", isOwn: true });
         return;
       }
-      this.#silence.start(EVENTS_SILENCE, () => this.#end({ advice: "again", isOwn: true }));
+      this.#watch(EVENTS_SILENCE);
       await this.#parse(reader, signal);
       if (!signal.aborted) this.#end({ advice: "again", isOwn: true });
     } catch (error) {
@@ -79,6 +80,11 @@ export class EventsLink implements Link {
         : endOf(asRevcastError(error), true);
       this.#end(end);
     }
+  }
+
+  /** The stream is over once nothing has come for so long. */
+  #watch(silence: number): void {
+    this.#silence.start(silence, () => this.#end({ advice: "again", isOwn: true }));
   }
 
   async #parse(reader: ReadableStreamDefaultReader<Uint8Array>, signal: AbortSignal): Promise<void> {
@@ -113,7 +119,11 @@ export class EventsLink implements Link {
       if (end !== undefined) this.#end(end);
       return;
     }
-    if (message.type === "subscribed") this.#deadline.stop();
+    if (message.type === "subscribed") {
+      this.#deadline.stop();
+      const { heartbeat_ms: heartbeat } = message;
+      if (heartbeat !== undefined) this.#watch(silenceOf(heartbeat));
+    }
     // The stream ends after it; the end is not to be taken for a failure.
     if (message.type === "reset") this.#leave();
     const end = this.#inbox.take(message);

@@ -16,8 +16,9 @@ import {
   type Role,
   type Roster,
 } from "../protocol.js";
+import { Timer } from "../timer.js";
 import { CatchUp, type Snapshot } from "./catch_up.js";
-import { type ConnectionState, Connector } from "./connector.js";
+import { type Attempts, type ConnectionState, Connector } from "./connector.js";
 import { EventsLink } from "./events.js";
 import { Ladder } from "./ladder.js";
 import { isDenied, type Link, type LinkContext, type LinkEvents, type Live } from "./link.js";
@@ -25,7 +26,6 @@ import { Place } from "./place.js";
 import { PollLink } from "./poll.js";
 import { Poster } from "./poster.js";
 import { SocketLink } from "./socket.js";
-import { Timer } from "./timer.js";
 
 export interface FeedEvents {
   /** The state at a position, in place of all before: first load, another epoch, far behind. */
@@ -43,6 +43,8 @@ export interface FeedEvents {
   role(role: Role | null): void;
   /** Only changes are told. */
   connection(state: ConnectionState): void;
+  /** How the drawing is followed, and how it stands with the attempts to do so. Only changes are told. */
+  attempts(attempts: Attempts): void;
   /** My own name among those present; `undefined` while there is none. Only changes are told. */
   connectionId(id: string | undefined): void;
   /** The last round trip on the socket, in milliseconds. */
@@ -124,6 +126,7 @@ export class Feed {
         denied: (error) => this.#onDenied(error),
         outdated: (error) => this.#onOutdated(error),
         connection: (state) => events.connection(state),
+        attempts: (attempts) => events.attempts(attempts),
       },
       new Ladder(WebSocketClass !== undefined),
       random,

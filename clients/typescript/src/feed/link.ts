@@ -3,6 +3,7 @@
 import { isDamaged, outdatedError, type RevcastError } from "../errors.js";
 import type { Http } from "../http.js";
 import type { JsonObject } from "../json.js";
+import { HEARTBEATS_MISSED, SILENCE_LEAST } from "../limits.js";
 import type { CommittedOp } from "../ops.js";
 import {
   type Hello,
@@ -96,6 +97,11 @@ export function endOfHello({ protocol }: Hello): End | undefined {
 /** Whether an error says that the user has no role. A page of some proxy does not say so. */
 export function isDenied({ code }: RevcastError): boolean {
   return code === "not_found" || code === "forbidden";
+}
+
+/** The silence after which a link is dead whose server sends something every `heartbeat`, both in milliseconds. */
+export function silenceOf(heartbeat: number): number {
+  return Math.max(SILENCE_LEAST, HEARTBEATS_MISSED * heartbeat);
 }
 
 /** A message of the server; `undefined` for anything else. */

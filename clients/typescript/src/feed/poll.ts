@@ -4,9 +4,9 @@ import { asRevcastError, RevcastError } from "../errors.js";
 import { drawingPath, type Schemas } from "../http.js";
 import { POLL_PAUSE, POLL_TIMEOUT, POLL_WAIT, ROLE_INTERVAL, ROSTER_INTERVAL } from "../limits.js";
 import { isOnLog, lineageOf, type Roster } from "../protocol.js";
+import { Timer } from "../timer.js";
 import { isGone, type OpsPage, opsPath } from "./catch_up.js";
 import { endOf, type Link, type LinkContext, type LinkEvents } from "./link.js";
-import { Timer } from "./timer.js";
 
 export class PollLink implements Link {
   readonly kind = "poll";

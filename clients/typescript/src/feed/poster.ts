@@ -7,8 +7,8 @@ import { asRevcastError, type RevcastError } from "../errors.js";
 import { drawingPath, type Http, type Schemas } from "../http.js";
 import type { JsonObject } from "../json.js";
 import { PRESENCE_POST_INTERVAL, PRESENCE_POST_REPEAT } from "../limits.js";
+import { Timer } from "../timer.js";
 import { isDenied } from "./link.js";
-import { Timer } from "./timer.js";
 
 export interface PosterOptions {
   readonly http: Http;

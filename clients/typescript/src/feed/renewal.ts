@@ -4,8 +4,8 @@ import { backoff } from "../backoff.js";
 import { asRevcastError, type RevcastError } from "../errors.js";
 import type { Http } from "../http.js";
 import { RENEW_AT, RENEW_BEFORE, RENEW_PAUSE } from "../limits.js";
+import { Timer } from "../timer.js";
 import { claimsOf } from "../token.js";
-import { Timer } from "./timer.js";
 
 export interface RenewalOptions {
   readonly http: Http;

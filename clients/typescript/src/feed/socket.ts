@@ -4,14 +4,7 @@
 
 import { asRevcastError, type ErrorCode, RevcastError } from "../errors.js";
 import type { JsonObject } from "../json.js";
-import {
-  HEARTBEATS_MISSED,
-  PING_INTERVAL,
-  PING_TIMEOUT,
-  PRESENCE_BUFFERED,
-  SILENCE_LEAST,
-  SUBSCRIBE_TIMEOUT,
-} from "../limits.js";
+import { PING_INTERVAL, PING_TIMEOUT, PRESENCE_BUFFERED, SUBSCRIBE_TIMEOUT } from "../limits.js";
 import {
   adviceOf,
   type ClientMessage,
@@ -19,6 +12,7 @@ import {
   type ServerMessage,
   SUBPROTOCOL,
 } from "../protocol.js";
+import { Timer, Watch } from "../timer.js";
 import {
   type End,
   endOf,
@@ -28,9 +22,9 @@ import {
   type LinkContext,
   type LinkEvents,
   parseMessage,
+  silenceOf,
 } from "./link.js";
 import { Renewal } from "./renewal.js";
-import { Timer, Watch } from "./timer.js";
 
 /** `WebSocket.OPEN`, which not every implementation has as a static member. */
 const OPEN = 1;
@@ -183,9 +177,7 @@ export class SocketLink implements Link {
         return;
       case "subscribed":
         this.#deadline.stop();
-        this.#silence.start(Math.max(SILENCE_LEAST, HEARTBEATS_MISSED * this.#heartbeat), () =>
-          this.#end({ advice: "again", isOwn: true }),
-        );
+        this.#silence.start(silenceOf(this.#heartbeat), () => this.#end({ advice: "again", isOwn: true }));
         break;
       case "reset":
         this.#silence.stop();

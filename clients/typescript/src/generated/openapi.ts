@@ -128,7 +128,8 @@ export interface paths {
          * @description Events `subscribed`, `ops`, `presence`, `head`, `role`, `reset` and `goaway`, each with the JSON that the
          *     socket has for it. The `id` is `<epoch>/<revision>`: a client that comes back with it in
          *     `Last-Event-ID`, as browsers do by themselves, goes on from there. After `reset` the stream ends; what
-         *     is missing is read with `GET …/ops`. A comment comes every 15 s.
+         *     is missing is read with `GET …/ops`. Something comes every `heartbeat_ms` of `subscribed`: `head` at least,
+         *     or a comment a little later while that cannot be told. A client that misses three may take the stream for dead.
          */
         get: operations["open_events"];
         put?: never;

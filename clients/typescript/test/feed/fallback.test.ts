@@ -239,6 +239,22 @@ describe("the event stream", () => {
     expect(watched.roles).toEqual(["editor", null, "editor"]);
   });
 
+  test("three missed heartbeats end it, where the server tells them; comments are no silence", async () => {
+    server.streamHeartbeat = 2_000;
+    await watched.streaming();
+    for (let n = 0; n < 4; n++) {
+      await pass(5_000);
+      server.stream.write(":\n\n");
+    }
+    expect(server.streams.all).toHaveLength(1);
+    await pass(5_999);
+    expect(watched.state).toBe("fallback");
+    await pass(2);
+    expect(watched.state).toBe("connecting");
+    await pass(500);
+    expect(server.streams.all).toHaveLength(2);
+  });
+
   test("silence for more than 40 s ends it; comments are no silence", async () => {
     server.sockets.mode = "refused";
     await watched.streaming();
@@ -263,14 +279,29 @@ describe("the long-poll", () => {
     expect(server.count("GET presence")).toBe(3);
   });
 
-  test("waits 25 s a time, and asks again from its position", async () => {
+  test("waits 5 s a time, and asks again from its position", async () => {
     await polling();
     server.commit(1);
     await settle();
     expect(polls().map(({ query }) => query.toString())).toEqual([
-      "after=3&epoch=epoch-1&wait=25",
-      "after=4&epoch=epoch-1&wait=25",
+      "after=3&epoch=epoch-1&wait=5",
+      "after=4&epoch=epoch-1&wait=5",
     ]);
+  });
+
+  test("8 s without any answer end it", async () => {
+    await polling();
+    server.script(
+      "GET ops",
+      ({ signal }) =>
+        new Promise<Response>((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason))),
+    );
+    server.commit(1);
+    await pass(7_900);
+    expect(watched.state).toBe("fallback");
+    await pass(5_000);
+    expect(watched.states.slice(0, 4)).toEqual(["connecting", "offline", "fallback", "offline"]);
+    expect(watched.revisions).toEqual([4]);
   });
 
   test("something that answers empty pages at once is not asked without end", async () => {
@@ -293,7 +324,7 @@ describe("the long-poll", () => {
     server.commit(1);
     await settle();
     expect(watched.feed.position).toEqual({ epoch: "epoch-2", revision: 5 });
-    expect(polls().at(-1)?.query.toString()).toBe("after=5&epoch=epoch-2&wait=25");
+    expect(polls().at(-1)?.query.toString()).toBe("after=5&epoch=epoch-2&wait=5");
   });
 
   test("a lost role is seen", async () => {

@@ -4,8 +4,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Ladder } from "../../src/feed/ladder.js";
 import { Place } from "../../src/feed/place.js";
 import { expiryOf } from "../../src/feed/renewal.js";
-import { Timer, Watch } from "../../src/feed/timer.js";
 import { HELD_OPS } from "../../src/limits.js";
+import { Timer, Watch } from "../../src/timer.js";
 import { op, range } from "../support/feed_server.js";
 import { fakeTime } from "../support/feed_watch.js";
 

@@ -338,6 +338,55 @@ describe("the end of a socket", () => {
     expect(server.sockets.all).toHaveLength(2);
   });
 
+  test("what has delivered comes back within 500 ms, however short it has lived and however often it ends", async () => {
+    await watched.live();
+    for (let n = 0; n < 20; n++) {
+      const sockets = server.sockets.all.length;
+      server.commit(1);
+      server.socket.receive({ type: "ops", revision: server.head, ops: [op(server.head)] });
+      await pass(100);
+      server.socket.drop(1006);
+      await pass(500);
+      expect(server.sockets.all).toHaveLength(sockets + 1);
+      expect(watched.state).toBe("live");
+    }
+    expect(watched.revisions).toEqual(range(4, 23).map(({ revision }) => revision));
+  });
+
+  test("what follows and brings nothing comes back later and later", async () => {
+    await watched.live();
+    const began = performance.now();
+    for (let n = 0; n < 8; n++) {
+      server.socket.drop(1006);
+      await expectLive(server.sockets.all.length + 1);
+    }
+    expect(performance.now() - began).toBeGreaterThan(10_000);
+  });
+
+  test("how it stands with the attempts is told: how many, when the next is, and what follows the drawing", async () => {
+    await watched.live();
+    expect(watched.attempts).toEqual([
+      { transport: "socket", reconnectAttempts: 0, nextAttemptAt: undefined },
+    ]);
+    server.sockets.mode = "mute";
+    server.socket.drop(1006);
+    await settle();
+    const { nextAttemptAt = 0, ...rest } = watched.attempts.at(-1) ?? {};
+    expect(rest).toEqual({ transport: undefined, reconnectAttempts: 0 });
+    expect(nextAttemptAt - Date.now()).toBeGreaterThanOrEqual(0);
+    expect(nextAttemptAt - Date.now()).toBeLessThanOrEqual(500);
+    await pass(500);
+    const underWay = { transport: undefined, nextAttemptAt: undefined };
+    expect(watched.attempts.at(-1)).toEqual({ ...underWay, reconnectAttempts: 1 });
+    await pass(8_000);
+    expect(watched.attempts.at(-1)).toMatchObject({ reconnectAttempts: 1 });
+    server.sockets.mode = "live";
+    watched.feed.wake();
+    await settle();
+    expect(watched.attempts.at(-2)).toEqual({ ...underWay, reconnectAttempts: 2 });
+    expect(watched.attempts.at(-1)).toMatchObject({ transport: "socket", reconnectAttempts: 0 });
+  });
+
   test("4100: a new ticket at once, then with backoff", async () => {
     await watched.live();
     server.socket.drop(4100);
@@ -377,7 +426,7 @@ describe("the end of a socket", () => {
   test("the answer to subscribe must come in time", async () => {
     server.sockets.mode = "mute";
     watched.feed.start();
-    await pass(9_999);
+    await pass(7_999);
     expect(server.socket.closedWith).toBeUndefined();
     await pass(1);
     expect(server.socket.closedWith).toBe(1000);
@@ -579,3 +628,13 @@ describe("access", () => {
     expect(watched.state).toBe("live");
   });
 });
+
+/** Waits for the pause to end, however long it is. */
+async function expectLive(sockets: number): Promise<void> {
+  for (let waited = 0; server.sockets.all.length < sockets; waited += 250) {
+    expect(waited).toBeLessThan(40_000);
+    await pass(250);
+  }
+  await settle();
+  expect(watched.state).toBe("live");
+}

@@ -204,6 +204,8 @@ export class FeedServer {
   role: Role = "editor";
   roster: Roster = {};
   heartbeat = 2000;
+  /** What event streams tell of it; nothing by default, as servers of before. */
+  streamHeartbeat: number | undefined;
   pageSize = 1000;
   token = "token";
   hasSnapshots = true;
@@ -436,7 +438,15 @@ export class FeedServer {
       stream.send({ type: "reset", reason: "too_far_behind", epoch, revision: head });
       stream.end();
     } else {
-      stream.send({ type: "subscribed", epoch, ...lineage, revision: after, role, presence: roster });
+      stream.send({
+        type: "subscribed",
+        epoch,
+        ...lineage,
+        revision: after,
+        role,
+        presence: roster,
+        ...(this.streamHeartbeat === undefined ? {} : { heartbeat_ms: this.streamHeartbeat }),
+      });
       if (head > after) stream.send({ type: "ops", revision: head, ops: this.log.slice(after) });
     }
     return stream.response;

@@ -2,6 +2,7 @@
 
 import { expect, vi } from "vitest";
 import type { RevcastError } from "../../src/errors.js";
+import type { Attempts } from "../../src/feed/connector.js";
 import { Feed, type FeedEvents, type FeedOptions } from "../../src/feed/feed.js";
 import { Http } from "../../src/http.js";
 import type { Lineage, Position, Role } from "../../src/protocol.js";
@@ -15,6 +16,7 @@ export class Watched {
   /** Epochs in which the log has gone on. */
   readonly adopted: Lineage[] = [];
   readonly states: string[] = [];
+  readonly attempts: Attempts[] = [];
   readonly roles: (Role | null)[] = [];
   readonly ids: (string | undefined)[] = [];
   readonly errors: RevcastError[] = [];
@@ -54,6 +56,7 @@ export class Watched {
       presence: (change) => this.presence.push(change),
       role: (role) => this.roles.push(role),
       connection: (state) => this.states.push(state),
+      attempts: (attempts) => this.attempts.push(attempts),
       connectionId: (id) => this.ids.push(id),
       latency: (ms) => this.latencies.push(ms),
       error: (error) => this.errors.push(error),

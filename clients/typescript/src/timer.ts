@@ -1,6 +1,6 @@
 // Timers that can be stopped, and a watch over silence.
 
-import { PING_TIMEOUT, TIMER_LAST, TIMER_LATE } from "../limits.js";
+import { PING_TIMEOUT, TIMER_LAST, TIMER_LATE } from "./limits.js";
 
 /** One thing to be done later. */
 export class Timer {
