@@ -1,6 +1,9 @@
+"use client";
+
 // The hooks. Each reads the drawing as it is, and renders again when that part of it changes.
 
 import type {
+  Attempts,
   ConnectionState,
   Drawing,
   Other,
@@ -12,7 +15,7 @@ import type {
   View,
   ViewObject,
 } from "@revcast/client";
-import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import * as React from "react";
 import { useClient } from "./provider.js";
 import { borrow, hold } from "./registry.js";
 
@@ -29,6 +32,12 @@ export interface UndoControls {
 
 export interface ConnectionStatus {
   readonly connection: ConnectionState;
+  /** What follows the drawing; `undefined` while nothing does. */
+  readonly transport: Attempts["transport"];
+  /** Attempts to connect again; 0 while the drawing is followed. */
+  readonly reconnectAttempts: number;
+  /** When the next one begins, in milliseconds since 1970; `undefined` while one is under way, and while none is due. */
+  readonly nextAttemptAt: number | undefined;
   /** The last round trip on the socket, in milliseconds. */
   readonly latency: number | undefined;
   /** `null`: no access; `undefined`: not known yet. */
@@ -45,12 +54,12 @@ export interface SyncStatus {
 
 type Listen = (listener: () => void) => () => void;
 
-/** The drawing of that id: open while any mounted component uses it. */
+/** The drawing of that id: followed while any mounted component uses it, and not by rendering alone. */
 export function useDrawing(drawingId: string): Drawing {
   const client = useClient();
-  const [, setAnew] = useState({});
+  const [, setAnew] = React.useState({});
   const drawing = borrow(client, drawingId);
-  useEffect(() => {
+  React.useEffect(() => {
     const release = hold(client, drawingId);
     // The one that was rendered may have been closed before it was mounted.
     if (borrow(client, drawingId) !== drawing) setAnew({});
@@ -64,7 +73,7 @@ export function useObjects(drawing: Drawing): readonly ViewObject[];
 /** What `select` takes from the picture. It renders again when that differs: an array or object is compared member by member. */
 export function useObjects<T>(drawing: Drawing, select: (view: View) => T): T;
 export function useObjects<T>(drawing: Drawing, select?: (view: View) => T): T | readonly ViewObject[] {
-  const last = useRef<{ readonly value: T | readonly ViewObject[] }>(undefined);
+  const last = React.useRef<{ readonly value: T | readonly ViewObject[] }>(undefined);
   return useOf(
     (listener) => drawing.onChange(listener),
     [drawing],
@@ -102,7 +111,7 @@ export function useUndo(drawing: Drawing, scope: UndoScope = "mine"): UndoContro
     return (canUndo ? 1 : 0) + (canRedo ? 2 : 0);
   });
   const undoFloor = useOf(listen, [drawing, scope], () => drawing.undoFloor);
-  return useMemo(
+  return React.useMemo(
     () => ({
       canUndo: (can & 1) !== 0,
       canRedo: (can & 2) !== 0,
@@ -135,7 +144,15 @@ export function useConnection(drawing: Drawing): ConnectionStatus {
     [drawing],
     () => drawing.loaded,
   );
-  return useMemo(() => ({ connection, latency, role, loaded }), [connection, latency, role, loaded]);
+  const attempts = useOf(
+    (listener) => drawing.onAttempts(listener),
+    [drawing],
+    () => drawing.attempts,
+  );
+  return React.useMemo(
+    () => ({ connection, ...attempts, latency, role, loaded }),
+    [connection, attempts, latency, role, loaded],
+  );
 }
 
 export function useSyncStatus(drawing: Drawing): SyncStatus {
@@ -148,14 +165,14 @@ export function useSyncStatus(drawing: Drawing): SyncStatus {
   const sync = useOf(listen, [drawing], () => drawing.sync);
   const pendingCount = useOf(listen, [drawing], () => drawing.pendingCount);
   const rejected = useOf(listen, [drawing], () => drawing.rejected);
-  return useMemo(() => ({ sync, pendingCount, rejected }), [sync, pendingCount, rejected]);
+  return React.useMemo(() => ({ sync, pendingCount, rejected }), [sync, pendingCount, rejected]);
 }
 
 /** `useSyncExternalStore` with a subscription that is renewed only when `of` changes. */
 function useOf<T>(listen: Listen, of: readonly unknown[], read: () => T): T {
   // biome-ignore lint/correctness/useExhaustiveDependencies: `listen` depends on nothing else than `of`.
-  const subscribe = useCallback(listen, of);
-  return useSyncExternalStore(subscribe, read, read);
+  const subscribe = React.useCallback(listen, of);
+  return React.useSyncExternalStore(subscribe, read, read);
 }
 
 /** Whether two values are the same, member by member. */

@@ -1,4 +1,7 @@
-// React hooks for Revcast. Safe under StrictMode: what is rendered twice is opened once.
+"use client";
+
+// React hooks for Revcast. Safe under StrictMode, where what is rendered twice is opened once, and on servers, where
+// nothing is followed.
 
 export {
   type ConnectionStatus,

@@ -1,9 +1,18 @@
+"use client";
+
 // Hands the client to the hooks below it.
 
 import type { RevcastClient } from "@revcast/client";
-import { createContext, createElement, type ReactElement, type ReactNode, useContext } from "react";
+import type { Context, ReactElement, ReactNode } from "react";
+// Where React renders server components, it has no context: this may be imported there all the same.
+import * as React from "react";
 
-const Context = createContext<RevcastClient | undefined>(undefined);
+let made: Context<RevcastClient | undefined> | undefined;
+
+function context(): Context<RevcastClient | undefined> {
+  made ??= React.createContext<RevcastClient | undefined>(undefined);
+  return made;
+}
 
 export interface RevcastProviderProps {
   readonly client: RevcastClient;
@@ -11,12 +20,12 @@ export interface RevcastProviderProps {
 }
 
 export function RevcastProvider({ client, children }: RevcastProviderProps): ReactElement {
-  return createElement(Context.Provider, { value: client }, children);
+  return React.createElement(context().Provider, { value: client }, children);
 }
 
 /** The client of the `RevcastProvider` above. */
 export function useClient(): RevcastClient {
-  const client = useContext(Context);
+  const client = React.useContext(context());
   if (client === undefined) throw new Error("there is no RevcastProvider above");
   return client;
 }

@@ -33,6 +33,12 @@ class FakeDrawing {
 
   constructor(readonly id: string) {}
 
+  attempts = { transport: undefined, reconnectAttempts: 0, nextAttemptAt: undefined };
+  isStarted = false;
+
+  start = () => {
+    this.isStarted = true;
+  };
   view = () => this.picture;
   history = () => this.can;
   undo = (scope: string) => this.undone.push(scope) > 0;
@@ -43,6 +49,7 @@ class FakeDrawing {
   onChange = (listener: () => void) => this.#on("change", listener);
   onPresence = (listener: () => void) => this.#on("presence", listener);
   onConnection = (listener: () => void) => this.#on("connection", listener);
+  onAttempts = (listener: () => void) => this.#on("attempts", listener);
   onSync = (listener: () => void) => this.#on("sync", listener);
   onRole = (listener: () => void) => this.#on("role", listener);
   onLatency = (listener: () => void) => this.#on("latency", listener);
