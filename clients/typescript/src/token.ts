@@ -14,10 +14,12 @@ export function claimsOf(token: string): Claims | undefined {
   const payload = token.split(".")[1];
   if (payload === undefined) return undefined;
   try {
-    const bytes = Uint8Array.from(atob(payload.replace(/-/g, "+").replace(/_/g, "/")), (char) =>
-      char.charCodeAt(0),
+    const bytes = atob(payload.replace(/-/g, "+").replace(/_/g, "/"));
+    // Not `TextDecoder`, which not every platform has: a token would seem to be none for that.
+    const escaped = Array.from(bytes, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, "0")}`).join(
+      "",
     );
-    const claims: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    const claims: unknown = JSON.parse(decodeURIComponent(escaped));
     return typeof claims === "object" && claims !== null ? (claims as Claims) : undefined;
   } catch {
     return undefined;

@@ -4,7 +4,7 @@ import "fake-indexeddb/auto";
 import { afterEach, expect, test, vi } from "vitest";
 import { IndexedDbCache } from "../src/cache/cache.js";
 import { Http } from "../src/http.js";
-import { createClient, type RevcastClient } from "../src/index.js";
+import { claimsOf, createClient, type RevcastClient } from "../src/index.js";
 import { IndexedDbStore } from "../src/outbox/indexeddb.js";
 import { DRAWING, FeedServer } from "./support/feed_server.js";
 
@@ -151,4 +151,14 @@ test("a slow answer is waited for as long as parts of it come, and silence is a 
     .json("GET", "/slow", undefined, { timeout: 1_200 })
     .catch((error: unknown) => error);
   expect(failed).toMatchObject({ code: "CONNECTION_FAILED", cause: { name: "TimeoutError" } });
+});
+
+test("a token is read without TextDecoder, too, whatever letters its name has", () => {
+  const payload = Buffer.from('{"sub":"ä","name":"漢🎉"}').toString("base64url");
+  vi.stubGlobal("TextDecoder", undefined);
+  try {
+    expect(claimsOf(`h.${payload}.s`)).toEqual({ sub: "ä", name: "漢🎉" });
+  } finally {
+    vi.unstubAllGlobals();
+  }
 });
