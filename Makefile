@@ -21,7 +21,7 @@ NPM_CI := npm ci --no-audit --no-fund --loglevel error --prefix
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: web-if-possible ## Run a server for development (LISTEN=127.0.0.1:8080)
@@ -36,6 +36,7 @@ release: web-if-possible ## Build the program for use: target/release/revcast
 test: setup web ## Run all tests, on throwaway Postgres and NATS servers
 	cargo test --workspace
 	$(MAKE) --no-print-directory client-test
+	$(MAKE) --no-print-directory sdk-check-quick
 	$(MAKE) --no-print-directory e2e
 
 .PHONY: verify
@@ -85,7 +86,7 @@ $(WEB_BUILT): $(WEB_PACKAGES) $(CLIENT_BUILT) $(WEB_FILES)
 	npm run build --prefix web
 
 .PHONY: lint
-lint: web ## Check format, lints, and that what is generated is up to date
+lint: setup web ## Check format, lints, and that what is generated is up to date
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	@cargo run --quiet -- openapi | diff - openapi/openapi.json \
@@ -95,6 +96,8 @@ lint: web ## Check format, lints, and that what is generated is up to date
 	@$(CLIENT)/node_modules/.bin/openapi-typescript openapi/openapi.json --output target/openapi.ts >/dev/null
 	@diff target/openapi.ts $(CLIENT)/src/generated/openapi.ts \
 		|| { echo '$(CLIENT)/src/generated/openapi.ts is out of date: run make openapi' >&2; exit 1; }
+	scripts/lint-documents.sh
+	scripts/openapi-breaking.sh
 	npm run lint --prefix $(CLIENT)
 	npm run lint --prefix web
 
@@ -126,6 +129,19 @@ openapi: $(CLIENT_PACKAGES) ## Write openapi/openapi.json, openapi/asyncapi.yaml
 	cargo run --quiet -- asyncapi > target/asyncapi.yaml
 	mv target/openapi.json target/asyncapi.yaml openapi/
 	npm run generate --prefix $(CLIENT)
+
+.PHONY: openapi-breaking
+openapi-breaking: ## Say what in openapi/openapi.json breaks clients of the last release
+	scripts/openapi-breaking.sh
+
+.PHONY: sdk-check
+sdk-check: servers $(CLIENT_PACKAGES) ## Make clients in all languages from the document, and let them draw
+	scripts/sdk-check.sh
+
+# Without compilers of other languages.
+.PHONY: sdk-check-quick
+sdk-check-quick: servers $(CLIENT_PACKAGES)
+	scripts/sdk-check.sh quick
 
 .PHONY: fmt
 fmt: $(CLIENT_PACKAGES) $(WEB_PACKAGES) ## Format the code

@@ -6,7 +6,10 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType},
+};
 
 /// What is to be seen.
 #[derive(Debug, Serialize, ToSchema)]
@@ -94,7 +97,13 @@ pub(super) struct UnitState {
     draws: bool,
     /// When an op, an undo or a redo last named it, in milliseconds since 1970.
     touched: i64,
-    /// The latest undo or redo that changed it: the revision, and whether it was an undo.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = undone, required = false)]
     undone: Option<(u64, bool)>,
+}
+
+fn undone() -> ArrayBuilder {
+    let told = "`[revision, undone]`: the latest undo or redo that changed it, and whether it was an undo.";
+    let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
+    ArrayBuilder::new().description(Some(told)).items(any).min_items(Some(2)).max_items(Some(2))
 }

@@ -25,6 +25,7 @@ use crate::error::Error;
                        `application/problem+json` with a stable `code`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
+    servers((url = "/", description = "The server that this document came from")),
     modifiers(&Bearer),
     security(("bearer" = [])),
     tags(
@@ -32,6 +33,7 @@ use crate::error::Error;
         (name = "members", description = "Who may do what"),
         (name = "links", description = "Share links"),
         (name = "ops", description = "The log: commit and read"),
+        (name = "canvas", description = "The canvas that the log makes: snapshots, undo and redo, exports"),
         (name = "identity", description = "Tickets and development tokens"),
         (name = "live", description = "The socket and event streams; `/asyncapi.yaml` describes their messages"),
         (name = "operations", description = "Health and metrics"),

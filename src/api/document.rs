@@ -1,13 +1,12 @@
 //! The OpenAPI document as a whole, and what holds for every operation, added once all operations are in it.
 //!
-//! Owns the answers that no handler gives by itself, and that ops which are sent have no fields beside their own. What one
-//! operation answers stands above its handler.
+//! Owns the answers that no handler gives by itself, and words and examples that follow from others. What one operation
+//! answers stands above its handler.
 
 use bytes::Bytes;
 use utoipa::openapi::{
     Content, OpenApi, Ref, RefOr, ResponseBuilder, Schema,
     path::{Operation, PathItem},
-    schema::{AdditionalProperties, Object, OneOf},
 };
 
 use super::QueryParameters;
@@ -54,7 +53,8 @@ pub fn complete(document: &mut OpenApi) {
             refuse_null(operation);
         }
     }
-    close_ops(document);
+    describe_answers(document);
+    add_committed_examples(document);
 }
 
 /// The operations of a path, and whether they only read.
@@ -101,6 +101,37 @@ fn add_answer(operation: &mut Operation, status: &str, description: &str) {
     }
 }
 
+/// An answer without words of its own is described by the schema of its body.
+fn describe_answers(document: &mut OpenApi) {
+    let schemas =
+        document.components.as_ref().map(|components| components.schemas.clone()).unwrap_or_default();
+    let described = |name: &str| match schemas.get(name) {
+        Some(RefOr::T(Schema::Object(object))) => object.description.clone(),
+        _ => None,
+    };
+    for item in document.paths.paths.values_mut() {
+        for (_, operation) in operations(item) {
+            for (status, answer) in &mut operation.responses.responses {
+                let RefOr::T(answer) = answer else { continue };
+                if !answer.description.is_empty() {
+                    continue;
+                }
+                let body = answer.content.values().find_map(|content| match content {
+                    RefOr::T(Content { schema: Some(RefOr::Ref(schema)), .. }) => {
+                        schema.ref_location.rsplit('/').next()
+                    }
+                    _ => None,
+                });
+                answer.description = match &**status {
+                    "403" => "`forbidden`".to_owned(),
+                    "404" => "`not_found`".to_owned(),
+                    _ => body.and_then(described).unwrap_or_default(),
+                };
+            }
+        }
+    }
+}
+
 /// A body that may be left out is an object all the same: `null` is none.
 fn refuse_null(operation: &mut Operation) {
     let Some(RefOr::T(body)) = &mut operation.request_body else { return };
@@ -114,55 +145,87 @@ fn refuse_null(operation: &mut Operation) {
     }
 }
 
-/// Lists the ops that can be sent, each with all of its fields, and says that it has no others.
-fn close_ops(document: &mut OpenApi) {
+/// Gives each op that is read the example of the one that is sent, as a log has it in which the examples stand one after
+/// the other.
+fn add_committed_examples(document: &mut OpenApi) {
     let Some(components) = &mut document.components else { return };
-    let object = |name: &str| match components.schemas.get(name) {
-        Some(RefOr::T(Schema::Object(object))) => Some(object.clone()),
-        _ => None,
-    };
-    let Some(RefOr::T(Schema::OneOf(canvas))) = components.schemas.get("CanvasOp") else { return };
-    let of_canvas = canvas.items.iter().filter_map(|op| {
-        let RefOr::T(Schema::AllOf(parts)) = op else { return None };
-        let mut whole = Object::new();
-        for part in &parts.items {
-            let part = match part {
-                RefOr::Ref(reference) => object(reference.ref_location.rsplit('/').next()?)?,
-                RefOr::T(Schema::Object(part)) => part.clone(),
-                RefOr::T(_) => return None,
-            };
-            whole.schema_type = part.schema_type;
-            whole.properties.extend(part.properties);
-            whole.required.extend(part.required);
+    let Some(RefOr::T(Schema::OneOf(sent))) = components.schemas.get("Op") else { return };
+    let names = sent.items.iter().filter_map(|op| match op {
+        RefOr::Ref(reference) => reference.ref_location.rsplit('/').next().map(str::to_owned),
+        RefOr::T(_) => None,
+    });
+    for (nth, name) in Vec::from_iter(names).iter().enumerate() {
+        let Some(RefOr::T(Schema::Object(sent))) = components.schemas.get(name) else { continue };
+        let Some(mut example) = sent.examples.first().cloned() else { continue };
+        example["revision"] = (nth + 1).into();
+        example["actor"] = "alice".into();
+        example["ts"] = 1_767_225_600_000_i64.into();
+        let read =
+            if name == "CustomOp" { "CommittedOtherOp".to_owned() } else { format!("Committed{name}") };
+        if let Some(RefOr::T(Schema::Object(read))) = components.schemas.get_mut(&read) {
+            read.examples = vec![example];
         }
-        whole.description.clone_from(&parts.description);
-        Some(whole)
-    });
-    let ops = of_canvas.chain(object("CustomOp")).map(|mut op| {
-        op.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
-        op.into()
-    });
-    let mut input = OneOf::new();
-    input.items = ops.collect();
-    input.description = Some("An op as a client sends it.".to_owned());
-    components.schemas.insert("OpInput".to_owned(), RefOr::T(Schema::OneOf(input)));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
 
+    fn schemas() -> Value {
+        serde_json::to_value(crate::server::openapi_document()).unwrap()["components"]["schemas"].take()
+    }
+
+    /// The schemas of a union, by their names.
+    fn variants(schemas: &Value, union: &str) -> Vec<(String, Value)> {
+        let all = schemas[union]["oneOf"].as_array().unwrap();
+        let names = all.iter().map(|one| one["$ref"].as_str().unwrap().rsplit('/').next().unwrap());
+        names.map(|name| (name.to_owned(), schemas[name].clone())).collect()
+    }
+
     #[test]
-    fn every_op_that_can_be_sent_is_there_and_closed() {
-        let document = serde_json::to_value(crate::server::openapi_document()).unwrap();
-        let ops = document["components"]["schemas"]["OpInput"]["oneOf"].as_array().unwrap();
-        assert_eq!(ops.len(), 11);
-        for op in ops {
-            assert_eq!(op["additionalProperties"], Value::Bool(false), "{op}");
+    fn every_op_is_flat_and_has_its_type_as_a_constant_that_leads_to_it() {
+        let schemas = schemas();
+        for (union, count) in [("Op", 11), ("CommittedOp", 12)] {
+            let variants = variants(&schemas, union);
+            assert_eq!(variants.len(), count);
+            let mapping = &schemas[union]["discriminator"]["mapping"];
+            assert_eq!(mapping.as_object().unwrap().len(), count - 1);
+            for (name, op) in &variants[..count - 1] {
+                assert_eq!(op["type"], "object", "{name}");
+                let constants = op["properties"]["type"]["enum"].as_array().unwrap();
+                let [Value::String(constant)] = &**constants else { panic!("{name}: {constants:?}") };
+                assert!(mapping[constant].as_str().unwrap().ends_with(&format!("/{name}")), "{name}");
+            }
+            let (last, other) = &variants[count - 1];
+            assert!(other["properties"]["type"]["enum"].is_null(), "{last} has any other type");
+        }
+    }
+
+    #[test]
+    fn what_is_sent_has_no_further_fields_and_what_is_read_may_have_them() {
+        let schemas = schemas();
+        for (name, op) in variants(&schemas, "Op") {
+            assert_eq!(op["additionalProperties"], false, "{name}");
+        }
+        for (name, op) in variants(&schemas, "CommittedOp") {
+            assert_ne!(op["additionalProperties"], false, "{name}");
             let required = op["required"].as_array().unwrap();
-            for field in ["op_id", "type"] {
-                assert!(required.iter().any(|name| name == field), "{op}");
-                assert!(op["properties"][field].is_object(), "{op}");
+            for field in ["type", "op_id", "revision", "actor", "ts"] {
+                assert!(required.iter().any(|name| name == field), "{name} {field}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_answer_has_a_description() {
+        let document = serde_json::to_value(crate::server::openapi_document()).unwrap();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                for (status, answer) in operation["responses"].as_object().unwrap() {
+                    let description = answer["description"].as_str();
+                    assert!(description.is_some_and(|text| !text.is_empty()), "{method} {path} {status}");
+                }
             }
         }
     }

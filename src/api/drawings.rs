@@ -38,6 +38,7 @@ pub(super) fn router() -> OpenApiRouter<Api> {
 /// A drawing to create.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"drawing_id": "0198f0a0-7d2c-7aaa-8bbb-0123456789ab", "title": "Floor plan"})))]
 struct CreateDrawing {
     /// Made by the client, so that a repeated request finds the drawing it made; by the server otherwise.
     #[serde(default)]
@@ -53,6 +54,7 @@ struct CreateDrawing {
 /// A new title.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"title": "Floor plan, second draft"})))]
 struct UpdateDrawing {
     /// At most 200 characters. Unless it is empty, something of it is seen. Bidirectional controls that would turn the text
     /// beside it around are taken out.
@@ -62,6 +64,11 @@ struct UpdateDrawing {
 
 /// The metadata of a drawing.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "drawing_id": "0198f0a0-7d2c-7aaa-8bbb-0123456789ab", "title": "Floor plan", "created_by": "alice",
+    "created_at": 1_767_225_600_000_i64, "updated_at": 1_767_225_600_000_i64,
+    "epoch": "01981111-2222-7333-8444-555566667777", "latest_revision": 0, "snapshot_revision": null, "role": "owner"
+})))]
 struct DrawingView {
     #[schema(value_type = Uuid)]
     drawing_id: DrawingId,
@@ -88,7 +95,8 @@ struct DrawingView {
     /// The revision of its newest snapshot, if it has one.
     #[schema(value_type = Option<u64>)]
     snapshot_revision: Option<Revision>,
-    /// The caller's role.
+    /// The caller's role: `owner`, `editor` or `viewer`; there may be more one day.
+    #[schema(value_type = String, examples("editor"))]
     role: Role,
 }
 
@@ -274,7 +282,7 @@ async fn update_drawing(
 #[utoipa::path(
     delete, path = "/v1/drawings/{drawing_id}", tag = "drawings", params(("drawing_id" = Uuid, Path)),
     responses(
-        (status = 204),
+        (status = 204, description = "It is gone"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),

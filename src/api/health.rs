@@ -59,7 +59,7 @@ struct Readiness {
 }
 
 /// Whether the process lives.
-#[utoipa::path(get, path = "/healthz", tag = "operations", security(()), responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/healthz", tag = "operations", security(()), responses((status = 200, body = Health, description = "It does")))]
 async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
@@ -100,7 +100,7 @@ async fn readyz(State(api): State<Api>) -> Response {
 /// Metrics in the text format of Prometheus.
 #[utoipa::path(
     get, path = "/metrics", tag = "operations", security(()),
-    responses((status = 200, body = String, content_type = "text/plain"))
+    responses((status = 200, body = String, content_type = "text/plain", description = "All metrics"))
 )]
 async fn read_metrics(State(api): State<Api>) -> Response {
     telemetry::tell_canvas_bytes(api.canvases.bytes());

@@ -61,6 +61,7 @@ struct HistoryParams {
 /// A wish to undo or redo.
 #[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"scope": "mine"})))]
 struct UndoRequest {
     /// Whose units: `mine` by default, or `all`, for owners.
     #[serde(default)]
@@ -74,6 +75,10 @@ struct UndoRequest {
 
 /// What was undone or redone.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "epoch": "01981111-2222-7333-8444-555566667777", "latest_revision": 2, "unit": "0198f0a0-7d2c-7aaa-8bbb-0123456789ab",
+    "results": [{"op_id": "0198f0a0-7d2c-7aaa-8bbb-0123456789ac", "revision": 2, "duplicate": false}]
+})))]
 struct UndoResponse {
     #[schema(value_type = Uuid)]
     epoch: Epoch,

@@ -35,6 +35,7 @@ struct Ticket {
 /// A guest to make a token for.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"sub": "alice", "name": "Alice", "ttl": 3600})))]
 struct CreateDevToken {
     /// The user id; a new guest by default.
     #[serde(default)]
@@ -53,6 +54,10 @@ struct CreateDevToken {
 
 /// A token for development.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl", "sub": "alice", "name": "Alice",
+    "expires_at": 1_767_229_200_000_i64
+})))]
 struct DevToken {
     token: String,
     #[schema(value_type = String)]

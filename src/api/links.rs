@@ -39,6 +39,7 @@ pub(super) fn router() -> OpenApiRouter<Api> {
 /// A link to make.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"role": "viewer", "expires_at": 4_102_444_800_000_i64})))]
 struct CreateLink {
     /// What whoever joins may do: `editor` or `viewer`.
     #[schema(schema_with = link_role)]
@@ -51,9 +52,15 @@ struct CreateLink {
 
 /// A share link.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "link_id": "0198f0a0-7d2c-7aaa-8bbb-0123456789ab", "role": "viewer", "created_at": 1_767_225_600_000_i64,
+    "expires_at": 4_102_444_800_000_i64, "token": "Q0hVjv0rhN2mQ3sN6yXbq8mYt1cHq2dWl4fZ7uKp9aE"
+})))]
 struct LinkView {
     /// Names the link to owners; opens nothing.
     link_id: Uuid,
+    /// What whoever joins may do: `editor` or `viewer`; there may be more roles one day.
+    #[schema(value_type = String, examples("editor"))]
     role: Role,
     /// In milliseconds since 1970.
     created_at: i64,
@@ -76,6 +83,7 @@ struct JoinedView {
     #[schema(value_type = Uuid)]
     drawing_id: DrawingId,
     /// The caller's role now: that of the link, or a higher one they had.
+    #[schema(value_type = String, examples("editor"))]
     role: Role,
 }
 
@@ -160,7 +168,7 @@ async fn list_links(
     delete, path = "/v1/drawings/{drawing_id}/links/{link_id}", tag = "links",
     params(("drawing_id" = Uuid, Path), ("link_id" = Uuid, Path)),
     responses(
-        (status = 204),
+        (status = 204, description = "It is gone"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),

@@ -25,9 +25,12 @@ pub(super) fn router() -> OpenApiRouter<Api> {
 
 /// A user and their role.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({"user_id": "bob", "role": "editor"})))]
 struct MemberView {
     #[schema(value_type = String)]
     user_id: UserId,
+    /// `owner`, `editor` or `viewer`; there may be more roles one day.
+    #[schema(value_type = String, examples("editor"))]
     role: Role,
 }
 
@@ -47,6 +50,7 @@ struct MemberList {
 /// A role to give.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"role": "editor"})))]
 struct PutMember {
     role: Role,
 }
@@ -112,7 +116,7 @@ async fn put_member(
         ("user_id" = String, Path, min_length = 1, max_length = 128, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]+$"),
     ),
     responses(
-        (status = 204),
+        (status = 204, description = "It is gone"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),

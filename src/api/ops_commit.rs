@@ -9,7 +9,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Api,
     extract::{Caller, JsonBytes, PathId, json_error, require_object},
-    op_schema::OpInput,
+    op_schema,
     problem::Problem,
 };
 use crate::{
@@ -31,10 +31,14 @@ pub(super) fn router() -> OpenApiRouter<Api> {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "describes what `CommitBody` parses")]
+#[schema(examples(json!({"ops": [{
+    "type": "stroke.begin", "op_id": "0198f0a0-7d2c-7aaa-8bbb-0123456789ab", "object_id": "s1", "tool": "pen",
+    "props": {"color": "#111"}, "points": [[0, 0], [4, 3]]
+}]})))]
 pub(super) struct CommitRequest {
     /// 1 to 500 ops, in order.
     #[schema(min_items = 1, max_items = 500)]
-    ops: Vec<OpInput>,
+    ops: Vec<op_schema::Op>,
     /// Commit only if the head is this revision, but for folds of the server after it; `409 revision_conflict` otherwise.
     #[schema(maximum = 9_007_199_254_740_992_i64)]
     if_revision: Option<u64>,
@@ -56,6 +60,10 @@ struct CommitBody<'a> {
 
 /// The ops are durable, with these revisions.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "epoch": "01981111-2222-7333-8444-555566667777", "latest_revision": 1,
+    "results": [{"op_id": "0198f0a0-7d2c-7aaa-8bbb-0123456789ab", "revision": 1, "duplicate": false}]
+})))]
 pub(super) struct CommitResponse {
     #[schema(value_type = uuid::Uuid)]
     epoch: Epoch,

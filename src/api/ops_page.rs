@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{extract::knows_etag, op_schema::OpOutput};
+use super::{extract::knows_etag, op_schema};
 use crate::{
     error::{Error, ErrorCode},
     model::{Branch, CommittedOp, Epoch, Revision},
@@ -62,7 +62,7 @@ pub(super) struct OpsPage {
     latest_revision: u64,
     /// Whether the page reaches `until`, or else the head: there is nothing more to fetch now.
     complete: bool,
-    ops: Vec<OpOutput>,
+    ops: Vec<op_schema::CommittedOp>,
 }
 
 /// The form of a page.

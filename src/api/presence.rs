@@ -60,6 +60,7 @@ pub(crate) struct PresenceView {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "describes what `PostBody` parses")]
+#[schema(examples(json!({"state": {"cursor": [120, 80]}})))]
 struct PostPresence {
     /// An object of at most 1,024 bytes of compact JSON, which takes the place of the one before; null to
     /// leave. In large drawings its fields `cursor` (`{x, y}` or `[x, y]`) and `viewport`
@@ -82,6 +83,9 @@ struct PostBody<'a> {
 
 /// Where the connection stands.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "connection_id": "0198f0a0-7d2c-7aaa-8bbb-0123456789ab", "count": 1, "expires_at": 1_767_225_630_000_i64
+})))]
 struct PostedPresence {
     /// To be named in the next request.
     #[schema(value_type = Uuid)]

@@ -18,6 +18,11 @@ use crate::{
 
 /// An error, as `application/problem+json`.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "type": "about:blank", "title": "An op is invalid", "status": 422, "code": "invalid_op",
+    "detail": "the op is invalid: missing field `op_id`", "retryable": false, "pointer": "/ops/0",
+    "errors": [{"pointer": "/ops/0", "detail": "missing field `op_id`"}]
+})))]
 pub struct Problem {
     /// Always `about:blank`: `code` says what happened.
     #[serde(rename = "type")]

@@ -84,6 +84,7 @@ struct SnapshotBody {
     state_hash: String,
     view: RenderedView,
     /// Absent with `view=only`.
+    #[schema(value_type = RegistersView, required = false)]
     registers: Option<RegistersView>,
 }
 

@@ -18,7 +18,7 @@ use super::{
     },
 };
 use crate::{
-    api::{op_schema::OpOutput, presence::PresenceView},
+    api::{op_schema::CommittedOp, presence::PresenceView},
     limits,
 };
 
@@ -277,14 +277,11 @@ fn schemas(messages: &[&Message]) -> Map<String, Value> {
     let mut own = vec![("Limits".into(), Limits::schema()), ("PresenceView".into(), PresenceView::schema())];
     Limits::schemas(&mut own);
     ServerMessage::schemas(&mut own);
-    let mut ops = vec![("OpOutput".into(), OpOutput::schema())];
-    OpOutput::schemas(&mut ops);
+    own.push(("CommittedOp".into(), CommittedOp::schema()));
+    CommittedOp::schemas(&mut own);
     let mut schemas: Map<String, Value> =
         own.iter().map(|(name, schema)| (name.clone(), as_json(schema))).collect();
     schemas.values_mut().for_each(close);
-    schemas.extend(ops.iter().map(|(name, schema)| (name.clone(), as_json(schema))));
-    // An op is put together of several schemas, of which none knows all fields.
-    schemas["OpOutput"]["unevaluatedProperties"] = false.into();
     schemas.extend(messages.iter().map(|message| (message.key.clone(), message.schema.clone())));
     schemas
 }
@@ -296,12 +293,15 @@ fn as_json(schema: &RefOr<Schema>) -> Value {
     schema
 }
 
-/// OpenAPI says `example` where JSON Schema says `examples`.
+/// OpenAPI says `example` where JSON Schema says `examples`, and has discriminators, which JSON Schema has not.
 fn use_json_schema_words(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
             if let Some(example) = map.get("type").is_some().then(|| map.remove("example")).flatten() {
                 map.insert("examples".to_owned(), json!([example]));
+            }
+            if map.get("oneOf").is_some() {
+                map.remove("discriminator");
             }
             map.values_mut().for_each(use_json_schema_words);
         }

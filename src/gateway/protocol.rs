@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::advertised::Limits;
 use crate::{
-    api::{op_schema::OpOutput, presence::PresenceView},
+    api::{op_schema::CommittedOp, presence::PresenceView},
     error::ErrorCode,
     model::{Branch, ConnectionId, DrawingId, Epoch, Revision, Role},
     room::ResetReason,
@@ -274,7 +274,7 @@ pub(super) enum SealedMessage {
         revision: Revision,
         /// The ops, one or more.
         #[schema(min_items = 1)]
-        ops: Vec<OpOutput>,
+        ops: Vec<CommittedOp>,
     },
     /// Who is present with another state than before, and who has left.
     Presence {

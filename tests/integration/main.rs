@@ -37,6 +37,7 @@ mod http_caps;
 mod http_docs;
 mod http_drawings;
 mod http_edge;
+mod http_examples;
 mod http_export;
 mod http_framing;
 mod http_fuzz;

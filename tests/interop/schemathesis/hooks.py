@@ -72,6 +72,9 @@ def read_message_pack(context, response):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     fits = {place for place, data in case.meta.components.items() if data.mode == GenerationMode.POSITIVE}
+    if case.meta.phase.name == TestPhase.EXAMPLES:
+        # The document's own, of which nothing more is told.
+        fits |= {ParameterLocation.PATH, ParameterLocation.QUERY, ParameterLocation.BODY}
     label = case.operation.label
     has_own_ids = case.meta.phase.name == TestPhase.STATEFUL
     if ParameterLocation.PATH in fits and case.path_parameters and not has_own_ids:

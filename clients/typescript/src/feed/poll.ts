@@ -3,7 +3,7 @@
 import { asRevcastError, RevcastError } from "../errors.js";
 import { drawingPath, type Schemas } from "../http.js";
 import { POLL_PAUSE, POLL_TIMEOUT, POLL_WAIT, ROLE_INTERVAL, ROSTER_INTERVAL } from "../limits.js";
-import { isOnLog, lineageOf, type Roster } from "../protocol.js";
+import { isOnLog, lineageOf, type Role, type Roster } from "../protocol.js";
 import { Timer } from "../timer.js";
 import { isGone, type OpsPage, opsPath } from "./catch_up.js";
 import { endOf, type Link, type LinkContext, type LinkEvents } from "./link.js";
@@ -46,7 +46,7 @@ export class PollLink implements Link {
       let roleAt = performance.now();
       const drawing = await this.#drawing(signal);
       events.heard();
-      const { latest_revision: revision, role } = drawing;
+      const { latest_revision: revision } = drawing;
       const log = lineageOf(drawing);
       const at = this.#context.position();
       if (!isOnLog(log, at)) {
@@ -54,14 +54,14 @@ export class PollLink implements Link {
         events.reset({ reason: "epoch_changed", ...log, revision });
         return;
       }
-      events.live({ ...log, revision: at.revision, role });
+      events.live({ ...log, revision: at.revision, role: drawing.role as Role });
       if (signal.aborted) return;
       void this.#readRoster(signal);
       for (;;) {
         await this.#poll(signal);
         if (performance.now() - roleAt < ROLE_INTERVAL) continue;
         roleAt = performance.now();
-        events.role((await this.#drawing(signal)).role);
+        events.role((await this.#drawing(signal)).role as Role);
       }
     } catch (error) {
       if (!signal.aborted) this.#onError(error);

@@ -471,7 +471,13 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /** @description `canvas.clear` has no payload. */
+        /**
+         * @description Hides what was created before; owners only.
+         * @example {
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000008",
+         *       "type": "canvas.clear"
+         *     }
+         */
         CanvasClear: {
             /** @description The client that made the op; 1 to 64 characters. */
             client_id?: string;
@@ -481,49 +487,31 @@ export interface components {
             };
             /**
              * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
-             *     lower case, however it was sent.
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in lower
+             *     case, however it was sent.
              */
             op_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "canvas.clear";
             /**
              * Format: uuid
              * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
              */
             unit?: string;
         };
-        /** @description An op with an effect on the canvas, by its `type`. */
-        CanvasOp: (components["schemas"]["ObjectCreate"] & {
-            /** @enum {string} */
-            type: "object.create";
-        }) | (components["schemas"]["ObjectUpdate"] & {
-            /** @enum {string} */
-            type: "object.update";
-        }) | (components["schemas"]["ObjectDelete"] & {
-            /** @enum {string} */
-            type: "object.delete";
-        }) | (components["schemas"]["StrokeBegin"] & {
-            /** @enum {string} */
-            type: "stroke.begin";
-        }) | (components["schemas"]["StrokeAppend"] & {
-            /** @enum {string} */
-            type: "stroke.append";
-        }) | (components["schemas"]["StrokeEnd"] & {
-            /** @enum {string} */
-            type: "stroke.end";
-        }) | (components["schemas"]["CanvasSet"] & {
-            /** @enum {string} */
-            type: "canvas.set";
-        }) | (components["schemas"]["CanvasClear"] & {
-            /** @enum {string} */
-            type: "canvas.clear";
-        }) | (components["schemas"]["UnitOp"] & {
-            /** @enum {string} */
-            type: "undo";
-        }) | (components["schemas"]["UnitOp"] & {
-            /** @enum {string} */
-            type: "redo";
-        });
-        /** @description Payload of `canvas.set`. */
+        /**
+         * @description Sets properties of the canvas; owners only.
+         * @example {
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000007",
+         *       "set": {
+         *         "background": "#fffef8"
+         *       },
+         *       "type": "canvas.set"
+         *     }
+         */
         CanvasSet: {
             /** @description The client that made the op; 1 to 64 characters. */
             client_id?: string;
@@ -533,20 +521,51 @@ export interface components {
             };
             /**
              * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
-             *     lower case, however it was sent.
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in lower
+             *     case, however it was sent.
              */
             op_id: string;
+            /** @description Properties and their new values. */
             set: {
                 [key: string]: unknown;
             };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "canvas.set";
             /**
              * Format: uuid
              * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
              */
             unit?: string;
         };
-        /** @description Ops to commit, whole or not at all. */
+        /**
+         * @description Ops to commit, whole or not at all.
+         * @example {
+         *       "ops": [
+         *         {
+         *           "object_id": "s1",
+         *           "op_id": "0198f0a0-7d2c-7aaa-8bbb-0123456789ab",
+         *           "points": [
+         *             [
+         *               0,
+         *               0
+         *             ],
+         *             [
+         *               4,
+         *               3
+         *             ]
+         *           ],
+         *           "props": {
+         *             "color": "#111"
+         *           },
+         *           "tool": "pen",
+         *           "type": "stroke.begin"
+         *         }
+         *       ]
+         *     }
+         */
         CommitRequest: {
             /**
              * Format: uuid
@@ -559,9 +578,22 @@ export interface components {
              */
             if_revision?: number | null;
             /** @description 1 to 500 ops, in order. */
-            ops: components["schemas"]["OpInput"][];
+            ops: components["schemas"]["Op"][];
         };
-        /** @description The ops are durable, with these revisions. */
+        /**
+         * @description The ops are durable, with these revisions.
+         * @example {
+         *       "epoch": "01981111-2222-7333-8444-555566667777",
+         *       "latest_revision": 1,
+         *       "results": [
+         *         {
+         *           "duplicate": false,
+         *           "op_id": "0198f0a0-7d2c-7aaa-8bbb-0123456789ab",
+         *           "revision": 1
+         *         }
+         *       ]
+         *     }
+         */
         CommitResponse: {
             /** Format: uuid */
             epoch: string;
@@ -573,7 +605,660 @@ export interface components {
             /** @description One an op, in the order of the request. */
             results: components["schemas"]["OpResult"][];
         };
-        /** @description A guest to make a token for. */
+        /**
+         * @description Hides what was created before; owners only.
+         * @example {
+         *       "actor": "alice",
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000008",
+         *       "revision": 8,
+         *       "ts": 1767225600000,
+         *       "type": "canvas.clear"
+         *     }
+         */
+        CommittedCanvasClear: {
+            /** @description The `sub` of the token with which it was sent. */
+            actor: string;
+            /** @description The client that made the op. */
+            client_id?: string;
+            /** @description As it was sent. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: uuid
+             * @description The idempotency key.
+             */
+            op_id: string;
+            /**
+             * Format: int64
+             * @description Its place in the log of the drawing, from 1.
+             */
+            revision: number;
+            /**
+             * Format: int64
+             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             */
+            ts: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "canvas.clear";
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
+             */
+            unit?: string;
+        };
+        /**
+         * @description Sets properties of the canvas; owners only.
+         * @example {
+         *       "actor": "alice",
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000007",
+         *       "revision": 7,
+         *       "set": {
+         *         "background": "#fffef8"
+         *       },
+         *       "ts": 1767225600000,
+         *       "type": "canvas.set"
+         *     }
+         */
+        CommittedCanvasSet: {
+            /** @description The `sub` of the token with which it was sent. */
+            actor: string;
+            /** @description The client that made the op. */
+            client_id?: string;
+            /** @description As it was sent. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: uuid
+             * @description The idempotency key.
+             */
+            op_id: string;
+            /**
+             * Format: int64
+             * @description Its place in the log of the drawing, from 1.
+             */
+            revision: number;
+            /** @description Properties and their new values. */
+            set: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: int64
+             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             */
+            ts: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "canvas.set";
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
+             */
+            unit?: string;
+        };
+        /** @description Closes undo units. Only the server writes it. */
+        CommittedFold: {
+            /** @description The `sub` of the token with which it was sent. */
+            actor: string;
+            /**
+             * Format: int64
+             * @description The units that began at or below this revision are closed.
+             */
+            floor: number;
+            /**
+             * Format: uuid
+             * @description The idempotency key.
+             */
+            op_id: string;
+            /**
+             * Format: int64
+             * @description Its place in the log of the drawing, from 1.
+             */
+            revision: number;
+            /**
+             * Format: int64
+             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             */
+            ts: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "fold";
+        };
+        /**
+         * @description Creates an object.
+         * @example {
+         *       "actor": "alice",
+         *       "kind": "rect",
+         *       "object_id": "r1",
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000001",
+         *       "props": {
+         *         "h": 30,
+         *         "w": 40,
+         *         "x": 10,
+         *         "y": 10
+         *       },
+         *       "revision": 1,
+         *       "ts": 1767225600000,
+         *       "type": "object.create",
+         *       "z": "a1"
+         *     }
+         */
+        CommittedObjectCreate: {
+            /** @description The `sub` of the token with which it was sent. */
+            actor: string;
+            /** @description The client that made the op. */
+            client_id?: string;
+            /** @description `rect ellipse line path text image token fog` or a name of your own. */
+            kind: string;
+            /** @description As it was sent. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            object_id: string;
+            /**
+             * Format: uuid
+             * @description The idempotency key.
+             */
+            op_id: string;
+            /** @description What the object looks like. */
+            props: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: int64
+             * @description Its place in the log of the drawing, from 1.
+             */
+            revision: number;
+            /**
+             * Format: int64
+             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             */
+            ts: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "object.create";
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
+             */
+            unit?: string;
+            /** @description Fractional index; its place on the screen. */
+            z?: string;
+        };
+        /**
+         * @description Deletes objects.
+         * @example {
+         *       "actor": "alice",
+         *       "object_ids": [
+         *         "r1"
+         *       ],
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000003",
+         *       "revision": 3,
+         *       "ts": 1767225600000,
+         *       "type": "object.delete"
+         *     }
+         */
+        CommittedObjectDelete: {
+            /** @description The `sub` of the token with which it was sent. */
+            actor: string;
+            /** @description The client that made the op. */
+            client_id?: string;
+            /** @description As it was sent. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            object_ids: string[];
+            /**
+             * Format: uuid
+             * @description The idempotency key.
+             */
+            op_id: string;
+            /**
+             * Format: int64
+             * @description Its place in the log of the drawing, from 1.
+             */
+            revision: number;
+            /**
+             * Format: int64
+             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             */
+            ts: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "object.delete";
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
+             */
+            unit?: string;
+        };
+        /**
+         * @description Changes properties; the last writer wins for each property.
+         * @example {
+         *       "actor": "alice",
+         *       "object_id": "r1",
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000002",
+         *       "revision": 2,
+         *       "set": {
+         *         "fill": "#fd0",
+         *         "x": 25
+         *       },
+         *       "ts": 1767225600000,
+         *       "type": "object.update",
+         *       "unset": [
+         *         "h"
+         *       ]
+         *     }
+         */
+        CommittedObjectUpdate: {
+            /** @description The `sub` of the token with which it was sent. */
+            actor: string;
+            /** @description The client that made the op. */
+            client_id?: string;
+            /** @description As it was sent. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            object_id: string;
+            /**
+             * Format: uuid
+             * @description The idempotency key.
+             */
+            op_id: string;
+            /**
+             * Format: int64
+             * @description Its place in the log of the drawing, from 1.
+             */
+            revision: number;
+            /** @description Properties and their new values. */
+            set?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: int64
+             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             */
+            ts: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "object.update";
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
+             */
+            unit?: string;
+            /** @description Properties to remove. */
+            unset?: string[];
+            /** @description Fractional index; its place on the screen. */
+            z?: string;
+        };
+        /**
+         * @description An op as every reader gets it: what the client sent, with the envelope of the server. What has another type than those
+         *     that are listed is a `CommittedOtherOp`: an op of the application's own, or of a type that came later than this document.
+         *     A reader keeps it, takes its revision, and goes on.
+         */
+        CommittedOp: components["schemas"]["CommittedObjectCreate"] | components["schemas"]["CommittedObjectUpdate"] | components["schemas"]["CommittedObjectDelete"] | components["schemas"]["CommittedStrokeBegin"] | components["schemas"]["CommittedStrokeAppend"] | components["schemas"]["CommittedStrokeEnd"] | components["schemas"]["CommittedCanvasSet"] | components["schemas"]["CommittedCanvasClear"] | components["schemas"]["CommittedUndo"] | components["schemas"]["CommittedRedo"] | components["schemas"]["CommittedFold"] | components["schemas"]["CommittedOtherOp"];
+        /**
+         * @description An op of the application's own (`custom.<name>`), or of a type that came later than this document and may have other
+         *     fields.
+         * @example {
+         *       "actor": "alice",
+         *       "data": {
+         *         "rolled": 17,
+         *         "sides": 20
+         *       },
+         *       "op_id": "0198f0a0-7d2c-7001-8000-00000000000b",
+         *       "revision": 11,
+         *       "ts": 1767225600000,
+         *       "type": "custom.dice"
+         *     }
+         */
+        CommittedOtherOp: {
+            /** @description The `sub` of the token with which it was sent. */
+            actor: string;
+            /** @description The client that made the op. */
+            client_id?: string;
+            /** @description Of `custom.<name>`: anything. */
+            data?: unknown;
+            /** @description As it was sent. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: uuid
+             * @description The idempotency key.
+             */
+            op_id: string;
+            /**
+             * Format: int64
+             * @description Its place in the log of the drawing, from 1.
+             */
+            revision: number;
+            /**
+             * Format: int64
+             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             */
+            ts: number;
+            /**
+             * @description None of the types that have a schema of their own. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "CommittedOtherOp";
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture.
+             */
+            unit?: string;
+        };
+        /**
+         * @description Lifts the tombstone of a unit.
+         * @example {
+         *       "actor": "alice",
+         *       "op_id": "0198f0a0-7d2c-7001-8000-00000000000a",
+         *       "revision": 10,
+         *       "ts": 1767225600000,
+         *       "type": "redo",
+         *       "unit": "0198f0a0-7d2c-7001-8000-000000000004"
+         *     }
+         */
+        CommittedRedo: {
+            /** @description The `sub` of the token with which it was sent. */
+            actor: string;
+            /** @description The client that made the op. */
+            client_id?: string;
+            /** @description As it was sent. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: uuid
+             * @description The idempotency key.
+             */
+            op_id: string;
+            /**
+             * Format: int64
+             * @description Its place in the log of the drawing, from 1.
+             */
+            revision: number;
+            /**
+             * Format: int64
+             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             */
+            ts: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "redo";
+            /**
+             * Format: uuid
+             * @description The unit to redo: the `op_id` of its first op.
+             */
+            unit: string;
+        };
+        /**
+         * @description Adds points to a stroke.
+         * @example {
+         *       "actor": "alice",
+         *       "index": 1,
+         *       "object_id": "s1",
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000005",
+         *       "points": [
+         *         [
+         *           9,
+         *           6,
+         *           0.6
+         *         ],
+         *         [
+         *           15,
+         *           8,
+         *           0.5
+         *         ]
+         *       ],
+         *       "revision": 5,
+         *       "ts": 1767225600000,
+         *       "type": "stroke.append",
+         *       "unit": "0198f0a0-7d2c-7001-8000-000000000004"
+         *     }
+         */
+        CommittedStrokeAppend: {
+            /** @description The `sub` of the token with which it was sent. */
+            actor: string;
+            /** @description The client that made the op. */
+            client_id?: string;
+            /**
+             * Format: int64
+             * @description Counts the appends of the stroke from 1.
+             */
+            index: number;
+            /** @description As it was sent. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            object_id: string;
+            /**
+             * Format: uuid
+             * @description The idempotency key.
+             */
+            op_id: string;
+            /** @description `[x,y]` or `[x,y,pressure]` each. */
+            points: number[][];
+            /**
+             * Format: int64
+             * @description Its place in the log of the drawing, from 1.
+             */
+            revision: number;
+            /**
+             * Format: int64
+             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             */
+            ts: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "stroke.append";
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
+             */
+            unit?: string;
+        };
+        /**
+         * @description Begins a stroke.
+         * @example {
+         *       "actor": "alice",
+         *       "object_id": "s1",
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000004",
+         *       "points": [
+         *         [
+         *           0,
+         *           0,
+         *           0.4
+         *         ],
+         *         [
+         *           4,
+         *           3,
+         *           0.5
+         *         ]
+         *       ],
+         *       "props": {
+         *         "color": "#111",
+         *         "width": 3
+         *       },
+         *       "revision": 4,
+         *       "tool": "pen",
+         *       "ts": 1767225600000,
+         *       "type": "stroke.begin"
+         *     }
+         */
+        CommittedStrokeBegin: {
+            /** @description The `sub` of the token with which it was sent. */
+            actor: string;
+            /** @description The client that made the op. */
+            client_id?: string;
+            /** @description As it was sent. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            object_id: string;
+            /**
+             * Format: uuid
+             * @description The idempotency key.
+             */
+            op_id: string;
+            /** @description `[x,y]` or `[x,y,pressure]` each. */
+            points: number[][];
+            /** @description What the stroke looks like. */
+            props: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: int64
+             * @description Its place in the log of the drawing, from 1.
+             */
+            revision: number;
+            tool: string;
+            /**
+             * Format: int64
+             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             */
+            ts: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "stroke.begin";
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
+             */
+            unit?: string;
+            /** @description Fractional index; its place on the screen. */
+            z?: string;
+        };
+        /**
+         * @description Ends a stroke.
+         * @example {
+         *       "actor": "alice",
+         *       "count": 1,
+         *       "object_id": "s1",
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000006",
+         *       "revision": 6,
+         *       "ts": 1767225600000,
+         *       "type": "stroke.end",
+         *       "unit": "0198f0a0-7d2c-7001-8000-000000000004"
+         *     }
+         */
+        CommittedStrokeEnd: {
+            /** @description The `sub` of the token with which it was sent. */
+            actor: string;
+            /** @description The client that made the op. */
+            client_id?: string;
+            /**
+             * Format: int64
+             * @description Number of appends.
+             */
+            count: number;
+            /** @description As it was sent. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            object_id: string;
+            /**
+             * Format: uuid
+             * @description The idempotency key.
+             */
+            op_id: string;
+            /**
+             * Format: int64
+             * @description Its place in the log of the drawing, from 1.
+             */
+            revision: number;
+            /**
+             * Format: int64
+             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             */
+            ts: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "stroke.end";
+            /**
+             * Format: uuid
+             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
+             */
+            unit?: string;
+        };
+        /**
+         * @description Tombstones a unit.
+         * @example {
+         *       "actor": "alice",
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000009",
+         *       "revision": 9,
+         *       "ts": 1767225600000,
+         *       "type": "undo",
+         *       "unit": "0198f0a0-7d2c-7001-8000-000000000004"
+         *     }
+         */
+        CommittedUndo: {
+            /** @description The `sub` of the token with which it was sent. */
+            actor: string;
+            /** @description The client that made the op. */
+            client_id?: string;
+            /** @description As it was sent. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: uuid
+             * @description The idempotency key.
+             */
+            op_id: string;
+            /**
+             * Format: int64
+             * @description Its place in the log of the drawing, from 1.
+             */
+            revision: number;
+            /**
+             * Format: int64
+             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             */
+            ts: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "undo";
+            /**
+             * Format: uuid
+             * @description The unit to undo: the `op_id` of its first op.
+             */
+            unit: string;
+        };
+        /**
+         * @description A guest to make a token for.
+         * @example {
+         *       "name": "Alice",
+         *       "sub": "alice",
+         *       "ttl": 3600
+         *     }
+         */
         CreateDevToken: {
             /**
              * @description The name to show to others, at most 128 characters, of which something is seen. Bidirectional controls that would
@@ -588,7 +1273,13 @@ export interface components {
              */
             ttl?: number | null;
         };
-        /** @description A drawing to create. */
+        /**
+         * @description A drawing to create.
+         * @example {
+         *       "drawing_id": "0198f0a0-7d2c-7aaa-8bbb-0123456789ab",
+         *       "title": "Floor plan"
+         *     }
+         */
         CreateDrawing: {
             /**
              * Format: uuid
@@ -601,7 +1292,13 @@ export interface components {
              */
             title?: string | null;
         };
-        /** @description A link to make. */
+        /**
+         * @description A link to make.
+         * @example {
+         *       "expires_at": 4102444800000,
+         *       "role": "viewer"
+         *     }
+         */
         CreateLink: {
             /**
              * Format: int64
@@ -614,28 +1311,52 @@ export interface components {
              */
             role: "editor" | "viewer";
         };
-        /** @description An op of the application's own: ordered, stored and delivered, without effect on the canvas. */
+        /**
+         * @description An op of the application's own: ordered, stored and delivered, without effect on the canvas.
+         * @example {
+         *       "data": {
+         *         "rolled": 17,
+         *         "sides": 20
+         *       },
+         *       "op_id": "0198f0a0-7d2c-7001-8000-00000000000b",
+         *       "type": "custom.dice"
+         *     }
+         */
         CustomOp: {
+            /** @description The client that made the op; 1 to 64 characters. */
             client_id?: string;
             /** @description Anything. */
             data: unknown;
+            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
             meta?: {
                 [key: string]: unknown;
             };
             /**
              * Format: uuid
-             * @description Made by the client, once; the idempotency key.
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in lower case, however it
+             *     was sent.
              */
             op_id: string;
-            /** @example custom.dice */
-            type: string;
+            /**
+             * @description `custom.` and a name of your own. (enum property replaced by openapi-typescript)
+             * @enum {string}
+             */
+            type: "CustomOp";
             /**
              * Format: uuid
              * @description The `op_id` of the first op of the gesture; this op's own by default.
              */
             unit?: string;
         };
-        /** @description A token for development. */
+        /**
+         * @description A token for development.
+         * @example {
+         *       "expires_at": 1767229200000,
+         *       "name": "Alice",
+         *       "sub": "alice",
+         *       "token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
+         *     }
+         */
         DevToken: {
             /**
              * Format: int64
@@ -652,7 +1373,20 @@ export interface components {
             /** @description The `cursor` of the next page; absent on the last. */
             next_cursor?: string | null;
         };
-        /** @description The metadata of a drawing. */
+        /**
+         * @description The metadata of a drawing.
+         * @example {
+         *       "created_at": 1767225600000,
+         *       "created_by": "alice",
+         *       "drawing_id": "0198f0a0-7d2c-7aaa-8bbb-0123456789ab",
+         *       "epoch": "01981111-2222-7333-8444-555566667777",
+         *       "latest_revision": 0,
+         *       "role": "owner",
+         *       "snapshot_revision": null,
+         *       "title": "Floor plan",
+         *       "updated_at": 1767225600000
+         *     }
+         */
         DrawingView: {
             /**
              * Format: int64
@@ -679,8 +1413,11 @@ export interface components {
              * @description The epoch before, if this one goes on with it: positions of it are good up to `base`.
              */
             previous_epoch?: string;
-            /** @description The caller's role. */
-            role: components["schemas"]["Role"];
+            /**
+             * @description The caller's role: `owner`, `editor` or `viewer`; there may be more one day.
+             * @example editor
+             */
+            role: string;
             /**
              * Format: int64
              * @description The revision of its newest snapshot, if it has one.
@@ -702,21 +1439,6 @@ export interface components {
              * @example /ops/3/points
              */
             pointer: string;
-        };
-        /** @description Payload of `fold`, which only the server writes. */
-        FoldOp: {
-            /**
-             * Format: int64
-             * @description The units that began at or below this revision are closed.
-             */
-            floor: number;
-            /**
-             * Format: uuid
-             * @description Made by the server.
-             */
-            op_id: string;
-            /** @example fold */
-            type: string;
         };
         Health: {
             /** @example ok */
@@ -766,14 +1488,26 @@ export interface components {
         JoinedView: {
             /** Format: uuid */
             drawing_id: string;
-            /** @description The caller's role now: that of the link, or a higher one they had. */
-            role: components["schemas"]["Role"];
+            /**
+             * @description The caller's role now: that of the link, or a higher one they had.
+             * @example editor
+             */
+            role: string;
         };
         /** @description The links of a drawing. */
         LinkList: {
             links: components["schemas"]["LinkView"][];
         };
-        /** @description A share link. */
+        /**
+         * @description A share link.
+         * @example {
+         *       "created_at": 1767225600000,
+         *       "expires_at": 4102444800000,
+         *       "link_id": "0198f0a0-7d2c-7aaa-8bbb-0123456789ab",
+         *       "role": "viewer",
+         *       "token": "Q0hVjv0rhN2mQ3sN6yXbq8mYt1cHq2dWl4fZ7uKp9aE"
+         *     }
+         */
         LinkView: {
             /**
              * Format: int64
@@ -790,23 +1524,50 @@ export interface components {
              * @description Names the link to owners; opens nothing.
              */
             link_id: string;
-            role: components["schemas"]["Role"];
+            /**
+             * @description What whoever joins may do: `editor` or `viewer`; there may be more roles one day.
+             * @example editor
+             */
+            role: string;
             /** @description What the link holds. Shown once: the server keeps only its hash. */
             token?: string | null;
         };
-        /** @description An op as it stands in a log. */
-        LoggedOp: components["schemas"]["CanvasOp"] | components["schemas"]["CustomOp"] | components["schemas"]["FoldOp"];
         /** @description The members of a drawing. */
         MemberList: {
             /** @description By user id. */
             members: components["schemas"]["MemberView"][];
         };
-        /** @description A user and their role. */
+        /**
+         * @description A user and their role.
+         * @example {
+         *       "role": "editor",
+         *       "user_id": "bob"
+         *     }
+         */
         MemberView: {
-            role: components["schemas"]["Role"];
+            /**
+             * @description `owner`, `editor` or `viewer`; there may be more roles one day.
+             * @example editor
+             */
+            role: string;
             user_id: string;
         };
-        /** @description Payload of `object.create`. */
+        /**
+         * @description Creates an object.
+         * @example {
+         *       "kind": "rect",
+         *       "object_id": "r1",
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000001",
+         *       "props": {
+         *         "h": 30,
+         *         "w": 40,
+         *         "x": 10,
+         *         "y": 10
+         *       },
+         *       "type": "object.create",
+         *       "z": "a1"
+         *     }
+         */
         ObjectCreate: {
             /** @description The client that made the op; 1 to 64 characters. */
             client_id?: string;
@@ -819,13 +1580,19 @@ export interface components {
             object_id: string;
             /**
              * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
-             *     lower case, however it was sent.
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in lower
+             *     case, however it was sent.
              */
             op_id: string;
+            /** @description What the object looks like. */
             props: {
                 [key: string]: unknown;
             };
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "object.create";
             /**
              * Format: uuid
              * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
@@ -834,7 +1601,16 @@ export interface components {
             /** @description Fractional index; its place on the screen. */
             z?: string;
         };
-        /** @description Payload of `object.delete`. */
+        /**
+         * @description Deletes objects.
+         * @example {
+         *       "object_ids": [
+         *         "r1"
+         *       ],
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000003",
+         *       "type": "object.delete"
+         *     }
+         */
         ObjectDelete: {
             /** @description The client that made the op; 1 to 64 characters. */
             client_id?: string;
@@ -845,10 +1621,15 @@ export interface components {
             object_ids: string[];
             /**
              * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
-             *     lower case, however it was sent.
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in lower
+             *     case, however it was sent.
              */
             op_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "object.delete";
             /**
              * Format: uuid
              * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
@@ -875,7 +1656,21 @@ export interface components {
             tool?: components["schemas"]["RegisterWrite"][] | null;
             z?: components["schemas"]["RegisterWrite"][] | null;
         };
-        /** @description Payload of `object.update`. */
+        /**
+         * @description Changes properties; the last writer wins for each property.
+         * @example {
+         *       "object_id": "r1",
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000002",
+         *       "set": {
+         *         "fill": "#fd0",
+         *         "x": 25
+         *       },
+         *       "type": "object.update",
+         *       "unset": [
+         *         "h"
+         *       ]
+         *     }
+         */
         ObjectUpdate: {
             /** @description The client that made the op; 1 to 64 characters. */
             client_id?: string;
@@ -886,8 +1681,8 @@ export interface components {
             object_id: string;
             /**
              * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
-             *     lower case, however it was sent.
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in lower
+             *     case, however it was sent.
              */
             op_id: string;
             /** @description Properties and their new values. */
@@ -895,62 +1690,9 @@ export interface components {
                 [key: string]: unknown;
             };
             /**
-             * Format: uuid
-             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
              */
-            unit?: string;
-            /** @description Properties to remove. */
-            unset?: string[];
-            z?: string;
-        };
-        /** @description An op as a client sends it. */
-        OpInput: {
-            /** @description The client that made the op; 1 to 64 characters. */
-            client_id?: string;
-            /** @description `rect ellipse line path text image token fog` or a name of your own. */
-            kind: string;
-            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
-            meta?: {
-                [key: string]: unknown;
-            };
-            object_id: string;
-            /**
-             * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
-             *     lower case, however it was sent.
-             */
-            op_id: string;
-            props: {
-                [key: string]: unknown;
-            };
-            /** @enum {string} */
-            type: "object.create";
-            /**
-             * Format: uuid
-             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
-             */
-            unit?: string;
-            /** @description Fractional index; its place on the screen. */
-            z?: string;
-        } | {
-            /** @description The client that made the op; 1 to 64 characters. */
-            client_id?: string;
-            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
-            meta?: {
-                [key: string]: unknown;
-            };
-            object_id: string;
-            /**
-             * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
-             *     lower case, however it was sent.
-             */
-            op_id: string;
-            /** @description Properties and their new values. */
-            set?: {
-                [key: string]: unknown;
-            };
-            /** @enum {string} */
             type: "object.update";
             /**
              * Format: uuid
@@ -959,222 +1701,11 @@ export interface components {
             unit?: string;
             /** @description Properties to remove. */
             unset?: string[];
+            /** @description Fractional index; its place on the screen. */
             z?: string;
-        } | {
-            /** @description The client that made the op; 1 to 64 characters. */
-            client_id?: string;
-            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
-            meta?: {
-                [key: string]: unknown;
-            };
-            object_ids: string[];
-            /**
-             * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
-             *     lower case, however it was sent.
-             */
-            op_id: string;
-            /** @enum {string} */
-            type: "object.delete";
-            /**
-             * Format: uuid
-             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
-             */
-            unit?: string;
-        } | {
-            /** @description The client that made the op; 1 to 64 characters. */
-            client_id?: string;
-            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
-            meta?: {
-                [key: string]: unknown;
-            };
-            object_id: string;
-            /**
-             * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
-             *     lower case, however it was sent.
-             */
-            op_id: string;
-            /** @description `[x,y]` or `[x,y,pressure]` each. */
-            points: number[][];
-            props: {
-                [key: string]: unknown;
-            };
-            tool: string;
-            /** @enum {string} */
-            type: "stroke.begin";
-            /**
-             * Format: uuid
-             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
-             */
-            unit?: string;
-            z?: string;
-        } | {
-            /** @description The client that made the op; 1 to 64 characters. */
-            client_id?: string;
-            /**
-             * Format: int64
-             * @description Counts the appends of the stroke from 1.
-             */
-            index: number;
-            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
-            meta?: {
-                [key: string]: unknown;
-            };
-            object_id: string;
-            /**
-             * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
-             *     lower case, however it was sent.
-             */
-            op_id: string;
-            /** @description `[x,y]` or `[x,y,pressure]` each. */
-            points: number[][];
-            /** @enum {string} */
-            type: "stroke.append";
-            /**
-             * Format: uuid
-             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
-             */
-            unit?: string;
-        } | {
-            /** @description The client that made the op; 1 to 64 characters. */
-            client_id?: string;
-            /**
-             * Format: int64
-             * @description Number of appends.
-             */
-            count: number;
-            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
-            meta?: {
-                [key: string]: unknown;
-            };
-            object_id: string;
-            /**
-             * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
-             *     lower case, however it was sent.
-             */
-            op_id: string;
-            /** @enum {string} */
-            type: "stroke.end";
-            /**
-             * Format: uuid
-             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
-             */
-            unit?: string;
-        } | {
-            /** @description The client that made the op; 1 to 64 characters. */
-            client_id?: string;
-            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
-            meta?: {
-                [key: string]: unknown;
-            };
-            /**
-             * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
-             *     lower case, however it was sent.
-             */
-            op_id: string;
-            set: {
-                [key: string]: unknown;
-            };
-            /** @enum {string} */
-            type: "canvas.set";
-            /**
-             * Format: uuid
-             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
-             */
-            unit?: string;
-        } | {
-            /** @description The client that made the op; 1 to 64 characters. */
-            client_id?: string;
-            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
-            meta?: {
-                [key: string]: unknown;
-            };
-            /**
-             * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
-             *     lower case, however it was sent.
-             */
-            op_id: string;
-            /** @enum {string} */
-            type: "canvas.clear";
-            /**
-             * Format: uuid
-             * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
-             */
-            unit?: string;
-        } | {
-            client_id?: string;
-            meta?: {
-                [key: string]: unknown;
-            };
-            /**
-             * Format: uuid
-             * @description Made by the client, once; the idempotency key.
-             */
-            op_id: string;
-            /** @enum {string} */
-            type: "undo";
-            /**
-             * Format: uuid
-             * @description The unit to undo or redo.
-             */
-            unit: string;
-        } | {
-            client_id?: string;
-            meta?: {
-                [key: string]: unknown;
-            };
-            /**
-             * Format: uuid
-             * @description Made by the client, once; the idempotency key.
-             */
-            op_id: string;
-            /** @enum {string} */
-            type: "redo";
-            /**
-             * Format: uuid
-             * @description The unit to undo or redo.
-             */
-            unit: string;
-        } | {
-            client_id?: string;
-            /** @description Anything. */
-            data: unknown;
-            meta?: {
-                [key: string]: unknown;
-            };
-            /**
-             * Format: uuid
-             * @description Made by the client, once; the idempotency key.
-             */
-            op_id: string;
-            /** @example custom.dice */
-            type: string;
-            /**
-             * Format: uuid
-             * @description The `op_id` of the first op of the gesture; this op's own by default.
-             */
-            unit?: string;
         };
-        /** @description An op as every reader gets it: what the client sent, with the envelope of the server. */
-        OpOutput: components["schemas"]["LoggedOp"] & {
-            /** @description The `sub` of the token with which it was sent. */
-            actor: string;
-            /**
-             * Format: int64
-             * @description Its place in the log of the drawing, from 1.
-             */
-            revision: number;
-            /**
-             * Format: int64
-             * @description When it was committed, in milliseconds since 1970, by the server's clock.
-             */
-            ts: number;
-        };
+        /** @description An op as a client sends it, by its `type`. What has another type than those that are listed is a `CustomOp`. */
+        Op: components["schemas"]["ObjectCreate"] | components["schemas"]["ObjectUpdate"] | components["schemas"]["ObjectDelete"] | components["schemas"]["StrokeBegin"] | components["schemas"]["StrokeAppend"] | components["schemas"]["StrokeEnd"] | components["schemas"]["CanvasSet"] | components["schemas"]["CanvasClear"] | components["schemas"]["Undo"] | components["schemas"]["Redo"] | components["schemas"]["CustomOp"];
         /** @description Where one op stands. */
         OpResult: {
             /** @description Whether it was in the log before this request. */
@@ -1208,7 +1739,7 @@ export interface components {
              * @description The head of the log when the page was read.
              */
             latest_revision: number;
-            ops: components["schemas"]["OpOutput"][];
+            ops: components["schemas"]["CommittedOp"][];
             /**
              * Format: uuid
              * @description The epoch before, if this one goes on with it: positions of it are good up to `base`.
@@ -1220,7 +1751,17 @@ export interface components {
              */
             to: number;
         };
-        /** @description What to show to the others. */
+        /**
+         * @description What to show to the others.
+         * @example {
+         *       "state": {
+         *         "cursor": [
+         *           120,
+         *           80
+         *         ]
+         *       }
+         *     }
+         */
         PostPresence: {
             /**
              * Format: uuid
@@ -1234,7 +1775,14 @@ export interface components {
              */
             state: Record<string, never> | null;
         };
-        /** @description Where the connection stands. */
+        /**
+         * @description Where the connection stands.
+         * @example {
+         *       "connection_id": "0198f0a0-7d2c-7aaa-8bbb-0123456789ab",
+         *       "count": 1,
+         *       "expires_at": 1767225630000
+         *     }
+         */
         PostedPresence: {
             /**
              * Format: uuid
@@ -1267,7 +1815,24 @@ export interface components {
             state: Record<string, never>;
             user_id: string;
         };
-        /** @description An error, as `application/problem+json`. */
+        /**
+         * @description An error, as `application/problem+json`.
+         * @example {
+         *       "code": "invalid_op",
+         *       "detail": "the op is invalid: missing field `op_id`",
+         *       "errors": [
+         *         {
+         *           "detail": "missing field `op_id`",
+         *           "pointer": "/ops/0"
+         *         }
+         *       ],
+         *       "pointer": "/ops/0",
+         *       "retryable": false,
+         *       "status": 422,
+         *       "title": "An op is invalid",
+         *       "type": "about:blank"
+         *     }
+         */
         Problem: {
             /**
              * @description What to act on; stable.
@@ -1312,7 +1877,12 @@ export interface components {
              */
             type: string;
         };
-        /** @description A role to give. */
+        /**
+         * @description A role to give.
+         * @example {
+         *       "role": "editor"
+         *     }
+         */
         PutMember: {
             role: components["schemas"]["Role"];
         };
@@ -1337,6 +1907,38 @@ export interface components {
             status: string;
             /** @description Whether the store takes writes: something was written to it within the last second. */
             store: boolean;
+        };
+        /**
+         * @description Lifts the tombstone of a unit.
+         * @example {
+         *       "op_id": "0198f0a0-7d2c-7001-8000-00000000000a",
+         *       "type": "redo",
+         *       "unit": "0198f0a0-7d2c-7001-8000-000000000004"
+         *     }
+         */
+        Redo: {
+            /** @description The client that made the op; 1 to 64 characters. */
+            client_id?: string;
+            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: uuid
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in lower
+             *     case, however it was sent.
+             */
+            op_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "redo";
+            /**
+             * Format: uuid
+             * @description The unit to redo: the `op_id` of its first op.
+             */
+            unit: string;
         };
         /**
          * @description One write: `[revision, unit, value]`. `unit` is `null` for the write into which closed units are folded; a write that
@@ -1423,7 +2025,8 @@ export interface components {
              * @description The epoch before, if this one goes on with it: positions of it are good up to `base`.
              */
             previous_epoch?: string | null;
-            registers?: components["schemas"]["RegistersView"] | null;
+            /** @description Absent with `view=only`. */
+            registers?: components["schemas"]["RegistersView"];
             /**
              * Format: int64
              * @description The revision of the canvas: go on with the ops after it.
@@ -1433,7 +2036,28 @@ export interface components {
             state_hash: string;
             view: components["schemas"]["RenderedView"];
         };
-        /** @description Payload of `stroke.append`. */
+        /**
+         * @description Adds points to a stroke.
+         * @example {
+         *       "index": 1,
+         *       "object_id": "s1",
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000005",
+         *       "points": [
+         *         [
+         *           9,
+         *           6,
+         *           0.6
+         *         ],
+         *         [
+         *           15,
+         *           8,
+         *           0.5
+         *         ]
+         *       ],
+         *       "type": "stroke.append",
+         *       "unit": "0198f0a0-7d2c-7001-8000-000000000004"
+         *     }
+         */
         StrokeAppend: {
             /** @description The client that made the op; 1 to 64 characters. */
             client_id?: string;
@@ -1449,19 +2073,48 @@ export interface components {
             object_id: string;
             /**
              * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
-             *     lower case, however it was sent.
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in lower
+             *     case, however it was sent.
              */
             op_id: string;
             /** @description `[x,y]` or `[x,y,pressure]` each. */
             points: number[][];
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "stroke.append";
             /**
              * Format: uuid
              * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
              */
             unit?: string;
         };
-        /** @description Payload of `stroke.begin`. */
+        /**
+         * @description Begins a stroke.
+         * @example {
+         *       "object_id": "s1",
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000004",
+         *       "points": [
+         *         [
+         *           0,
+         *           0,
+         *           0.4
+         *         ],
+         *         [
+         *           4,
+         *           3,
+         *           0.5
+         *         ]
+         *       ],
+         *       "props": {
+         *         "color": "#111",
+         *         "width": 3
+         *       },
+         *       "tool": "pen",
+         *       "type": "stroke.begin"
+         *     }
+         */
         StrokeBegin: {
             /** @description The client that made the op; 1 to 64 characters. */
             client_id?: string;
@@ -1472,24 +2125,40 @@ export interface components {
             object_id: string;
             /**
              * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
-             *     lower case, however it was sent.
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in lower
+             *     case, however it was sent.
              */
             op_id: string;
             /** @description `[x,y]` or `[x,y,pressure]` each. */
             points: number[][];
+            /** @description What the stroke looks like. */
             props: {
                 [key: string]: unknown;
             };
             tool: string;
             /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "stroke.begin";
+            /**
              * Format: uuid
              * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
              */
             unit?: string;
+            /** @description Fractional index; its place on the screen. */
             z?: string;
         };
-        /** @description Payload of `stroke.end`. */
+        /**
+         * @description Ends a stroke.
+         * @example {
+         *       "count": 1,
+         *       "object_id": "s1",
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000006",
+         *       "type": "stroke.end",
+         *       "unit": "0198f0a0-7d2c-7001-8000-000000000004"
+         *     }
+         */
         StrokeEnd: {
             /** @description The client that made the op; 1 to 64 characters. */
             client_id?: string;
@@ -1505,10 +2174,15 @@ export interface components {
             object_id: string;
             /**
              * Format: uuid
-             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in
-             *     lower case, however it was sent.
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in lower
+             *     case, however it was sent.
              */
             op_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "stroke.end";
             /**
              * Format: uuid
              * @description The `op_id` of the first op of the gesture, in lower case in the log; this op's own by default.
@@ -1524,7 +2198,44 @@ export interface components {
             expires_at: number;
             ticket: string;
         };
-        /** @description A wish to undo or redo. */
+        /**
+         * @description Tombstones a unit.
+         * @example {
+         *       "op_id": "0198f0a0-7d2c-7001-8000-000000000009",
+         *       "type": "undo",
+         *       "unit": "0198f0a0-7d2c-7001-8000-000000000004"
+         *     }
+         */
+        Undo: {
+            /** @description The client that made the op; 1 to 64 characters. */
+            client_id?: string;
+            /** @description Kept and delivered, without meaning to the server; at most 1 KiB. */
+            meta?: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: uuid
+             * @description Made by the client, once; the idempotency key. UUID v7 keeps indexes local. In the log it is in lower
+             *     case, however it was sent.
+             */
+            op_id: string;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            type: "undo";
+            /**
+             * Format: uuid
+             * @description The unit to undo: the `op_id` of its first op.
+             */
+            unit: string;
+        };
+        /**
+         * @description A wish to undo or redo.
+         * @example {
+         *       "scope": "mine"
+         *     }
+         */
         UndoRequest: {
             /**
              * Format: uuid
@@ -1535,7 +2246,21 @@ export interface components {
             /** @description Whose units: `mine` by default, or `all`, for owners. */
             scope?: components["schemas"]["ScopeParam"];
         };
-        /** @description What was undone or redone. */
+        /**
+         * @description What was undone or redone.
+         * @example {
+         *       "epoch": "01981111-2222-7333-8444-555566667777",
+         *       "latest_revision": 2,
+         *       "results": [
+         *         {
+         *           "duplicate": false,
+         *           "op_id": "0198f0a0-7d2c-7aaa-8bbb-0123456789ac",
+         *           "revision": 2
+         *         }
+         *       ],
+         *       "unit": "0198f0a0-7d2c-7aaa-8bbb-0123456789ab"
+         *     }
+         */
         UndoResponse: {
             /** Format: uuid */
             epoch: string;
@@ -1549,23 +2274,6 @@ export interface components {
             /**
              * Format: uuid
              * @description The unit that was undone or redone.
-             */
-            unit: string;
-        };
-        /** @description Payload of `undo` and `redo`. */
-        UnitOp: {
-            client_id?: string;
-            meta?: {
-                [key: string]: unknown;
-            };
-            /**
-             * Format: uuid
-             * @description Made by the client, once; the idempotency key.
-             */
-            op_id: string;
-            /**
-             * Format: uuid
-             * @description The unit to undo or redo.
              */
             unit: string;
         };
@@ -1585,13 +2293,15 @@ export interface components {
              * @description When an op, an undo or a redo last named it, in milliseconds since 1970.
              */
             touched: number;
-            /** @description The latest undo or redo that changed it: the revision, and whether it was an undo. */
-            undone?: [
-                number,
-                boolean
-            ] | null;
+            /** @description `[revision, undone]`: the latest undo or redo that changed it, and whether it was an undo. */
+            undone?: unknown[];
         };
-        /** @description A new title. */
+        /**
+         * @description A new title.
+         * @example {
+         *       "title": "Floor plan, second draft"
+         *     }
+         */
         UpdateDrawing: {
             /**
              * @description At most 200 characters. Unless it is empty, something of it is seen. Bidirectional controls that would turn the text
@@ -1617,6 +2327,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description It does */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1654,6 +2365,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description All metrics */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1742,6 +2454,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description A token for development. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1829,6 +2542,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description A page of drawings. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1897,6 +2611,7 @@ export interface operations {
                     "application/json": components["schemas"]["DrawingView"];
                 };
             };
+            /** @description The metadata of a drawing. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -2008,6 +2723,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description The metadata of a drawing. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2034,6 +2750,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2073,6 +2790,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description It is gone */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -2097,6 +2815,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2105,6 +2824,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2157,6 +2877,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description The metadata of a drawing. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2183,6 +2904,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2191,6 +2913,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2369,6 +3092,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What is to be seen. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2449,6 +3173,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What can be undone and redone. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2524,6 +3249,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description The links of a drawing. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2550,6 +3276,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2558,6 +3285,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2601,6 +3329,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description A share link. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -2627,6 +3356,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2635,6 +3365,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2711,6 +3442,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description It is gone */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -2735,6 +3467,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2743,6 +3476,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2791,6 +3525,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description The members of a drawing. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2817,6 +3552,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2861,6 +3597,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description A user and their role. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2887,6 +3624,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2895,6 +3633,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2980,6 +3719,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description It is gone */
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3004,6 +3744,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forbidden` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3012,6 +3753,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_found` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3086,6 +3828,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What a page says in JSON and MessagePack. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3183,6 +3926,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description The ops are durable, with these revisions. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3312,6 +4056,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Who is present. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3382,6 +4127,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Where the connection stands. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3488,6 +4234,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description What was undone or redone. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3611,6 +4358,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description The canvas at a revision. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3697,6 +4445,7 @@ export interface operations {
             };
         };
         responses: {
+            /** @description What was undone or redone. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3808,6 +4557,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What joining gave. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3881,6 +4631,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Opens sockets for a minute. */
             200: {
                 headers: {
                     [name: string]: unknown;
