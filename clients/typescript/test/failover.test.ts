@@ -10,7 +10,7 @@ import {
   MemoryStore,
   type RevcastClient,
 } from "../src/index.js";
-import { DRAWING, FeedServer, problem, type Seen } from "./support/feed_server.js";
+import { DRAWING, FeedServer, kindOf, problem, type Seen } from "./support/feed_server.js";
 
 const TOKEN = `head.${btoa('{"sub":"alice"}')}.signature`;
 
@@ -156,12 +156,10 @@ test("a server that is too new: the picture stands still, edits are refused, and
   const drawing = await open(server);
   const errors: string[] = [];
   drawing.onError(({ code }) => errors.push(code));
-  const offline = () => Promise.reject(new TypeError("offline"));
-  server.script("POST ops", offline);
+  server.everything = (seen) => (kindOf(seen) === "POST ops" ? problem(503, "store_unavailable") : undefined);
   drawing.createObject({ kind: "rect", object_id: "a" });
   await within(() => drawing.sync).toBe("stored-locally");
   server.protocol = 3;
-  server.script("POST ops", () => problem(503, "store_unavailable"));
   server.socket.drop(4100);
   await within(() => drawing.connection).toBe("outdated");
   expect(errors).toEqual(["client_outdated"]);
@@ -172,6 +170,7 @@ test("a server that is too new: the picture stands still, edits are refused, and
     expect.objectContaining({ code: "client_outdated" }),
   );
   // It is sent all the same, and stays in the picture, which nobody can compute any more.
+  server.everything = undefined;
   await drawing.flush();
   expect(server.head).toBe(1);
   expect(idsOf(drawing)).toEqual(["a"]);

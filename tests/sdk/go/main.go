@@ -16,7 +16,7 @@ func main() {
 	client := revcast.NewAPIClient(settings)
 	ctx := context.WithValue(context.Background(), revcast.ContextAccessToken, os.Getenv("REVCAST_TOKEN"))
 
-	drawing, _, err := client.DrawingsAPI.CreateDrawing(ctx).CreateDrawing(revcast.CreateDrawing{}).Execute()
+	drawing, _, err := client.DrawingsAPI.CreateDrawing(ctx).Execute()
 	require(err == nil, err)
 	stroke := "0198f0a0-7d2c-7001-8000-000000000004"
 	points := [][]float64{{0, 0}, {4, 3, 0.5}}
@@ -26,7 +26,7 @@ func main() {
 	request := revcast.NewCommitRequest([]revcast.Op{revcast.StrokeBeginAsOp(begin), revcast.CustomOpAsOp(custom)})
 	committed, _, err := client.OpsAPI.CommitOps(ctx, drawing.DrawingId).CommitRequest(*request).Execute()
 	require(err == nil && committed.LatestRevision == 2, err)
-	undone, _, err := client.CanvasAPI.Undo(ctx, drawing.DrawingId).UndoRequest(revcast.UndoRequest{}).Execute()
+	undone, _, err := client.CanvasAPI.Undo(ctx, drawing.DrawingId).Execute()
 	require(err == nil && undone.Unit == stroke, err)
 
 	page, _, err := client.OpsAPI.ReadOps(ctx, drawing.DrawingId).Execute()

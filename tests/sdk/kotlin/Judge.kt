@@ -27,7 +27,7 @@ fun main() {
     val custom = CustomOp(JsonPrimitive("six"), UUID.randomUUID(), "custom.dice")
     val request = CommitRequest(listOf(Op.StrokeBeginValue(stroke), Op.CustomOpValue(custom)))
     check(ops.commitOps(drawing, request).latestRevision == 2L)
-    check(CanvasApi(base).undo(drawing, UndoRequest()).unit == stroke.opId)
+    check(CanvasApi(base).undo(drawing).unit == stroke.opId)
 
     val (first, second, third) = ops.readOps(drawing).ops
     check(first is CommittedOp.CommittedStrokeBeginValue && first.value.points == points) { first }

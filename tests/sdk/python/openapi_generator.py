@@ -17,7 +17,7 @@ with revcast.ApiClient(settings) as client:
     custom = revcast.CustomOp(type="custom.dice", op_id=uuid.uuid4(), data={"sides": 20})
     request = revcast.CommitRequest(ops=[revcast.Op(stroke), revcast.Op(custom)])
     assert ops.commit_ops(drawing, request).latest_revision == 2
-    assert canvas.undo(drawing, revcast.UndoRequest()).unit == stroke.op_id
+    assert canvas.undo(drawing).unit == stroke.op_id
 
     first, second, third = (op.actual_instance for op in ops.read_ops(drawing).ops)
     assert isinstance(first, revcast.CommittedStrokeBegin) and first.points == stroke.points, first

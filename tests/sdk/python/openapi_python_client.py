@@ -8,7 +8,7 @@ from revcast.api.drawings import create_drawing, get_drawing
 from revcast.api.ops import commit_ops, read_ops
 from revcast.client import AuthenticatedClient
 from revcast.models import CommitRequest, CommittedOtherOp, CommittedStrokeBegin, CommittedUndo, CreateDrawing, CustomOp
-from revcast.models import Problem, StrokeBegin, StrokeBeginProps, StrokeBeginType, UndoRequest
+from revcast.models import Problem, StrokeBegin, StrokeBeginProps, StrokeBeginType
 
 client = AuthenticatedClient(base_url=os.environ["REVCAST_BASE"], token=os.environ["REVCAST_TOKEN"])
 drawing = create_drawing.sync(client=client, body=CreateDrawing()).drawing_id
@@ -24,7 +24,7 @@ stroke = StrokeBegin(
 custom = CustomOp(type_="custom.dice", op_id=uuid.uuid4(), data={"sides": 20})
 committed = commit_ops.sync(drawing, client=client, body=CommitRequest(ops=[stroke, custom]))
 assert committed.latest_revision == 2, committed
-undone = undo.sync(drawing, client=client, body=UndoRequest())
+undone = undo.sync(drawing, client=client)
 assert undone.unit == stroke.op_id, undone
 
 first, second, third = read_ops.sync(drawing, client=client).ops

@@ -20,7 +20,7 @@ const stroke: Op = { type: "stroke.begin", opId, objectId: "s1", tool: "pen", pr
 const custom = { type: "custom.dice", op_id: crypto.randomUUID(), data: { sides: 20 } } as unknown as Op;
 const committed = await ops.commitOps({ drawingId, commitRequest: { ops: [stroke, custom] } });
 require(committed.latestRevision === 2, committed);
-const undone = await canvas.undo({ drawingId, undoRequest: {} });
+const undone = await canvas.undo({ drawingId });
 require(undone.unit === opId, undone);
 
 const [first, second, third] = (await ops.readOps({ drawingId })).ops;

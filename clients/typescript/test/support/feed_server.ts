@@ -453,6 +453,6 @@ export class FeedServer {
   }
 }
 
-function kindOf({ method, path }: Seen): string {
+export function kindOf({ method, path }: Seen): string {
   return `${method} ${path.slice(path.lastIndexOf("/") + 1)}`;
 }
