@@ -51,7 +51,10 @@ export class RevcastClient {
     this.#WebSocket = options.WebSocket ?? globalThis.WebSocket;
   }
 
-  /** Any endpoint, typed by its path: `client.rest.GET("/v1/drawings")`. */
+  /**
+   * Any endpoint, typed by its path: `client.rest.GET("/v1/drawings")`. Resolves with `{data, error, response}`; `error` is
+   * the problem body of an answer that is no success. Throws where there is no answer at all. See `unwrap`.
+   */
   get rest(): Rest {
     return this.#http.rest;
   }

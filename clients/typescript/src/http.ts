@@ -1,6 +1,7 @@
 // Requests to the server: typed by its OpenAPI document, with a fresh URL and token for each attempt.
 //
-// Retries nothing: who asks decides that. Every failure is a `RevcastError`.
+// Retries nothing: who asks decides that. Every failure is a `RevcastError`, but for the answers of `rest`: there, one that is
+// no success is returned like any other.
 
 import createFetchClient from "openapi-fetch";
 import { type Problem, RevcastError } from "./errors.js";
@@ -27,7 +28,11 @@ export interface RequestOptions {
   readonly timeout?: number;
 }
 
-/** The typed client: `rest.GET("/v1/drawings", …)`. */
+/**
+ * The typed client: `rest.GET("/v1/drawings", …)` resolves with `{data, response}`, or with `{error, response}` where the
+ * server has answered otherwise than 2xx; `error` is the problem body. Only what has no answer is thrown, as a
+ * `RevcastError`. For those who would rather catch everything there is `unwrap`.
+ */
 export type Rest = ReturnType<typeof createFetchClient<paths>>;
 
 export class Http {
@@ -89,25 +94,27 @@ export class Http {
    * @throws {RevcastError} when there is no answer, or one that is neither 2xx nor 304.
    */
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    return successOf(await this.#ask(path, init));
+  }
+
+  /** The answer, whatever it is. */
+  async #ask(path: string, init: RequestInit): Promise<Response> {
     const [url, token] = await unlessAborted(Promise.all([this.url(), this.token()]), init.signal);
     return this.#fetchFrom(url, token, path, init);
   }
 
-  /** Starts the request in the task of the caller. */
+  /** Starts the request in the task of the caller. Returns the answer, whatever it is. */
   async #fetchFrom(url: string, token: string, path: string, init: RequestInit): Promise<Response> {
     const headers = new Headers(init.headers);
     headers.set("Authorization", `Bearer ${token}`);
-    let response: Response;
     try {
-      response = await this.#fetch(`${url}${path}`, { ...init, headers });
+      return await this.#fetch(`${url}${path}`, { ...init, headers });
     } catch (cause) {
       throw new RevcastError("CONNECTION_FAILED", "the server could not be reached", {
         retryable: true,
         cause,
       });
     }
-    if (!response.ok && response.status !== 304) throw await errorOf(response);
-    return response;
   }
 
   /** Sends JSON, if there is a body, and reads JSON. `undefined` for an answer without a body. */
@@ -142,9 +149,8 @@ export class Http {
     }
     const signal = AbortSignal.timeout(REQUEST_TIMEOUT);
     const headers = { "Content-Type": "application/json" };
-    return readJson(
-      await this.#fetchFrom(url, token, path, { method: "POST", signal, keepalive: true, headers, body }),
-    );
+    const init = { method: "POST", signal, keepalive: true, headers, body };
+    return readJson(await successOf(await this.#fetchFrom(url, token, path, init)));
   }
 
   /** A ticket, which opens a socket within the next minute. */
@@ -162,13 +168,30 @@ export class Http {
     const { pathname, search } = new URL(request.url);
     // Not `request.body`, which Firefox does not have.
     const body = await request.arrayBuffer();
-    return this.fetch(`${pathname}${search}`, {
+    return this.#ask(`${pathname}${search}`, {
       method: request.method,
       headers: request.headers,
       body: body.byteLength === 0 ? null : body,
       signal: request.signal,
     });
   }
+}
+
+/** What a call of `rest` resolves with. */
+export interface RestAnswer<T> {
+  readonly data?: T;
+  readonly error?: unknown;
+  readonly response: Response;
+}
+
+/**
+ * The data of an answer of `rest`: `unwrap(await client.rest.GET("/v1/drawings"))`. `undefined` where it has no body.
+ *
+ * @throws {RevcastError} what the other methods of the client throw for it, when it is neither 2xx nor 304.
+ */
+export function unwrap<T>({ data, error, response }: RestAnswer<T>): T {
+  if (!isSuccess(response)) throw errorOf(response, error);
+  return data as T;
 }
 
 /** The path of a drawing, or of something in it. */
@@ -259,9 +282,19 @@ async function readText(response: Response, heard: () => void): Promise<string> 
   }
 }
 
-async function errorOf(response: Response): Promise<RevcastError> {
+/** @throws {RevcastError} when it is neither 2xx nor 304. */
+async function successOf(response: Response): Promise<Response> {
+  if (isSuccess(response)) return response;
+  throw errorOf(response, await readBody(response));
+}
+
+function isSuccess({ ok, status }: Response): boolean {
+  return ok || status === 304;
+}
+
+function errorOf(response: Response, body: unknown): RevcastError {
   const { status } = response;
-  const problem = await readProblem(response);
+  const problem = problemIn(response, body);
   const code =
     status === 401
       ? "AUTH_FAILED"
@@ -277,15 +310,24 @@ async function errorOf(response: Response): Promise<RevcastError> {
   });
 }
 
-async function readProblem(response: Response): Promise<Problem | undefined> {
-  if (!response.headers.get("Content-Type")?.includes("json")) return undefined;
+function isJson(response: Response): boolean {
+  return response.headers.get("Content-Type")?.includes("json") ?? false;
+}
+
+async function readBody(response: Response): Promise<unknown> {
+  if (!isJson(response)) return undefined;
   try {
-    const body = (await response.json()) as Partial<Problem>;
-    return typeof body.code === "string" ? (body as Problem) : undefined;
+    return await response.json();
   } catch {
     // The body broke off: the status has to do.
     return undefined;
   }
+}
+
+function problemIn(response: Response, body: unknown): Problem | undefined {
+  if (!isJson(response)) return undefined;
+  const { code } = (body ?? {}) as Partial<Problem>;
+  return typeof code === "string" ? (body as Problem) : undefined;
 }
 
 /** `Retry-After` in milliseconds: seconds, or a date. */

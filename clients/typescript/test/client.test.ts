@@ -4,7 +4,7 @@ import "fake-indexeddb/auto";
 import { afterEach, expect, test, vi } from "vitest";
 import { IndexedDbCache } from "../src/cache/cache.js";
 import { Http } from "../src/http.js";
-import { claimsOf, createClient, type RevcastClient } from "../src/index.js";
+import { claimsOf, createClient, type RevcastClient, unwrap } from "../src/index.js";
 import { IndexedDbStore } from "../src/outbox/indexeddb.js";
 import { DRAWING, FeedServer } from "./support/feed_server.js";
 
@@ -111,6 +111,69 @@ test("endpoints can be read where a request has no `body`, as in Firefox", async
     .map((init) => init?.body)
     .map((body) => body && new TextDecoder().decode(body as ArrayBuffer));
   expect(bodies).toEqual([null, '{"title":"A"}']);
+});
+
+/** A client whose server answers so, or that has none. */
+function answered(answer: () => Response, getToken = () => tokenOf("frida")): RevcastClient {
+  const client = createClient({ url: URL, getToken, storage: "memory", fetch: async () => answer() });
+  clients.push(client);
+  return client;
+}
+
+const problem = (status: number, code: string, headers: Record<string, string> = {}) =>
+  Response.json(
+    { type: "about:blank", title: "", status, code, detail: `it is ${code}`, retryable: status === 429 },
+    { status, headers: { "Content-Type": "application/problem+json", ...headers } },
+  );
+const path = { params: { path: { drawing_id: DRAWING } } };
+
+test("an answer of an endpoint that is no success is an `error`, and `unwrap` throws it", async () => {
+  const gone = answered(() => problem(404, "not_found"));
+  const answer = await gone.rest.GET("/v1/drawings/{drawing_id}", path);
+  expect(answer.data).toBeUndefined();
+  expect(answer.error).toMatchObject({ code: "not_found", detail: "it is not_found" });
+  expect(answer.response.status).toBe(404);
+  const refused = { name: "RevcastError", code: "not_found", message: "it is not_found", status: 404 };
+  expect(() => unwrap(answer)).toThrow(expect.objectContaining(refused));
+  // The methods of the client throw it as before.
+  await expect(gone.createLink(DRAWING, "viewer")).rejects.toMatchObject(refused);
+
+  const busy = answered(() => problem(429, "rate_limited", { "Retry-After": "7" }));
+  const later = await busy.rest.DELETE("/v1/drawings/{drawing_id}", path);
+  expect(() => unwrap(later)).toThrow(expect.objectContaining({ retryable: true, retryAfter: 7_000 }));
+  const signedOut = await answered(() => problem(401, "unauthenticated")).rest.GET("/v1/drawings");
+  expect(() => unwrap(signedOut)).toThrow(expect.objectContaining({ code: "AUTH_FAILED" }));
+});
+
+test("`unwrap` returns the data, and takes an answer without a body for what its status says", async () => {
+  const there = await answered(() => Response.json({ drawings: [] })).rest.GET("/v1/drawings");
+  expect(unwrap(there).drawings).toEqual([]);
+  const done = answered(() => new Response(null, { status: 204 }));
+  expect(unwrap(await done.rest.DELETE("/v1/drawings/{drawing_id}", path))).toBeUndefined();
+  const gateway = answered(() => new Response(null, { status: 502, headers: { "Content-Length": "0" } }));
+  const empty = await gateway.rest.DELETE("/v1/drawings/{drawing_id}", path);
+  expect(() => unwrap(empty)).toThrow(
+    expect.objectContaining({ code: "CONNECTION_FAILED", status: 502, retryable: true }),
+  );
+});
+
+test("an endpoint without an answer throws", async () => {
+  const away = answered(() => {
+    throw new TypeError("offline");
+  });
+  await expect(away.rest.GET("/v1/drawings")).rejects.toMatchObject({ code: "CONNECTION_FAILED" });
+  const abort = AbortSignal.abort();
+  const here = answered(() => Response.json({ drawings: [] }));
+  await expect(here.rest.GET("/v1/drawings", { signal: abort })).rejects.toMatchObject({
+    code: "CONNECTION_FAILED",
+  });
+  const nobody = answered(
+    () => Response.json({}),
+    () => {
+      throw new Error("no token");
+    },
+  );
+  await expect(nobody.rest.GET("/v1/drawings")).rejects.toMatchObject({ code: "AUTH_FAILED" });
 });
 
 test("a slow answer is waited for as long as parts of it come, and silence is a timeout", async () => {

@@ -1,5 +1,6 @@
 // Sharing: links that let others in, and who is in.
 
+import type { RestAnswer } from "@revcast/client";
 import { useClient, useConnection } from "@revcast/react";
 import { useCallback, useEffect, useState } from "react";
 import { ask } from "../ask.js";
@@ -35,7 +36,7 @@ export function ShareDialog({ board, onClose }: { board: Board; onClose: () => v
   useEffect(() => void load(), [load]);
 
   /** Asks the server for a change, and then for how it is. */
-  const change = async (request: () => Promise<{ error?: unknown }>) => {
+  const change = async (request: () => Promise<RestAnswer<unknown>>) => {
     setProblem(await ask(request));
     await load();
   };

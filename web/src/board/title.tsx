@@ -1,6 +1,7 @@
 // The title of the drawing. Its owner may change it; it is read again when somebody says in the log that it is another one,
 // and when the page is looked at again.
 
+import { unwrap } from "@revcast/client";
 import { useClient, useConnection } from "@revcast/react";
 import { useEffect, useState } from "react";
 import { keptList } from "../home/kept-list.js";
@@ -55,19 +56,23 @@ export function Title({ board }: { board: Board }) {
     setDraft(undefined);
     if (wanted === undefined || wanted === "" || wanted === saved) return;
     setSaved(wanted);
-    const { error } = await client.rest
-      .PATCH("/v1/drawings/{drawing_id}", { params: { path: { drawing_id } }, body: { title: wanted } })
-      .catch((problem: unknown) => ({ error: problem }));
-    if (error === undefined) {
-      try {
-        drawing.edit({ type: RETITLED, data: {} });
-      } catch (problem) {
-        board.notify(wordsOf(problem));
-      }
+    try {
+      unwrap(
+        await client.rest.PATCH("/v1/drawings/{drawing_id}", {
+          params: { path: { drawing_id } },
+          body: { title: wanted },
+        }),
+      );
+    } catch {
+      setSaved(saved);
+      board.notify("The title could not be changed.");
       return;
     }
-    setSaved(saved);
-    board.notify("The title could not be changed.");
+    try {
+      drawing.edit({ type: RETITLED, data: {} });
+    } catch (problem) {
+      board.notify(wordsOf(problem));
+    }
   };
 
   if (role !== "owner") {

@@ -1,5 +1,6 @@
 // Exports: the server's SVG, and a PNG that is painted here.
 
+import { unwrap } from "@revcast/client";
 import type { RevcastClient, View } from "../revcast.js";
 import { grown, union } from "../scene/geometry.js";
 import { colour } from "../scene/props.js";
@@ -14,12 +15,11 @@ const MAX_PIXELS = 16e6;
 
 export async function svgOf(client: RevcastClient, drawing_id: string, revision?: number): Promise<Blob> {
   const query = revision === undefined ? {} : { at: revision };
-  const { data } = await client.rest.GET("/v1/drawings/{drawing_id}/export", {
+  const answer = await client.rest.GET("/v1/drawings/{drawing_id}/export", {
     params: { path: { drawing_id }, query: { format: "svg", ...query } },
     parseAs: "blob",
   });
-  if (data === undefined) throw new Error("the server gave no picture");
-  return data as unknown as Blob;
+  return unwrap(answer) as unknown as Blob;
 }
 
 export async function pngOf(view: View, isTransparent: boolean): Promise<Blob> {

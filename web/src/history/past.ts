@@ -1,6 +1,6 @@
 // Looking at the past: a revision, or all of them one after the other. Reads; never changes the drawing.
 
-import { Canvas } from "@revcast/client";
+import { Canvas, unwrap } from "@revcast/client";
 import type { Board } from "../board/board.js";
 import type { CommittedOp, RevcastClient } from "../revcast.js";
 
@@ -95,10 +95,11 @@ export class Traveller {
   async #page(after: number, limit: number, signal?: AbortSignal): Promise<readonly CommittedOp[]> {
     const { id, epoch } = this.#board.drawing;
     const path = { drawing_id: id };
-    const { data } = await this.#client.rest.GET("/v1/drawings/{drawing_id}/ops", {
+    const answer = await this.#client.rest.GET("/v1/drawings/{drawing_id}/ops", {
       params: { path, query: { after, limit, ...(epoch === undefined ? {} : { epoch }) } },
       ...(signal === undefined ? {} : { signal }),
     });
+    const data = unwrap(answer);
     if (typeof data !== "object" || !("ops" in data)) throw new Error("no ops");
     return data.ops as unknown as readonly CommittedOp[];
   }

@@ -1,6 +1,6 @@
 // The home screen: my drawings, a new one, and under which name I draw.
 
-import { RevcastError } from "@revcast/client";
+import { RevcastError, unwrap } from "@revcast/client";
 import { useClient } from "@revcast/react";
 import { FolderOpen, LogOut, Plus, RefreshCw } from "lucide-react";
 import { useCallback, useEffect, useRef, useState } from "react";
@@ -39,8 +39,7 @@ export function Home({ onIdentity }: { onIdentity: () => void }) {
       try {
         const query = cursor === undefined ? { limit: 50 } : { limit: 50, cursor };
         const signal = AbortSignal.timeout(PATIENCE);
-        const { data } = await client.rest.GET("/v1/drawings", { params: { query }, signal });
-        if (data === undefined) throw new Error("no list");
+        const data = unwrap(await client.rest.GET("/v1/drawings", { params: { query }, signal }));
         setList((before) => ({
           is: "there",
           rows: [...(cursor !== undefined && before.is === "there" ? before.rows : []), ...data.drawings],
