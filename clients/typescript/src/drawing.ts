@@ -204,13 +204,32 @@ export class Drawing extends Observed {
     return this.#writer.pendingCount;
   }
 
-  /** Ops that the server refused, until they are dismissed. */
+  /** Ops that the server refused, with what depends on them, until they are sent again or discarded. */
   get rejected(): readonly RejectedOp[] {
     return this.#writer.rejected;
   }
 
+  /**
+   * Sends rejected ops once more: these, and those that were rejected for them alone (`dependency_rejected`), in the order
+   * in which they were made and under their ids. One that was refused as `op_id_conflict` gets another id. What depends on
+   * an op that stays rejected stays so, too. Returns the ids of those that are pending now.
+   *
+   * @throws {RevcastError} `outbox_full` when too much is pending, `closed` after `close()`.
+   */
+  resend(opIds: readonly string[]): readonly string[] {
+    return this.#writer.resend(opIds).map(({ op_id }) => op_id);
+  }
+
+  /** Forgets rejected ops: these, and those that were rejected for them alone. */
+  discard(opIds: readonly string[]): void {
+    this.#writer.dismissRejected(opIds);
+    this.changed.emit();
+  }
+
+  /** Forgets all rejected ops. */
   dismissRejected(): void {
     this.#writer.dismissRejected();
+    this.changed.emit();
   }
 
   /** Resolves once nothing is pending. */

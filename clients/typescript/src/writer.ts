@@ -103,8 +103,12 @@ export class Writer {
     this.#outbox?.moved(log);
   }
 
-  dismissRejected(): void {
-    this.#outbox?.dismissRejected();
+  dismissRejected(opIds?: readonly string[]): void {
+    this.#outbox?.dismissRejected(opIds);
+  }
+
+  resend(opIds: readonly string[]): readonly PendingOp[] {
+    return this.#outbox?.resend(opIds) ?? [];
   }
 
   flush(): Promise<void> {

@@ -271,3 +271,27 @@ test("what a listener changes as it is told of a change is told, too", async () 
   drawing.createObject({ kind: "rect" });
   await within(() => seen).toEqual([1, 2, 3]);
 });
+
+test("a refused op that is sent again is seen again, and one that is discarded is told of", async () => {
+  const server = new FeedServer();
+  server.registers = () => NO_REGISTERS;
+  server.script("POST ops", () => problem(403, "forbidden"));
+  const drawing = open({ server });
+  await within(() => drawing.loaded).toBe(true);
+  drawing.createObject({ kind: "rect", props: { n: 1 } });
+  drawing.createObject({ kind: "rect", props: { n: 2 } });
+  await within(() => drawing.rejected.length).toBe(2);
+  expect(propsOf(drawing)).toEqual([]);
+  const [first, second] = drawing.rejected.map(({ op }) => op.op_id);
+  let changes = 0;
+  drawing.onChange(() => {
+    changes += 1;
+  });
+  drawing.discard([first ?? ""]);
+  expect(changes).toBe(1);
+  expect(drawing.resend([second ?? ""])).toEqual([second]);
+  expect(drawing.rejected).toEqual([]);
+  await drawing.flush();
+  expect(propsOf(drawing)).toEqual([{ n: 2 }]);
+  expect(drawing.sync).toBe("saved");
+});

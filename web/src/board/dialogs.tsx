@@ -10,7 +10,7 @@ import { HelpDialog } from "./help.js";
 import { CopyableText, textIn } from "./rescued.js";
 import { ShareDialog } from "./share.js";
 import { useUi } from "./ui.js";
-import { reasonOf } from "./words.js";
+import { reasonOf, wordsOf } from "./words.js";
 
 export function BoardDialogs({ board }: { board: Board }) {
   const dialog = useUi(board.ui, (ui) => ui.dialog);
@@ -53,6 +53,14 @@ function RejectedDialog({ board, onClose }: { board: Board; onClose: () => void 
     counts.set(reason, (counts.get(reason) ?? 0) + 1);
   }
   const texts = rejected.flatMap(({ op }) => textIn(op) ?? []);
+  const sendAgain = () => {
+    try {
+      board.drawing.resend(rejected.map(({ op }) => op.op_id));
+      onClose();
+    } catch (error) {
+      board.notify(wordsOf(error));
+    }
+  };
   return (
     <Dialog title="Changes that were refused" onClose={onClose}>
       <p>The server did not take these changes of yours, so they are not in the drawing.</p>
@@ -65,6 +73,9 @@ function RejectedDialog({ board, onClose }: { board: Board; onClose: () => void 
       </ul>
       {texts.length > 0 && <CopyableText text={texts.join("\n\n")} label="What you wrote in them" />}
       <div className="row end">
+        <button type="button" className="button" onClick={sendAgain} data-testid="resend">
+          Send again
+        </button>
         <button
           type="button"
           className="button primary"

@@ -105,7 +105,7 @@ export class Acks {
     // The tab that led before may have stored it, or may have been refused it.
     const lost = this.#receipts.takeRevoked().filter(({ op }) => {
       const id = op.op_id.toLowerCase();
-      return queue.get(id) === undefined && !quarantine.has(id) && !settled.has(id);
+      return queue.get(id) === undefined && quarantine.get(id) === undefined && !settled.has(id);
     });
     if (lost.length === 0) return;
     queue.restore(lost);

@@ -29,7 +29,7 @@ export class Journal {
   readonly #store: OutboxStore;
   readonly #scope: string;
   readonly #underWay = new Set<Promise<unknown>>();
-  /** When entries that are being written have their keys. */
+  /** When entries that are being written have their keys, and those that are rejected are stored so. */
   readonly #written = new WeakMap<Place, Promise<void>>();
   #hasFailed = false;
   /** Failures without anything being stored in between. */
@@ -146,15 +146,29 @@ export class Journal {
   }
 
   /** Marks entries as rejected, once they are written. `excess` goes in the same change. */
-  async reject(rejected: readonly { entry: Entry; held: Held }[], excess: readonly Place[]): Promise<void> {
-    await this.#settled([...rejected.map(({ entry }) => entry), ...excess]);
+  reject(rejected: readonly { entry: Entry; held: Held }[], excess: readonly Place[]): Promise<void> {
+    const entries = rejected.map(({ entry }) => entry);
+    const done = this.#reject(rejected, this.#settled([...entries, ...excess]), excess);
+    // They may be sent again before that.
+    for (const entry of entries) this.#written.set(entry, done);
+    return done;
+  }
+
+  async #reject(
+    rejected: readonly { entry: Entry; held: Held }[],
+    settled: Promise<void>,
+    excess: readonly Place[],
+  ): Promise<void> {
+    await settled;
     const put: StoredOp[] = [];
     for (const { entry, held } of rejected) {
       if (entry.key === undefined) continue;
       put.push({ key: entry.key, op_id: entry.op.op_id, body: entry.body, rejected: held.error });
     }
     const remove = excess.map((place) => place.key).filter((key) => key !== undefined);
-    if (put.length > 0 || remove.length > 0) await this.change({ put, remove });
+    if (put.length === 0 && remove.length === 0) return;
+    if (!(await this.change({ put, remove }))) return;
+    for (const { entry, held } of rejected) held.isStored = entry.key !== undefined;
   }
 
   /** A change of what is stored; `false` when it failed. */

@@ -183,12 +183,7 @@ export class Outbox {
     if (this.#queue.get(made.op_id.toLowerCase()) !== undefined) return;
     const op = this.#outgoing.continued(made);
     if (op.type === "object.update" && this.#intake.merge(op)) return;
-    if (this.#queue.size >= MAX_PENDING_OPS || this.#queue.bytes >= MAX_PENDING_BYTES) {
-      throw new RevcastError(
-        "outbox_full",
-        "too much is pending: wait until the server has taken some of it",
-      );
-    }
+    this.#assertRoom();
     const entry = this.#queue.push(op);
     this.#events.added(op);
     this.#intake.push(entry);
@@ -230,11 +225,32 @@ export class Outbox {
     return flushed;
   }
 
-  /** Forgets the rejected ops. */
-  dismissRejected(): void {
+  /** Forgets the rejected ops: all of them, or these, and what was rejected for them alone. */
+  dismissRejected(opIds?: readonly string[]): void {
     if (this.#closing !== undefined || this.#quarantine.isEmpty) return;
-    this.#outcomes.dismiss();
+    this.#outcomes.dismiss(opIds === undefined ? undefined : idsOf(opIds));
     this.#status.update();
+  }
+
+  /**
+   * Rejected ops are pending once more: these, and what was rejected for them alone, at the places that they had. What
+   * depends on an op that stays rejected stays so, too. Returns those that are pending.
+   *
+   * @throws {RevcastError} `outbox_full` when too much is pending, `closed` after `close`.
+   */
+  resend(opIds: readonly string[]): readonly PendingOp[] {
+    this.#assertOpen();
+    if (this.#quarantine.isEmpty) return [];
+    this.#assertRoom();
+    const entries = this.#outcomes.release(idsOf(opIds));
+    if (entries.length === 0) return [];
+    this.#status.update();
+    void this.#journal.append(entries).then(() => {
+      this.#tabs.tell({ type: "changed" });
+      this.#kick();
+      this.#lookout.lookAgain();
+    });
+    return entries.map(({ op }) => op);
   }
 
   /** The page is looked at again, or the network is back: tries now, whatever the backoff says. */
@@ -409,6 +425,15 @@ export class Outbox {
   #assertOpen(): void {
     if (this.#closing !== undefined) throw closedError();
   }
+
+  #assertRoom(): void {
+    if (this.#queue.size < MAX_PENDING_OPS && this.#queue.bytes < MAX_PENDING_BYTES) return;
+    throw new RevcastError("outbox_full", "too much is pending: wait until the server has taken some of it");
+  }
+}
+
+function idsOf(opIds: readonly string[]): ReadonlySet<string> {
+  return new Set(opIds.map((opId) => opId.toLowerCase()));
 }
 
 /** Whether an op is drawn in a unit that others have begun: only such a one can go on in another unit. */

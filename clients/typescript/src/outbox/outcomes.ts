@@ -1,7 +1,11 @@
-// What becomes of pending ops: they leave the queue, because they are in the log or because the server has refused them.
+// What becomes of pending ops: they leave the queue, because they are in the log or because the server has refused them. What
+// it has refused may come back.
 
+import { v5 as uuid } from "uuid";
+import type { PendingOp } from "../ops.js";
+import { isToggle, unitOf } from "./coalesce.js";
 import type { Journal } from "./journal.js";
-import type { Quarantine } from "./quarantine.js";
+import type { Held, Quarantine } from "./quarantine.js";
 import type { Entry, Queue } from "./queue.js";
 import type { Settled } from "./reconcile.js";
 import type { Refusal } from "./store.js";
@@ -73,11 +77,38 @@ export class Outcomes {
     if (mayForget()) void journal.remove(held.map(({ place }) => place));
   }
 
-  /** Forgets what was rejected. */
-  dismiss(): void {
+  /**
+   * What was rejected of these is pending once more, with what is aside for them alone, as far as it depends on nothing that
+   * stays there. Returns what is to be stored so.
+   */
+  release(ids: ReadonlySet<string>): readonly Entry[] {
+    const { queue, quarantine, settled, events } = this.#options;
+    const released = quarantine.dismiss(quarantine.released(ids));
+    const entries = released.map((held) => {
+      // A refused op is in no log, so that its id is free; but this one is in it as another op.
+      const op = held.error.code === "op_id_conflict" ? renamed(held) : held.op;
+      settled.delete(op.op_id.toLowerCase());
+      return queue.readmit(op, held.place);
+    });
+    for (const { op } of entries) events.added(op);
+    return entries;
+  }
+
+  /** Forgets what was rejected: all of it, or these, and what is aside for them alone. */
+  dismiss(ids?: ReadonlySet<string>): void {
     const { quarantine, settled, journal, changed } = this.#options;
-    const dismissed = quarantine.dismiss();
+    const dismissed = quarantine.dismiss(ids === undefined ? undefined : quarantine.discarded(ids));
+    if (dismissed.length === 0) return;
     for (const held of dismissed) settled.add(held.id);
     void journal.remove(dismissed.map(({ place }) => place)).then(changed);
   }
+}
+
+/** The namespace of the ids under which ops go again whose own are taken. */
+const RENAMED = "0d5a3f62-93d1-4c57-8a6e-5b7a3c0e91f4";
+
+/** The op under another id, the same in every tab, and in the unit that it was in. */
+function renamed({ id, op }: Held): PendingOp {
+  const op_id = uuid(id, RENAMED);
+  return { ...op, op_id, ...(isToggle(op) ? {} : { unit: unitOf(op) }) } as PendingOp;
 }

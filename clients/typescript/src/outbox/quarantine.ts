@@ -16,11 +16,14 @@ export interface RejectedOp {
 export interface Held extends RejectedOp {
   readonly id: string;
   readonly place: Place;
+  /** Whether the storage has it as rejected. */
+  isStored: boolean;
 }
 
-/** Where something is stored, as soon as it is. */
+/** Where something is stored, as soon as it is, and the op as JSON. */
 export interface Place {
   readonly key: number | undefined;
+  readonly body: string;
 }
 
 /** What was rejected at once; `excess` had to go for it. */
@@ -35,59 +38,22 @@ const DEPENDENCY: Refusal = {
   detail: "an op that this one depends on was refused",
 };
 
-export class Quarantine {
-  readonly #held = new Map<string, Held>();
-  /** Units whose first op was refused: to the server they do not exist. */
+/** What there would be, had no op been refused: units and objects that the server does not have. */
+class Missing {
   readonly #units = new Set<string>();
-  /** Objects whose creation was refused. */
   readonly #objects = new Set<string>();
-  #list: readonly RejectedOp[] = [];
 
-  /** Oldest first; the same array as before when nothing changed. */
-  get list(): readonly RejectedOp[] {
-    return this.#list;
-  }
-
-  has(id: string): boolean {
-    return this.#held.has(id);
-  }
-
-  get held(): readonly Held[] {
-    return [...this.#held.values()];
-  }
-
-  /** Takes in a rejected op; the result is what had to go for it. */
-  add(held: Held): readonly Held[] {
-    const { op, error } = held;
-    this.#held.set(held.id, held);
+  /** The op is not in the log. */
+  add({ id, op, error }: Held): void {
     // With another body in the log, the unit and the object are there.
-    if (error.code !== "op_id_conflict") {
-      if (!isToggle(op) && unitOf(op) === held.id) this.#units.add(held.id);
-      if (op.type === "object.create" || op.type === "stroke.begin") this.#objects.add(op.object_id);
-    }
-    const excess: Held[] = [];
-    for (const oldest of this.#held.values()) {
-      if (this.#held.size <= MAX_REJECTED_OPS) break;
-      this.#forget(oldest);
-      excess.push(oldest);
-    }
-    this.#list = this.held;
-    return excess;
+    if (error.code === "op_id_conflict") return;
+    if (!isToggle(op) && unitOf(op) === id) this.#units.add(id);
+    if (op.type === "object.create" || op.type === "stroke.begin") this.#objects.add(op.object_id);
   }
 
-  /** Takes in what was refused, and what depends on it. `entries` are all that is pending, in order. */
-  take(entries: readonly Entry[], refused: ReadonlyMap<Entry, Refusal>): Taken {
-    const rejected: { entry: Entry; held: Held }[] = [];
-    const excess: Place[] = [];
-    for (const entry of entries) {
-      const isStopped = !this.isEmpty && this.stops(entry.op);
-      const error = refused.get(entry) ?? (isStopped ? DEPENDENCY : undefined);
-      if (error === undefined) continue;
-      const held = { id: entry.id, op: entry.op, error, place: entry };
-      excess.push(...this.add(held).map(({ place }) => place));
-      rejected.push({ entry, held });
-    }
-    return { rejected, excess };
+  delete({ id, op }: Held): void {
+    this.#units.delete(id);
+    if (op.type === "object.create" || op.type === "stroke.begin") this.#objects.delete(op.object_id);
   }
 
   /** Whether an op cannot go on. Ops are to be asked about in their order: a new creation ends the dependence. */
@@ -108,6 +74,55 @@ export class Quarantine {
         return false;
     }
   }
+}
+
+export class Quarantine {
+  readonly #held = new Map<string, Held>();
+  readonly #missing = new Missing();
+  #list: readonly RejectedOp[] = [];
+
+  /** Oldest first; the same array as before when nothing changed. */
+  get list(): readonly RejectedOp[] {
+    return this.#list;
+  }
+
+  get(id: string): Held | undefined {
+    return this.#held.get(id);
+  }
+
+  /** A list of the caller's own. */
+  get held(): Held[] {
+    return [...this.#held.values()];
+  }
+
+  /** Takes in a rejected op; the result is what had to go for it. */
+  add(held: Held): readonly Held[] {
+    this.#held.set(held.id, held);
+    this.#missing.add(held);
+    const excess: Held[] = [];
+    for (const oldest of this.#held.values()) {
+      if (this.#held.size <= MAX_REJECTED_OPS) break;
+      this.#forget(oldest);
+      excess.push(oldest);
+    }
+    this.#list = this.held;
+    return excess;
+  }
+
+  /** Takes in what was refused, and what depends on it. `entries` are all that is pending, in order. */
+  take(entries: readonly Entry[], refused: ReadonlyMap<Entry, Refusal>): Taken {
+    const rejected: { entry: Entry; held: Held }[] = [];
+    const excess: Place[] = [];
+    for (const entry of entries) {
+      const isStopped = !this.isEmpty && this.#missing.stops(entry.op);
+      const error = refused.get(entry) ?? (isStopped ? DEPENDENCY : undefined);
+      if (error === undefined) continue;
+      const held = { id: entry.id, op: entry.op, error, place: entry, isStored: false };
+      excess.push(...this.add(held).map(({ place }) => place));
+      rejected.push({ entry, held });
+    }
+    return { rejected, excess };
+  }
 
   /** Whether anything may be stopped at all. */
   get isEmpty(): boolean {
@@ -121,11 +136,42 @@ export class Quarantine {
     return which;
   }
 
+  /**
+   * Of these and what is here for them alone, what can go on, in the order in which it was made. What depends on an op that
+   * stays cannot.
+   */
+  released(ids: ReadonlySet<string>): readonly Held[] {
+    const staying = new Missing();
+    return this.#following(ids, (held, isWanted) => {
+      const isStopped = staying.stops(held.op);
+      if (isWanted && !isStopped) return true;
+      staying.add(held);
+      return false;
+    });
+  }
+
+  /** These, and what is here for them alone. */
+  discarded(ids: ReadonlySet<string>): readonly Held[] {
+    return this.#following(ids, (_, isWanted) => isWanted);
+  }
+
+  #following(ids: ReadonlySet<string>, goes: (held: Held, isWanted: boolean) => boolean): readonly Held[] {
+    const gone = new Missing();
+    return this.held.sort(inOrder).filter((held) => {
+      const isFollowing = gone.stops(held.op) && held.error.code === DEPENDENCY.code;
+      if (!goes(held, isFollowing || ids.has(held.id))) return false;
+      gone.add(held);
+      return true;
+    });
+  }
+
   #forget(held: Held): void {
     this.#held.delete(held.id);
-    this.#units.delete(held.id);
-    if (held.op.type === "object.create" || held.op.type === "stroke.begin") {
-      this.#objects.delete(held.op.object_id);
-    }
+    this.#missing.delete(held);
   }
+}
+
+/** As they are stored. What is not stored has come last. */
+function inOrder({ place: a }: Held, { place: b }: Held): number {
+  return (a.key ?? Number.MAX_SAFE_INTEGER) - (b.key ?? Number.MAX_SAFE_INTEGER);
 }

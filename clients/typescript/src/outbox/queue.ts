@@ -2,6 +2,7 @@
 
 import type { PendingOp } from "../ops.js";
 import { byteLength } from "./coalesce.js";
+import type { Place } from "./quarantine.js";
 
 /** A pending op, and how far it has come. */
 export interface Entry {
@@ -77,13 +78,31 @@ export class Queue {
   /** Takes in an op found in the storage, at its place. It may have been sent by whoever stored it. */
   insert(op: PendingOp, body: string, key: number): Entry {
     const entry = new Pending(op, body, key);
+    this.#place(entry, key);
+    return entry;
+  }
+
+  /** Takes in once more what has left it, at its place, as this op. It may have been sent before. */
+  readmit(op: PendingOp, place: Place): Entry {
+    const entry = place instanceof Pending ? place : new Pending(op, place.body, place.key);
+    entry.sent = "maybe";
+    if (entry.key === undefined) {
+      this.#entries.push(entry);
+      this.#note(entry);
+    } else {
+      this.#place(entry, entry.key);
+    }
+    if (entry.id !== op.op_id.toLowerCase() || entry.op !== op) this.replace(entry, op);
+    return entry;
+  }
+
+  #place(entry: Entry, key: number): void {
     // What has no key yet will get a greater one, unless it was restored.
     const at = this.#entries.findLastIndex(
       (other) => other.restored || (other.key !== undefined && other.key < key),
     );
     this.#entries.splice(at + 1, 0, entry);
     this.#note(entry);
-    return entry;
   }
 
   /** Gives a pending op another body, and maybe another id. */

@@ -87,7 +87,8 @@ export class Reconciler {
 
   #stored(): ReadonlySet<Place> {
     const { queue, quarantine } = this.#parts;
-    const held = quarantine.held.map(({ place }) => place);
+    // What was refused of late may still be as it was there.
+    const held = quarantine.held.filter(({ isStored }) => isStored).map(({ place }) => place);
     return new Set([...queue.entries, ...held].filter(({ key }) => key !== undefined));
   }
 }
@@ -103,8 +104,13 @@ function reconcile(parts: Parts, records: readonly StoredOp[], known: ReadonlySe
     const op = parse(record.body);
     if (op === undefined || settled.has(id)) found.leftovers.push(record.key);
     else if (record.rejected !== undefined)
-      takeRejected(parts, found, { id, op, error: record.rejected, place: record });
-    else if (!quarantine.has(id)) takePending(queue, found, record, id, op);
+      takeRejected(parts, found, { id, op, error: record.rejected, place: record, isStored: true });
+    else {
+      const held = quarantine.get(id);
+      // Another tab sends it again, unless it was refused just now.
+      if (held !== undefined && known?.has(held.place)) quarantine.dismiss([held]);
+      if (quarantine.get(id) === undefined) takePending(queue, found, record, id, op);
+    }
   }
   if (known === undefined) return found;
   const missing = queue.entries.filter(
@@ -113,7 +119,8 @@ function reconcile(parts: Parts, records: readonly StoredOp[], known: ReadonlySe
   queue.remove(missing);
   for (const entry of missing) found.removed.push(entry.op.op_id);
   // Another tab has dismissed them.
-  quarantine.dismiss(quarantine.held.filter((held) => known.has(held.place) && !stored.has(held.id)));
+  const dismissed = quarantine.held.filter((held) => known.has(held.place) && !stored.has(held.id));
+  for (const { op } of quarantine.dismiss(dismissed)) found.removed.push(op.op_id);
   return found;
 }
 
@@ -125,8 +132,10 @@ function tellFound(found: Found, events: OutboxEvents): void {
 }
 
 function takeRejected({ queue, quarantine }: Parts, found: Found, held: Held): void {
-  if (quarantine.has(held.id)) return;
+  if (quarantine.get(held.id) !== undefined) return;
   const entry = queue.get(held.id);
+  // It is sent again, and about to be stored so.
+  if (entry?.state === "writing") return;
   if (entry !== undefined) queue.remove([entry]);
   quarantine.add(held);
   found.rejected.push(held);

@@ -277,3 +277,156 @@ test("another op in the log under its id does not take a refusal back", async ()
   expect(rig.outbox.rejected).toHaveLength(1);
   expect(rig.outbox.sync).toBe("rejected");
 });
+
+const heldOf = ({ outbox }: Rig): number[] => outbox.rejected.map(({ op }) => numberOf(op));
+const storedOf = async ({ store }: Rig): Promise<string[]> =>
+  (await store.load(SCOPE)).map(
+    ({ op_id, rejected }) => `${numberOf({ op_id })}${rejected ? " rejected" : ""}`,
+  );
+
+/** Two objects whose creation was refused, each with an update, and a note. */
+async function refusedTwo(): Promise<Rig> {
+  const rig = await opened();
+  await gathered(rig, () => {
+    rig.outbox.add(create(1, "a"));
+    rig.outbox.add(create(2, "b"));
+    rig.outbox.add(update(3, "b", { x: 1 }));
+    rig.outbox.add(update(4, "a", { x: 1 }));
+    rig.outbox.add(custom(5));
+  });
+  await sent(rig, refusing([1, 2, 5]));
+  expect(heldOf(rig).sort()).toEqual([1, 2, 3, 4, 5]);
+  rig.server.handler = () => undefined;
+  return rig;
+}
+
+test("what is sent again takes along what was rejected for it, in its order and under its ids", async () => {
+  const rig = await refusedTwo();
+  const resent = rig.outbox.resend([id(1).toUpperCase()]);
+  expect(resent.map(numberOf)).toEqual([1, 4]);
+  expect(rig.outbox.pending.map(numberOf)).toEqual([1, 4]);
+  expect(rig.outbox.sync).toBe("saving");
+  await pass();
+  expect(rig.server.sent.at(-1)).toEqual([1, 4]);
+  expect(rig.server.logged).toEqual([0xffff, 1, 4]);
+  expect(heldOf(rig).sort()).toEqual([2, 3, 5]);
+  expect(await storedOf(rig)).toEqual(["2 rejected", "3 rejected", "5 rejected"]);
+  expect(rig.outbox.sync).toBe("rejected");
+  // It goes on from there.
+  rig.outbox.add(update(6, "a", { x: 2 }));
+  rig.outbox.add(update(7, "b", { x: 2 }));
+  await pass(COALESCE_WINDOW);
+  expect(rig.server.sent.at(-1)).toEqual([6]);
+  expect(heldOf(rig).sort()).toEqual([2, 3, 5, 7]);
+});
+
+test("what depends on an op that stays aside stays with it", async () => {
+  const rig = await refusedTwo();
+  expect(rig.outbox.resend([id(3), id(5), id(99)]).map(numberOf)).toEqual([5]);
+  expect(rig.outbox.resend([id(3)])).toEqual([]);
+  await pass();
+  expect(rig.server.logged).toEqual([0xffff, 5]);
+  expect(rig.outbox.resend([id(3), id(2)]).map(numberOf)).toEqual([2, 3]);
+  await pass();
+  expect(rig.server.logged).toEqual([0xffff, 5, 2, 3]);
+});
+
+test("what is discarded takes along what was rejected for it, and nothing else", async () => {
+  const rig = await refusedTwo();
+  rig.outbox.dismissRejected([id(2)]);
+  await pass();
+  expect(heldOf(rig).sort()).toEqual([1, 4, 5]);
+  expect(await storedOf(rig)).toEqual(["1 rejected", "4 rejected", "5 rejected"]);
+  expect(rig.outbox.sync).toBe("rejected");
+  rig.outbox.dismissRejected([id(5)]);
+  rig.outbox.dismissRejected([id(1)]);
+  await pass();
+  expect(await storedOf(rig)).toEqual([]);
+  expect(rig.outbox.sync).toBe("saved");
+  expect(rig.server.logged).toEqual([0xffff]);
+});
+
+test("an op that is refused again goes aside again, and may be sent once more", async () => {
+  const rig = await opened();
+  rig.server.handler = refusing([1]);
+  rig.outbox.add(create(1, "a"));
+  await pass();
+  rig.outbox.resend([id(1)]);
+  await pass();
+  expect(rejectedOf(rig)).toEqual([
+    [1, "invalid_op"],
+    [1, "invalid_op"],
+  ]);
+  expect(await storedOf(rig)).toEqual(["1 rejected"]);
+  rig.server.handler = () => undefined;
+  rig.outbox.resend([id(1)]);
+  await pass();
+  expect(rig.server.logged).toEqual([1]);
+  const [body, ...bodies] = rig.server.requests.map((request) => request.body);
+  expect(bodies).toEqual([body, body]);
+  expect(await storedOf(rig)).toEqual([]);
+});
+
+test("an op may be sent again before it is stored as rejected, and it outlives the page as such", async () => {
+  const store = new MemoryStore();
+  const first = await opened({ store });
+  first.server.handler = refusing([1]);
+  first.outbox.add(create(1, "a"));
+  while (first.outbox.rejected.length === 0) await Promise.resolve();
+  first.server.handler = offline;
+  first.outbox.resend([id(1)]);
+  await pass();
+  expect(await storedOf(first)).toEqual(["1"]);
+  await first.outbox.close();
+  const second = await opened({ store });
+  await pass();
+  expect(second.server.logged).toEqual([1]);
+  expect(second.outbox.rejected).toEqual([]);
+});
+
+test("what is sent again after a reload goes before what was made after it", async () => {
+  const store = new MemoryStore();
+  const first = await opened({ store });
+  first.server.handler = refusing([1, 2]);
+  first.outbox.add(create(1, "a"));
+  first.outbox.add(create(2, "b"));
+  await pass();
+  await first.outbox.close();
+  const second = await opened({ store });
+  await gathered(second, () => second.outbox.add(custom(3)));
+  second.outbox.resend([id(2), id(1)]);
+  expect(second.outbox.pending.map(numberOf)).toEqual([1, 2, 0xffff, 3]);
+  await pass();
+  second.server.handler = () => undefined;
+  second.outbox.wake();
+  await pass();
+  expect(second.server.logged).toEqual([0xffff, 1, 2, 3]);
+});
+
+test("an op whose id is taken goes again under another one, in its unit", async () => {
+  const rig = await opened();
+  rig.server.handler = refusing([1], "op_id_conflict", 409);
+  rig.outbox.add(create(1, "a"));
+  await pass();
+  rig.server.handler = () => undefined;
+  const [resent] = rig.outbox.resend([id(1)]);
+  expect(resent).toEqual({ ...create(1, "a"), op_id: expect.not.stringMatching(id(1)), unit: id(1) });
+  await pass();
+  expect([...rig.server.log.keys()]).toEqual([resent?.op_id]);
+  expect(await storedOf(rig)).toEqual([]);
+});
+
+test("while the storage fails, what is sent again is sent from memory", async () => {
+  const rig = await refusedTwo();
+  const change = vi.spyOn(rig.store, "change").mockRejectedValue(new Error("full"));
+  rig.outbox.resend([id(1)]);
+  await pass();
+  expect(rig.server.logged).toEqual([0xffff, 1, 4]);
+  change.mockRestore();
+});
+
+test("nothing is sent again from a closed outbox", async () => {
+  const rig = await refusedTwo();
+  await rig.outbox.close();
+  expect(() => rig.outbox.resend([id(1)])).toThrow("closed");
+});

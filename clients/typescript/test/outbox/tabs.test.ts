@@ -102,6 +102,35 @@ test("merges and refusals are seen in the other tab", async () => {
   expect(one.outbox.sync).toBe("saved");
 });
 
+test("refused ops are sent again and discarded from any tab, for both", async () => {
+  const { store, one, two } = await twoTabs();
+  one.server.handler = () => problem(403, "forbidden");
+  one.outbox.add(create(1, "a"));
+  one.outbox.add(custom(2));
+  one.outbox.add(custom(3));
+  await pass(COALESCE_WINDOW);
+  for (const { outbox } of [one, two]) expect(outbox.rejected).toHaveLength(3);
+  one.server.handler = () => undefined;
+  // The tab that does not send.
+  two.outbox.resend([id(1)]);
+  await pass();
+  expect(two.server.requests).toEqual([]);
+  expect(one.server.logged).toEqual([1]);
+  two.outbox.dismissRejected([id(2)]);
+  await pass();
+  expect(one.told.removed).toContain(id(2));
+  for (const { outbox } of [one, two]) {
+    expect(outbox.rejected.map(({ op }) => op.op_id)).toEqual([id(3)]);
+    expect(outbox.pendingCount).toBe(0);
+  }
+  // And the one that does.
+  one.outbox.resend([id(3)]);
+  await pass();
+  expect(one.server.logged).toEqual([1, 3]);
+  for (const { outbox } of [one, two]) expect(outbox.sync).toBe("saved");
+  expect(await store.load(SCOPE)).toEqual([]);
+});
+
 test("what another tab has stored is sent as it is stored", async () => {
   const { one, two } = await twoTabs();
   one.server.handler = offline;
