@@ -7,7 +7,7 @@ import { drawingPath, Http, type HttpOptions, type Rest, type Schemas } from "./
 import { IndexedDbStore } from "./outbox/indexeddb.js";
 import { MemoryStore, type OutboxStore } from "./outbox/store.js";
 import type { Role } from "./protocol.js";
-import { scopesOf, userOf } from "./scope.js";
+import { prefixesOf, userOf } from "./scope.js";
 
 export interface ClientOptions extends HttpOptions {
   /** Where there is none, as in Node.js 20: that of the package `ws`. Without one, drawings are followed over HTTP. */
@@ -46,6 +46,9 @@ export class RevcastClient {
     const store = typeof storage === "object" ? storage : undefined;
     this.#ownStore = store === undefined && !isMemory ? new IndexedDbStore() : undefined;
     this.#store = store ?? this.#ownStore;
+    if (store !== undefined && store.move === undefined && this.#http.formerNames.length > 0) {
+      throw new TypeError("the storage has no `move`, which `deployment` and `previousUrls` need");
+    }
     const cache = options.cache ?? (this.#ownStore === undefined ? false : new IndexedDbCache());
     this.#cache = cache === false ? undefined : cache;
     this.#WebSocket = options.WebSocket ?? globalThis.WebSocket;
@@ -134,13 +137,18 @@ export class RevcastClient {
    */
   async erase(): Promise<number> {
     this.#assertOpen();
-    const prefix = scopesOf(this.#http, await userOf(this.#http));
+    const prefixes = prefixesOf(this.#http, await userOf(this.#http));
     // A memory of its own goes with its drawing.
     const held = this.#store === undefined ? [...this.#drawings].map((drawing) => drawing.pendingCount) : [];
     await this.#closeDrawings();
     try {
-      const [unsent = 0] = await Promise.all([this.#store?.erase(prefix), this.#cache?.erase(prefix)]);
-      return held.reduce((sum, count) => sum + count, unsent);
+      const unsent = await Promise.all(
+        prefixes.map(async (prefix) => {
+          const [count = 0] = await Promise.all([this.#store?.erase(prefix), this.#cache?.erase(prefix)]);
+          return count;
+        }),
+      );
+      return [...held, ...unsent].reduce((sum, count) => sum + count, 0);
     } finally {
       this.#ownStore?.close();
     }
@@ -157,7 +165,11 @@ export class RevcastClient {
   }
 }
 
-/** A client of one server and one user. */
+/**
+ * A client of one server and one user.
+ *
+ * @throws {TypeError} when ops may be left under former names, and the storage cannot move them.
+ */
 export function createClient(options: ClientOptions): RevcastClient {
   return new RevcastClient(options);
 }

@@ -18,6 +18,17 @@ export interface HttpOptions {
   /** A bearer token. Asked for each attempt, so keep one until it is about to expire. */
   readonly getToken: () => string | Promise<string>;
   readonly fetch?: typeof globalThis.fetch;
+  /**
+   * What the deployment is called, in place of its URL, where ops and canvases are kept on the device: so they are found
+   * whatever the URL is the next time. What was kept under the `url` is taken over. It is the application that vouches for
+   * it: what was drawn under a name is sent to whichever server has it.
+   */
+  readonly deployment?: string;
+  /**
+   * Under which other URLs, or names, the same drawings were served before. Ops that are left under them are taken over and
+   * sent to this server; no others ever are.
+   */
+  readonly previousUrls?: readonly string[];
 }
 
 export interface RequestOptions {
@@ -54,8 +65,22 @@ export class Http {
     });
   }
 
-  /** What names the server, where that is one and the same for good; a URL that is asked for may be of any of its nodes. */
+  /** What names the deployment on the device. */
   get name(): string | null {
+    return this.#options.deployment ?? this.#urlName;
+  }
+
+  /** What it was called before, as far as the application says so. */
+  get formerNames(): readonly (string | null)[] {
+    const { deployment, previousUrls = [] } = this.#options;
+    const names = new Set<string | null>(previousUrls.map(withoutSlash));
+    if (deployment !== undefined) names.add(this.#urlName);
+    names.delete(this.name);
+    return [...names];
+  }
+
+  /** The URL, where that is one and the same for good; one that is asked for may be of any of its nodes. */
+  get #urlName(): string | null {
     const { url } = this.#options;
     return typeof url === "string" ? withoutSlash(url) : null;
   }

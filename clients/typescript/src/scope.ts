@@ -1,4 +1,4 @@
-// Under what name things are kept on the device: by server, user and drawing.
+// Under what name things are kept on the device: by deployment, user and drawing.
 
 import { RevcastError } from "./errors.js";
 import type { Http } from "./http.js";
@@ -21,7 +21,15 @@ export function scopeOf(http: Http, userId: string, drawingId: string): string {
   return JSON.stringify([http.name, userId, drawingId]);
 }
 
-/** What all scopes of a user begin with, and no other. */
-export function scopesOf(http: Http, userId: string): string {
-  return `${JSON.stringify([http.name, userId]).slice(0, -1)},`;
+/** The same under the former names of the deployment. */
+export function formerScopesOf(http: Http, userId: string, drawingId: string): readonly string[] {
+  return http.formerNames.map((name) => JSON.stringify([name, userId, drawingId]));
+}
+
+/**
+ * What all scopes of a user begin with, and no others: under the former names of the deployment, and at last under the one
+ * that it has, to which something may just be moved.
+ */
+export function prefixesOf(http: Http, userId: string): readonly string[] {
+  return [...http.formerNames, http.name].map((name) => `${JSON.stringify([name, userId]).slice(0, -1)},`);
 }

@@ -5,13 +5,14 @@ import { asRevcastError, closedError, RevcastError } from "./errors.js";
 import type { Http } from "./http.js";
 import { MAX_EARLY_OPS, MAX_EARLY_POINTS } from "./limits.js";
 import type { PendingOp, Point } from "./ops.js";
+import { Adoption } from "./outbox/adoption.js";
 import { Outbox } from "./outbox/outbox.js";
 import type { RejectedOp } from "./outbox/quarantine.js";
 import type { SyncState } from "./outbox/status.js";
 import type { OutboxStore } from "./outbox/store.js";
 import type { Ack, OutboxEvents } from "./outbox/types.js";
 import type { Lineage } from "./protocol.js";
-import { scopeOf, userOf } from "./scope.js";
+import { formerScopesOf, scopeOf, userOf } from "./scope.js";
 
 export interface WriterEvents extends OutboxEvents {
   /**
@@ -28,6 +29,13 @@ export interface WriterOptions {
   readonly events: WriterEvents;
 }
 
+interface Identity {
+  readonly scope: string;
+  readonly userId: string;
+  /** Whether anything was left under former names. */
+  readonly hasAdopted: boolean;
+}
+
 const NOTHING: readonly RejectedOp[] = [];
 
 export class Writer {
@@ -40,8 +48,9 @@ export class Writer {
   #flushes: { resolve(): void; reject(error: unknown): void }[] = [];
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** The scope and the user, once they are known. */
-  #asking: Promise<readonly [scope: string, userId: string]> | undefined;
+  /** The scope and the user, once they are known, and what was left under former names is in the scope. */
+  #asking: Promise<Identity> | undefined;
+  #adoption: Adoption | undefined;
   #isClosed = false;
 
   constructor(options: WriterOptions) {
@@ -54,7 +63,7 @@ export class Writer {
     clearTimeout(this.#timer);
     this.#asking = this.#ask();
     this.#asking.then(
-      ([scope, userId]) => this.#opened(scope, userId),
+      (identity) => this.#opened(identity),
       (error: unknown) => this.#failed(error),
     );
   }
@@ -134,6 +143,7 @@ export class Writer {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    this.#adoption?.close();
     for (const flush of this.#flushes.splice(0)) flush.reject(closedError());
     if (this.#outbox === undefined && this.#early.length > 0) await this.#storeEarly();
     await this.#outbox?.close();
@@ -141,7 +151,7 @@ export class Writer {
 
   async #storeEarly(): Promise<void> {
     try {
-      const [scope] = await (this.#asking ?? this.#ask());
+      const { scope } = await (this.#asking ?? this.#ask());
       this.#outbox = this.#take(scope);
     } catch {
       // Nobody can tell whose they are.
@@ -158,13 +168,23 @@ export class Writer {
     return true;
   }
 
-  async #ask(): Promise<readonly [scope: string, userId: string]> {
-    const { http, drawingId } = this.#options;
+  async #ask(): Promise<Identity> {
+    const { http, drawingId, store, events } = this.#options;
     const userId = await userOf(http);
-    return [scopeOf(http, userId, drawingId), userId];
+    const scope = scopeOf(http, userId, drawingId);
+    const formerScopes = formerScopesOf(http, userId, drawingId);
+    if (formerScopes.length === 0 || this.#isClosed) return { scope, userId, hasAdopted: false };
+    this.#adoption = new Adoption({
+      store,
+      scope,
+      formerScopes,
+      adopted: () => this.#outbox?.refresh(),
+      failed: (error) => events.error(error),
+    });
+    return { scope, userId, hasAdopted: await this.#adoption.begin() };
   }
 
-  #opened(scope: string, userId: string): void {
+  #opened({ scope, userId, hasAdopted }: Identity): void {
     if (this.#isClosed) return;
     this.#options.events.user(userId, scope);
     // Whoever was told may have closed it.
@@ -172,6 +192,7 @@ export class Writer {
     const outbox = this.#take(scope);
     this.#outbox = outbox;
     void outbox.open();
+    if (hasAdopted) outbox.refresh();
     for (const { resolve, reject } of this.#flushes.splice(0)) outbox.flush().then(resolve, reject);
   }
 

@@ -115,6 +115,18 @@ export class IndexedDbStore implements OutboxStore {
     });
   }
 
+  async move(from: string, to: string): Promise<number> {
+    // With what a page has left as its will.
+    if (from === to || (await this.load(from)).length === 0) return 0;
+    return this.#with(async (db) => {
+      const transaction = db.transaction("ops", "readwrite", { durability: "strict" });
+      const records = await transaction.store.index("scope").getAll(from);
+      for (const record of records) void transaction.store.put({ ...record, scope: to });
+      await transaction.done;
+      return records.length;
+    });
+  }
+
   erase(prefix: string): Promise<number> {
     return this.#with(async (db) => {
       const transaction = db.transaction("ops", "readwrite", { durability: "strict" });

@@ -22,7 +22,7 @@ import { Reconciler, Settled } from "./reconcile.js";
 import { type CommitAnswer, Sender } from "./sender.js";
 import { Status, type SyncState } from "./status.js";
 import type { Refusal } from "./store.js";
-import { type TabMessage, Tabs } from "./tabs.js";
+import { lockName, type TabMessage, Tabs } from "./tabs.js";
 import type { Ack, OutboxEvents, OutboxOptions } from "./types.js";
 
 export class Outbox {
@@ -141,7 +141,7 @@ export class Outbox {
       attempted: (failure) => this.#attempted(failure),
     });
     this.#tabs = new Tabs({
-      name: `revcast:${scope}`,
+      name: lockName(scope),
       platform: store.shared ? platform : { locks: undefined, BroadcastChannel: undefined },
       lead: () => this.#lead(),
       receive: (message) => this.#receive(message),
@@ -153,6 +153,13 @@ export class Outbox {
     const looked = this.#lookout.look("all");
     this.#tabs.join();
     await looked;
+  }
+
+  /** There is more in the storage than any tab can know. */
+  refresh(): void {
+    if (this.#closing !== undefined) return;
+    this.#tabs.tell({ type: "changed" });
+    void this.#lookout.look("all");
   }
 
   get pendingCount(): number {

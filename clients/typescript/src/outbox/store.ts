@@ -52,6 +52,11 @@ export interface OutboxStore {
    * called for them: keeps them so that `load` finds them, at the next time, should it not come to that.
    */
   leave?(scope: string, ops: readonly OpRecord[]): void;
+  /**
+   * Moves all there is under a scope to another one, whole or not at all, and with the keys that it has. Resolves with the
+   * number of ops. Without it, there can be no former names of a deployment.
+   */
+  move?(from: string, to: string): Promise<number>;
   /** Removes all there is under scopes that begin so. Resolves with the number of ops that were still to be sent. */
   erase(prefix: string): Promise<number>;
   /** Final. */
@@ -84,6 +89,14 @@ export class MemoryStore implements OutboxStore {
     const records = this.#scope(scope);
     for (const record of change.put ?? []) records.set(record.key, record);
     for (const key of change.remove ?? []) records.delete(key);
+  }
+
+  async move(from: string, to: string): Promise<number> {
+    const moved = this.#scope(from);
+    if (from === to) return 0;
+    for (const [key, record] of moved) this.#scope(to).set(key, record);
+    this.#scopes.delete(from);
+    return moved.size;
   }
 
   async erase(prefix: string): Promise<number> {

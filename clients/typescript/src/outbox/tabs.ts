@@ -37,6 +37,11 @@ export interface TabsOptions {
   receive(message: TabMessage): void;
 }
 
+/** What the tabs of a scope agree by. */
+export function lockName(scope: string): string {
+  return `revcast:${scope}`;
+}
+
 export class Tabs {
   readonly #options: TabsOptions;
   #channel: BroadcastChannel | undefined;
@@ -119,7 +124,8 @@ export class Tabs {
   }
 }
 
-function browser(): TabsPlatform {
+/** What the browser has for it. */
+export function browser(): TabsPlatform {
   return {
     locks: typeof navigator === "undefined" ? undefined : navigator.locks,
     BroadcastChannel: globalThis.BroadcastChannel,

@@ -52,6 +52,27 @@ describe.each([
     ]);
   });
 
+  test("moves what is under a scope to another one, as it is", async () => {
+    const store = make();
+    const [first = 0] = await store.append("old", [record(1)]);
+    await store.append("new", [record(2)]);
+    await store.append("old", [record(3)]);
+    await store.append("older", [record(4)]);
+    const rejected = { code: "invalid_op", detail: "no" };
+    await store.change("old", { put: [{ key: first, ...record(1), rejected }] });
+    expect(await store.move?.("old", "new")).toBe(2);
+    expect(await store.load("new")).toMatchObject([
+      { key: first, ...record(1), rejected },
+      record(2),
+      record(3),
+    ]);
+    expect(await store.load("old")).toEqual([]);
+    expect(await store.load("older")).toHaveLength(1);
+    expect(await store.move?.("old", "new")).toBe(0);
+    expect(await store.move?.("new", "new")).toBe(0);
+    expect(await store.load("new")).toHaveLength(3);
+  });
+
   test("erases what is under scopes that begin so, and tells what was still to be sent", async () => {
     const store = make();
     await store.append("a", [record(1)]);

@@ -224,17 +224,28 @@ export async function pass(ms = 0): Promise<void> {
 /** Locks and channels of one browser. */
 export class Browser implements TabsPlatform {
   readonly #queues = new Map<string, Promise<void>>();
+  /** Those who hold each lock, or wait for it. */
+  readonly #counts = new Map<string, number>();
   readonly #channels = new Map<string, Set<FakeChannel>>();
   /** Whether messages get through. */
   isTelling = true;
 
   readonly locks = {
-    request: async (name: string, options: LockOptions, hold: () => Promise<void>): Promise<void> => {
+    request: async (
+      name: string,
+      options: LockOptions,
+      hold: (lock: object | null) => Promise<void>,
+    ): Promise<void> => {
+      const count = this.#counts.get(name) ?? 0;
+      if (options.ifAvailable && count > 0) return hold(null);
+      this.#counts.set(name, count + 1);
       const before = this.#queues.get(name) ?? Promise.resolve();
       const held = before.then(() => {
         if (options.signal?.aborted) throw options.signal.reason;
-        return hold();
+        return hold({});
       });
+      const leave = () => this.#counts.set(name, (this.#counts.get(name) ?? 1) - 1);
+      held.then(leave, leave);
       this.#queues.set(
         name,
         held.catch(() => {}),
