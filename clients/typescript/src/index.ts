@@ -1,5 +1,6 @@
 // What the package offers.
 
+export { type RestAnswer, unwrap } from "./answer.js";
 export type { CachedCanvas, CanvasCache } from "./cache/cache.js";
 export { type Applied, Canvas, type CanvasSnapshot } from "./canvas/canvas.js";
 export type { History, Scope } from "./canvas/history.js";
@@ -24,7 +25,7 @@ export type { Drawing, Snapshot, UndoScope } from "./drawing.js";
 export type { NewObject, NewStroke, ObjectChange } from "./edits.js";
 export { type ClientErrorCode, type ErrorCode, type Problem, RevcastError } from "./errors.js";
 export type { Attempts } from "./feed/connector.js";
-export { type HttpOptions, type Rest, type RestAnswer, type Schemas, unwrap } from "./http.js";
+export type { HttpOptions, Rest, Schemas } from "./http.js";
 export type { Json, JsonObject } from "./json.js";
 export type { ConnectionState } from "./observed.js";
 export type * from "./ops.js";
