@@ -106,7 +106,7 @@ async fn bodies_that_are_not_as_documented_are_malformed() {
     let alice = app.client("alice").await;
     let id = alice.create_drawing().await;
     let bodies = [
-        "",
+        " ",
         "{",
         "null",
         "7",

@@ -4,14 +4,13 @@ import { useClient } from "@revcast/react";
 import { Check, Copy, Link2 } from "lucide-react";
 import { useEffect, useId, useRef, useState } from "react";
 import { timeAgo } from "../home/time.js";
-import type { Role } from "../revcast.js";
 import { copied } from "./clipboard.js";
 import type { MadeLink } from "./ui.js";
 
 /** A link as the server tells of it: not what it holds. */
 export interface Link {
   readonly link_id: string;
-  readonly role: Role;
+  readonly role: string;
   readonly created_at: number;
   readonly expires_at?: number | null;
 }

@@ -21,7 +21,7 @@ export function MemberRow({
 }: {
   board: Board;
   userId: string;
-  role: Role;
+  role: string;
   isOwner: boolean;
   onRole: (role: Role) => void;
   onRemove: () => void;

@@ -4,7 +4,6 @@ import type { RestAnswer } from "@revcast/client";
 import { useClient, useConnection } from "@revcast/react";
 import { useCallback, useEffect, useState } from "react";
 import { ask } from "../ask.js";
-import type { Role } from "../revcast.js";
 import type { Board } from "./board.js";
 import { Confirm } from "./confirm.js";
 import { Dialog } from "./dialog.js";
@@ -13,7 +12,7 @@ import { ShareLinks } from "./share-links.js";
 
 interface Member {
   readonly user_id: string;
-  readonly role: Role;
+  readonly role: string;
 }
 
 export function ShareDialog({ board, onClose }: { board: Board; onClose: () => void }) {
