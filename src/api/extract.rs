@@ -127,12 +127,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
         let JsonBytes(bytes) = JsonBytes::from_request(request, state).await?;
-        require_object(&bytes)?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| json_error(&error))
+        parse_body(&bytes).map(Self)
     }
 }
 
-/// A JSON body that may be left out altogether. Generated clients say that there is JSON even then.
+fn parse_body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    require_object(bytes)?;
+    serde_json::from_slice(bytes).map_err(|error| json_error(&error))
+}
+
+/// A JSON body that may be left out altogether. Generated clients say that there is JSON even then, and some that it is
+/// `null`.
 #[derive(Debug)]
 pub struct OptionalJson<T>(pub T);
 
@@ -146,8 +151,9 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
-        let whole = Request::from_parts(head, bytes.into());
-        JsonBody::from_request(whole, state).await.map(|JsonBody(body)| Self(body))
+        let JsonBytes(bytes) =
+            JsonBytes::from_request(Request::from_parts(head, bytes.into()), state).await?;
+        if bytes.trim_ascii() == b"null" { Ok(Self(T::default())) } else { parse_body(&bytes).map(Self) }
     }
 }
 

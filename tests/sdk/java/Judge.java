@@ -26,7 +26,7 @@ public class Judge {
         var custom = new CustomOp().type("custom.dice").opId(UUID.randomUUID()).data("six");
         var request = new CommitRequest().ops(List.of(new Op(stroke), new Op(custom)));
         require(ops.commitOps(drawing, request).getLatestRevision() == 2, "two ops");
-        var undone = new CanvasApi(client).undo(drawing, new UndoRequest());
+        var undone = new CanvasApi(client).undo(drawing, null);
         require(undone.getUnit().equals(stroke.getOpId()), undone);
 
         var page = ops.readOps(drawing, null, null, null, null, null).getOps();
