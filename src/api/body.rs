@@ -43,16 +43,22 @@ pub(super) fn gzipped_or_not(answer: Answer, request: &HeaderMap, headers: &mut 
     of_pieces(text)
 }
 
+/// Whether the client takes gzip (RFC 9110, 12.5.3). `*` stands for codings that are not named.
 fn accepts_gzip(request: &HeaderMap) -> bool {
     let accepted = request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    accepted.flat_map(|value| value.split(',')).any(|item| {
+    let codings = accepted.flat_map(|value| value.split(',')).map(|item| {
         let mut parts = item.split(';').map(str::trim);
-        let names = ["gzip", "x-gzip", "*"];
-        let is_gzip =
-            parts.next().is_some_and(|name| names.iter().any(|gzip| name.eq_ignore_ascii_case(gzip)));
-        let is_refused = parts.any(|part| matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-        is_gzip && !is_refused
-    })
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let weight = parts.find_map(|part| {
+            let (key, value) = part.split_once('=')?;
+            key.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse::<f32>().unwrap_or(0.0))
+        });
+        (name, weight.unwrap_or(1.0) > 0.0)
+    });
+    let codings: Vec<(String, bool)> = codings.collect();
+    let named = codings.iter().find(|(name, _)| name == "gzip" || name == "x-gzip");
+    let any = || codings.iter().find(|(name, _)| name == "*");
+    named.or_else(any).is_some_and(|(_, is_accepted)| *is_accepted)
 }
 
 /// A body of parts that are at hand. What is `held` is held until it has been sent.
@@ -171,6 +177,32 @@ impl HttpBody for Sliced {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gzip_is_for_those_who_name_it_or_take_anything() {
+        for (value, is_accepted) in [
+            ("gzip", true),
+            ("br, GZIP;q=0.5", true),
+            ("x-gzip", true),
+            ("*", true),
+            ("br, *;q=0.1", true),
+            ("", false),
+            ("br", false),
+            ("identity", false),
+            ("gzip;q=0", false),
+            ("gzip; Q = 0.000", false),
+            ("gzip;q=0, *", false),
+            ("*, gzip;q=0", false),
+            ("*;q=0", false),
+            ("*;q=0, gzip", true),
+            ("gzip;q=x", false),
+        ] {
+            let mut request = HeaderMap::new();
+            request.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
+            assert_eq!(accepts_gzip(&request), is_accepted, "{value}");
+        }
+        assert!(!accepts_gzip(&HeaderMap::new()));
+    }
 
     #[tokio::test]
     async fn parts_make_the_whole_and_hold_what_they_are_of() {

@@ -186,7 +186,7 @@ impl Canvases {
             }
             let place = timeout(limits::CANVAS_PATIENCE, this.0.drawings.acquire()).await;
             let _place = place.map_err(|_| LoadError::Overloaded)?;
-            let share = this.0.loader.memory().share(Purpose::Present, picture.weight()).await?;
+            let share = this.0.loader.memory().share(Purpose::Present, picture.drawing_weight()).await?;
             let source = picture.clone();
             let draw = move || source.draw(share).map(Arc::new).map_err(LoadError::Undrawable);
             let drawn = done(tokio::task::spawn_blocking(draw)).await?;

@@ -97,6 +97,11 @@ impl Picture {
         Ok(text)
     }
 
+    /// About how many bytes it takes to draw it: the objects, and the text that they become.
+    pub(super) fn drawing_weight(&self) -> u64 {
+        2 * self.view.len()
+    }
+
     /// Draws it as SVG, in the memory of `share`.
     ///
     /// # Errors

@@ -99,6 +99,8 @@ export const MISSES = 2;
 export const CLIMB_INTERVAL = 30_000;
 /** A transport that has brought something, or has followed for so long, has worked: its end begins the backoff anew. */
 export const STEADY_AFTER = 1_000;
+/** So many links in a row that lived for less, and brought something, are each followed by another one soon. */
+export const SHORT_LINKS = 20;
 /** Between attempts while the user has no role; spread by a quarter either way. */
 export const DENIED_INTERVAL = 30_000;
 /** Between attempts while ops are missing in the log of the server; spread by a quarter either way. */

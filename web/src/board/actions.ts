@@ -12,11 +12,16 @@ const DELETED_AT_ONCE = 1_000;
 export const COPY_OFFSET = 16;
 
 export function deleteSelection(board: Board): void {
-  const ids = board.ui.getState().selection;
+  deleteSelected(board, board.ui.getState().selection);
+}
+
+/** Deletes these of the selection; the rest stays selected. */
+export function deleteSelected(board: Board, ids: readonly string[]): void {
   if (ids.length === 0) return;
   board.abandon();
   deleteAll(board, ids);
-  board.select([]);
+  const gone = new Set(ids);
+  board.select(board.ui.getState().selection.filter((id) => !gone.has(id)));
   board.ui.setState({ spoken: ids.length === 1 ? "Deleted" : `${ids.length} objects deleted` });
 }
 

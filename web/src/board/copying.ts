@@ -5,7 +5,7 @@ import { centreOf, overlaps, union, type Vec } from "../scene/geometry.js";
 import { shapeOf } from "../scene/shape.js";
 import { svgOfObjects } from "../scene/svg.js";
 import { createCopy } from "../tools/change.js";
-import { COPY_OFFSET, deleteSelection } from "./actions.js";
+import { COPY_OFFSET, deleteSelected } from "./actions.js";
 import type { Board } from "./board.js";
 import { CLIP_TYPE, type Clip, plainTextOf, readClip, writeClip } from "./clip.js";
 
@@ -19,24 +19,27 @@ export function isElsewhere({ target }: Event): boolean {
 export function listenToCopying(board: Board): () => void {
   const abort = new AbortController();
   const { signal } = abort;
-  const copy = (event: ClipboardEvent): boolean => {
-    if (isElsewhere(event) || event.clipboardData === null) return false;
-    const objects = board.selected().map(({ object }) => object);
+  /** Returns what is on the clipboard now: only that may be cut. */
+  const copy = (event: ClipboardEvent): readonly string[] => {
+    if (isElsewhere(event) || event.clipboardData === null) return [];
+    const selected = board.selected().map(({ object }) => object);
+    const clip = writeClip({ id: newId(), objects: selected });
+    const objects = readClip(clip)?.objects ?? [];
     // Nothing of the drawing, or words of the page: that is the browser's.
-    if (objects.length === 0 || getSelection()?.isCollapsed === false) return false;
+    if (objects.length === 0 || getSelection()?.isCollapsed === false) return [];
     event.preventDefault();
-    event.clipboardData.setData(CLIP_TYPE, writeClip({ id: newId(), objects }));
+    event.clipboardData.setData(CLIP_TYPE, clip);
     const svg = svgOfObjects(objects);
     event.clipboardData.setData("image/svg+xml", svg);
     // Browsers show that type to pages alone. What has no words is a picture to all other programs, too.
     event.clipboardData.setData("text/plain", plainTextOf(objects) || svg);
-    return true;
+    return objects.map(({ object_id }) => object_id);
   };
-  addEventListener("copy", copy, { signal });
+  addEventListener("copy", (event) => void copy(event), { signal });
   addEventListener(
     "cut",
     (event) => {
-      if (board.canEdit && copy(event)) deleteSelection(board);
+      if (board.canEdit) deleteSelected(board, copy(event));
     },
     { signal },
   );

@@ -81,9 +81,15 @@ function take(board: Board, data: DataTransfer | null, at: Vec): boolean {
   if (!board.canEdit) board.notify(MAY_NOT);
   // A program may give its text as a picture, too, and a picture as text.
   else if (files.some(isImage) || text === "") void insertImages(board, files, at);
-  else if (SVG.test(text)) void insertImages(board, [svgFile(text)], at);
+  else if (SVG.test(text) && isReadable(text)) void insertImages(board, [svgFile(text)], at);
   else insertText(board, text, at);
   return true;
+}
+
+/** Whether it is the whole of a picture, and not a text that begins like one. */
+function isReadable(source: string): boolean {
+  const { documentElement } = new DOMParser().parseFromString(source, "image/svg+xml");
+  return documentElement.localName === "svg" && documentElement.namespaceURI === "http://www.w3.org/2000/svg";
 }
 
 function svgFile(source: string): File {

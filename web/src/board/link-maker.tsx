@@ -32,12 +32,13 @@ export function LinkMaker({
   links: readonly Link[] | undefined;
   made: readonly MadeLink[];
   /** A new one is there, and those that it replaces are to go. */
-  onMade: (link: MadeLink, replaced: readonly Link[]) => void;
+  onMade: (link: MadeLink, replaced: readonly Link[]) => Promise<void>;
 }) {
   const client = useClient();
   const [role, setRole] = useState<"editor" | "viewer">("editor");
   const [copy, setCopy] = useState<Attempt>();
   const [problem, setProblem] = useState<string>();
+  const [isMaking, setMaking] = useState(false);
   const hint = useId();
   const field = useRef<HTMLInputElement>(null);
   const link = made.findLast((one) => one.role === role)?.url;
@@ -60,16 +61,20 @@ export function LinkMaker({
   const make = async () => {
     setProblem(undefined);
     setDone(undefined);
+    // Two at once would replace the same ones, and not each other.
+    setMaking(true);
     const making = create();
     const copying = copied(making.then(({ url }) => url));
     try {
       const fresh = await making;
-      onMade(fresh, replaced);
+      await onMade(fresh, replaced);
       if (replaced.length > 0) setDone(`It has replaced ${named(replaced)}.`);
       // Nobody has asked for a copy: where none could be made, there is nothing to tell.
       if (await copying) setCopy({ url: fresh.url, isDone: true });
     } catch {
       setProblem("The link could not be made.");
+    } finally {
+      setMaking(false);
     }
   };
   const copyAgain = async (url: string) => {
@@ -94,7 +99,7 @@ export function LinkMaker({
         <button
           type="button"
           className={link === undefined ? "button primary" : "button"}
-          disabled={links === undefined}
+          disabled={links === undefined || isMaking}
           onClick={() => void make()}
           aria-describedby={replaced.length > 0 ? hint : undefined}
           data-testid="make-link"

@@ -51,7 +51,7 @@ export function ShareLinks({ board }: { board: Board }) {
         made={made.filter(({ link_id }) => links?.some((link) => link.link_id === link_id) ?? true)}
         onMade={(link, replaced) => {
           board.ui.setState({ madeLinks: [...board.ui.getState().madeLinks, link] });
-          void removeAll(replaced);
+          return removeAll(replaced);
         }}
       />
       {links !== undefined && links.length > 0 && <h3>Links</h3>}

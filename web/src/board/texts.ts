@@ -32,10 +32,12 @@ interface Look {
 /** Takes what was written into the drawing; where that is not to be, the user gets it back to be copied. */
 export function commitText(board: Board, writing: Writing, given: string): void {
   const typed = given.replace(/\s+$/, "");
-  if (typed === writing.text) return;
+  if (given === writing.text || typed === writing.text) return;
   const written = wrapped(typed, writing.width, (part) => widthOf(part, writing.fontSize));
   const isTaken = board.canEdit && board.edit(() => take(board, writing, written)) === true;
-  if (!isTaken && written !== "") board.ui.setState({ rescued: typed });
+  if (isTaken || written === "") return;
+  const { rescued } = board.ui.getState();
+  board.ui.setState({ rescued: rescued === undefined ? typed : `${rescued}\n\n${typed}` });
 }
 
 function take(board: Board, writing: Writing, written: string): true {

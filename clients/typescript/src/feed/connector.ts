@@ -9,6 +9,7 @@ import {
   DAMAGED_INTERVAL,
   DENIED_INTERVAL,
   RESETS_LAST,
+  SHORT_LINKS,
   STEADY_AFTER,
   WAKE_FRESH,
 } from "../limits.js";
@@ -83,6 +84,8 @@ export class Connector {
   #isClosed = false;
   /** Ends in a row, the last one included, of links that have brought nothing. */
   #ends = 0;
+  /** Links in a row that lived for less than `STEADY_AFTER`. */
+  #shortLinks = 0;
   #attempts: Attempts = NO_ATTEMPTS;
   #state: ConnectionState | undefined;
 
@@ -111,6 +114,7 @@ export class Connector {
   wake(): void {
     this.#isSaidOffline = false;
     this.#ends = 0;
+    this.#shortLinks = 0;
     const current = this.#current;
     if (current?.liveAt !== undefined) {
       this.#showLive(current.link);
@@ -243,11 +247,7 @@ export class Connector {
           tried.hasDelivered = true;
           host.ops(ops, epoch);
         }),
-      head: (head) =>
-        mine(() => {
-          tried.hasDelivered = true;
-          host.head(head);
-        }),
+      head: (head) => mine(() => host.head(head)),
       roster: (roster) => mine(() => host.roster(roster)),
       diff: (diff) => mine(() => host.diff(diff)),
       role: (role) => mine(() => host.role(role)),
@@ -332,8 +332,10 @@ export class Connector {
     }
     this.#current = undefined;
     const { liveAt } = tried;
-    const hasWorked =
-      liveAt !== undefined && (tried.hasDelivered || performance.now() - liveAt >= STEADY_AFTER);
+    const isSteady = liveAt !== undefined && performance.now() - liveAt >= STEADY_AFTER;
+    this.#shortLinks = isSteady ? 0 : this.#shortLinks + 1;
+    // A link that ends with its first message each time has worked, too, but not for ever.
+    const hasWorked = isSteady || (tried.hasDelivered && this.#shortLinks <= SHORT_LINKS);
     this.#ends = hasWorked ? 1 : this.#ends + 1;
     const isLower = liveAt === undefined && end.isOwn && end.advice !== "stop" && this.#ladder.miss();
     if (liveAt !== undefined) this.#host.lost();
@@ -356,7 +358,8 @@ export class Connector {
   #pause({ advice, delay, error }: End, isLower: boolean): number {
     if (delay !== undefined) return delay;
     if (advice === "damaged") return spread(DAMAGED_INTERVAL, this.#random);
-    if (isLower || advice === "stop" || (advice === "at_once" && this.#ends === 1)) return 0;
+    if (isLower || advice === "stop" || (advice === "at_once" && this.#ends === 1 && this.#shortLinks <= 1))
+      return 0;
     return Math.max(backoff(this.#ends, this.#random), error?.retryAfter ?? 0);
   }
 

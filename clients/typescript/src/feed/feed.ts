@@ -18,7 +18,7 @@ import {
 } from "../protocol.js";
 import { Timer } from "../timer.js";
 import { CatchUp, type Snapshot } from "./catch_up.js";
-import { type Attempts, type ConnectionState, Connector } from "./connector.js";
+import { type Attempts, type ConnectionState, Connector, NO_ATTEMPTS } from "./connector.js";
 import { EventsLink } from "./events.js";
 import { Ladder } from "./ladder.js";
 import { isDenied, type Link, type LinkContext, type LinkEvents, type Live } from "./link.js";
@@ -266,6 +266,7 @@ export class Feed {
   #onOutdated(error: RevcastError): void {
     if (this.#isClosed) return;
     this.#end(error);
+    this.#events.attempts(NO_ATTEMPTS);
     this.#events.connection("outdated");
     this.#events.error(error);
   }

@@ -134,8 +134,11 @@ function tellFound(found: Found, events: OutboxEvents): void {
 function takeRejected({ queue, quarantine }: Parts, found: Found, held: Held): void {
   if (quarantine.get(held.id) !== undefined) return;
   const entry = queue.get(held.id);
-  // It is sent again, and about to be stored so.
-  if (entry?.state === "writing") return;
+  // It is sent again, and about to be stored so, or cannot be.
+  if (entry?.state === "writing" || entry?.state === "memory") return;
+  // It is sent again under another id.
+  if (queue.entries.some(({ key, id }) => key !== undefined && key === held.place.key && id !== held.id))
+    return;
   if (entry !== undefined) queue.remove([entry]);
   quarantine.add(held);
   found.rejected.push(held);
