@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::support::{App, Logs};
+use crate::support::{App, Logs, eventually};
 
 /// Time to wait for an answer and the end of its connection.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -204,6 +204,12 @@ async fn parameters_that_an_operation_does_not_have_are_logged_by_name() {
     let app = App::sqlite().await;
     let alice = app.client("alice").await;
     let id = alice.create_drawing().await;
+    // Whether a line is wanted is remembered for the whole process, and found out anew as other tests begin to listen.
+    eventually("requests are logged", || async {
+        alice.get("/healthz").await.expect(200);
+        (!logs.with("answered").is_empty()).then_some(())
+    })
+    .await;
     let told = |path: &str| {
         let lines = logs.with("answered");
         lines.into_iter().rfind(|line| line.contains(path)).expect("the request is logged")
