@@ -11,7 +11,7 @@ bin=$root/target/sdk-venv/bin
 client=$root/clients/typescript/node_modules/.bin
 revcast=${REVCAST:-target/debug/revcast}
 
-if [[ $what == quick ]]; then scripts/setup-sdk.sh documents; else scripts/setup-sdk.sh; fi
+scripts/setup-sdk.sh "$what"
 rm -rf "$sdk"
 mkdir -p "$sdk"
 cp openapi/openapi.json "$sdk/openapi.json"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what judges the documents and makes clients from them: `setup-sdk.sh documents` what make lint and make test need,
-# `setup-sdk.sh` the compilers of make sdk-check as well. Says nothing when all is there.
+# Installs what judges the documents and makes clients from them: `setup-sdk.sh documents` what make lint needs,
+# `setup-sdk.sh quick` what make test needs of that, without Java, and `setup-sdk.sh` the compilers of make sdk-check as
+# well. Says nothing when all is there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,7 +20,7 @@ need() {
     fi
 }
 
-need java default-jdk-headless
+[[ $what == quick ]] || need java default-jdk-headless
 if [[ $what == all ]]; then
     need mvn maven
     has go || { echo 'Go 1.23 or later is missing (https://go.dev)' >&2; exit 1; }
