@@ -529,7 +529,7 @@ pub const MAX_KEEP_ALIVE: Duration = Duration::from_secs(3600);
 pub const CORS_MAX_AGE: Duration = Duration::from_secs(3600);
 /// How long a client may take nothing of an answer.
 pub const ANSWER_STALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// Pieces in which large answers are made; between them other tasks run.
+/// Pieces in which the text of a compressed answer is made.
 pub const ANSWER_PIECE_BYTES: usize = 64 * 1024;
 /// Pieces in which answers are compressed and written, which takes a fraction of a millisecond each.
 pub const ANSWER_SLICE_BYTES: usize = 16 * 1024;

@@ -62,7 +62,7 @@ fn accepts_gzip(request: &HeaderMap) -> bool {
 }
 
 /// A body of parts that are at hand. What is `held` is held until it has been sent.
-pub(super) fn of_parts(parts: Vec<Bytes>, held: impl Send + 'static) -> Body {
+fn of_parts(parts: Vec<Bytes>, held: impl Send + 'static) -> Body {
     let parts = parts.into_iter().filter(|part| !part.is_empty());
     of_pieces(parts.map(move |part| {
         let _ = &held;
@@ -71,7 +71,7 @@ pub(super) fn of_parts(parts: Vec<Bytes>, held: impl Send + 'static) -> Body {
 }
 
 /// A body of pieces that are made as they are sent.
-pub(super) fn of_pieces<E: Into<BoxError> + Send + 'static>(
+fn of_pieces<E: Into<BoxError> + Send + 'static>(
     pieces: impl Iterator<Item = Result<Bytes, E>> + Send + 'static,
 ) -> Body {
     // Compression asks once more after the end.
