@@ -32,7 +32,8 @@ export function readClip(written: string): Clip | undefined {
   return objects.length === 0 ? undefined : { id: value.id, objects };
 }
 
-function readObject(value: unknown): ViewObject | undefined {
+/** None of what a clip cannot hold. */
+export function readObject(value: unknown): ViewObject | undefined {
   if (!isObject(value)) return undefined;
   const { object_id, kind, props, tool, points } = value;
   if (typeof object_id !== "string" || typeof kind !== "string" || !KIND.test(kind)) return undefined;

@@ -7,7 +7,7 @@ import { svgOfObjects } from "../scene/svg.js";
 import { createCopy } from "../tools/change.js";
 import { COPY_OFFSET, deleteSelected } from "./actions.js";
 import type { Board } from "./board.js";
-import { CLIP_TYPE, type Clip, plainTextOf, readClip, writeClip } from "./clip.js";
+import { CLIP_TYPE, type Clip, plainTextOf, readClip, readObject, writeClip } from "./clip.js";
 
 /** Whether an event of the clipboard is for a field or a dialog. */
 export function isElsewhere({ target }: Event): boolean {
@@ -23,12 +23,11 @@ export function listenToCopying(board: Board): () => void {
   const copy = (event: ClipboardEvent): readonly string[] => {
     if (isElsewhere(event) || event.clipboardData === null) return [];
     const selected = board.selected().map(({ object }) => object);
-    const clip = writeClip({ id: newId(), objects: selected });
-    const objects = readClip(clip)?.objects ?? [];
+    const objects = selected.flatMap((object) => readObject(object) ?? []);
     // Nothing of the drawing, or words of the page: that is the browser's.
     if (objects.length === 0 || getSelection()?.isCollapsed === false) return [];
     event.preventDefault();
-    event.clipboardData.setData(CLIP_TYPE, clip);
+    event.clipboardData.setData(CLIP_TYPE, writeClip({ id: newId(), objects: selected }));
     const svg = svgOfObjects(objects);
     event.clipboardData.setData("image/svg+xml", svg);
     // Browsers show that type to pages alone. What has no words is a picture to all other programs, too.
