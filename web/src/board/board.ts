@@ -39,8 +39,6 @@ export class Board {
   #past: View | undefined;
   #noticeTimer: ReturnType<typeof setTimeout> | undefined;
   #hasFitted = false;
-  /** While an edit is being made, of as many ops as it takes: the picture is looked at when it is whole. */
-  #isEditing = false;
   /** The tool that a key or a button of the mouse has put in place of the chosen one. */
   #held: Tool | undefined;
   #chosen: Chosen | undefined;
@@ -63,9 +61,7 @@ export class Board {
       marks: (ctx, camera) => this.#marks(ctx, camera),
     };
     this.#ends.push(
-      drawing.onChange(() => {
-        if (!this.#isEditing) this.#changed();
-      }),
+      drawing.onChange(() => this.#changed()),
       drawing.onPresence(() => stage.touch()),
       drawing.onRole(() => this.#roleChanged()),
       drawing.onUnitClosed(() => this.notify(UNIT_CLOSED)),
@@ -125,18 +121,14 @@ export class Board {
     if (this.#past !== undefined) return undefined;
     // Who draws before all is there would see the picture jump under the pen.
     this.#hasFitted = true;
-    const isOuter = !this.#isEditing;
-    this.#isEditing = true;
     try {
       return change();
     } catch (error) {
       this.notify(wordsOf(error));
       return undefined;
     } finally {
-      if (isOuter) {
-        this.#isEditing = false;
-        this.#changed();
-      }
+      // Of many ops the drawing tells at the end of the task; who has made them looks at once.
+      this.#changed();
     }
   }
 

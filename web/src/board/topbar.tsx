@@ -1,6 +1,6 @@
 // The upper edge: the title and how it stands on the left, who is here and what can be done with it all on the right.
 
-import { useConnection } from "@revcast/react";
+import { useConnection, useUndo } from "@revcast/react";
 import { ArrowLeft, Download, History, Keyboard, Menu, Redo2, Trash2, Undo2, UserPlus } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { openHistory } from "../history/past.js";
@@ -10,7 +10,6 @@ import { ConnectionBadge, SyncBadge } from "./badges.js";
 import type { Board } from "./board.js";
 import { Title } from "./title.js";
 import { useUi } from "./ui.js";
-import { useUndoLook } from "./use-undo.js";
 import { whyNothing } from "./words.js";
 
 export function TopBar({ board }: { board: Board }) {
@@ -166,7 +165,7 @@ function MenuButton({ board, isOwner, isPast }: { board: Board; isOwner: boolean
 
 /** What an owner may take back, whoever made it. Only while the menu is open is it worth looking for. */
 function AnyonesItems({ board, onDone }: { board: Board; onDone: () => void }) {
-  const { canUndo, canRedo, undoFloor } = useUndoLook(board.drawing, "all");
+  const { canUndo, canRedo, undoFloor } = useUndo(board.drawing, "all");
   const { role, loaded, connection } = useConnection(board.drawing);
   const state = { role, loaded, connection, undoFloor };
   const items = [

@@ -4,14 +4,13 @@ import { useCallback, useSyncExternalStore } from "react";
 import { type Look, lookOf } from "../tools/look.js";
 import type { Board } from "./board.js";
 import { useUi } from "./ui.js";
-import { afterChanges } from "./use-undo.js";
 
 /** How the selection looks; nothing without one. */
 export function useSelectionLook(board: Board): Look | undefined {
   const listen = useCallback(
     (listener: () => void) => {
       const ends = [
-        afterChanges(board.drawing, listener),
+        board.drawing.onChange(listener),
         board.ui.subscribe((now, before) => {
           if (now.selection !== before.selection) listener();
         }),

@@ -1,11 +1,10 @@
 // Undo and redo on the left, zoom on the right.
 
-import { useConnection } from "@revcast/react";
+import { useConnection, useUndo } from "@revcast/react";
 import { Maximize, Minus, Plus, Redo2, Undo2 } from "lucide-react";
 import { redo, undo } from "./actions.js";
 import type { Board } from "./board.js";
 import { mayEdit, useUi } from "./ui.js";
-import { useUndoLook } from "./use-undo.js";
 import { whyNothing } from "./words.js";
 import { showAll, zoomBy, zoomTo } from "./zoom.js";
 
@@ -46,7 +45,7 @@ export function ZoomBar({ board, isPast }: { board: Board; isPast: boolean }) {
 }
 
 function UndoBar({ board }: { board: Board }) {
-  const { canUndo, canRedo, undoFloor } = useUndoLook(board.drawing);
+  const { canUndo, canRedo, undoFloor } = useUndo(board.drawing);
   const { role, loaded, connection } = useConnection(board.drawing);
   const state = { role, loaded, connection, undoFloor };
   const canEdit = mayEdit(role, connection);
