@@ -86,17 +86,20 @@ pub(super) fn in_slices(body: Body) -> Body {
     if hint.exact().is_some_and(|bytes| bytes <= limits::ANSWER_SLICE_BYTES as u64) {
         return body;
     }
-    Body::new(Sliced { body, rest: Bytes::new(), rests: false })
+    let sliced = Body::new(Sliced { body, rest: Bytes::new() });
+    Body::new(Resting { body: sliced, from: limits::ANSWER_SLICE_BYTES, rests: false })
 }
 
 /// A body that lets other tasks run between its frames, as long as it is one whose length is not known. A compressor keeps
 /// the rests of a sliced body to itself: it gives out what it has instead, and is asked again at once.
 pub(super) fn with_rests(body: Body) -> Body {
-    if body.size_hint().exact().is_some() { body } else { Body::new(Resting { body, rests: false }) }
+    if body.size_hint().exact().is_some() { body } else { Body::new(Resting { body, from: 0, rests: false }) }
 }
 
 struct Resting {
     body: Body,
+    /// Other tasks are to run after frames from so many bytes on.
+    from: usize,
     /// Whether other tasks are to run before the next frame.
     rests: bool,
 }
@@ -110,10 +113,13 @@ impl HttpBody for Resting {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if std::mem::take(&mut self.rests) {
-            return rest(context);
+            // It is woken at once, behind the others.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        self.rests = frame.is_some();
+        let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+        self.rests = data.is_some_and(|data| data.len() >= self.from);
         Poll::Ready(frame)
     }
 
@@ -126,18 +132,10 @@ impl HttpBody for Resting {
     }
 }
 
-/// Lets the other tasks of the thread run before this one goes on.
-fn rest<T>(context: &Context<'_>) -> Poll<T> {
-    context.waker().wake_by_ref();
-    Poll::Pending
-}
-
 struct Sliced {
     body: Body,
     /// What is left of its last piece.
     rest: Bytes,
-    /// Whether other tasks are to run before the next slice.
-    rests: bool,
 }
 
 impl HttpBody for Sliced {
@@ -148,9 +146,6 @@ impl HttpBody for Sliced {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if std::mem::take(&mut self.rests) {
-            return rest(context);
-        }
         if self.rest.is_empty() {
             match ready!(Pin::new(&mut self.body).poll_frame(context)) {
                 Some(Ok(frame)) => match frame.into_data() {
@@ -161,7 +156,6 @@ impl HttpBody for Sliced {
             }
         }
         let slice = self.rest.len().min(limits::ANSWER_SLICE_BYTES);
-        self.rests = slice == limits::ANSWER_SLICE_BYTES;
         Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(slice)))))
     }
 
