@@ -26,7 +26,7 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::new(), request: Vec::new(), host, token: token.to_owned() })
     }
 
-    /// Posts JSON; returns the status and the length of the body, which stays in the buffer.
+    /// Posts JSON; returns the status. The body stays in the buffer.
     pub async fn post(&mut self, path: &str, body: &[u8]) -> anyhow::Result<u16> {
         self.request.clear();
         let (host, token, length) = (&self.host, &self.token, body.len());
@@ -64,6 +64,13 @@ impl Connection {
     pub fn body(&self) -> &[u8] {
         let start = head_end(&self.buffer).unwrap_or(self.buffer.len());
         &self.buffer[start..]
+    }
+
+    /// A header of the last response.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let head = std::str::from_utf8(&self.buffer[..head_end(&self.buffer)?]).ok()?;
+        let mut lines = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        lines.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
     async fn read_response(&mut self) -> anyhow::Result<u16> {

@@ -16,10 +16,7 @@ use anyhow::Context;
 use serde::de::DeserializeOwned;
 use tokio::{sync::mpsc, time::timeout};
 
-use super::{
-    Outcome, Plan, Started, Swarm,
-    handle::{Order, START_PATIENCE},
-};
+use super::{Outcome, Plan, Started, Swarm, handle::Order};
 use crate::services;
 
 /// The hidden command of the bench that is such a process.
@@ -34,6 +31,7 @@ pub struct Apart {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: mpsc::Receiver<String>,
+    start_patience: Duration,
 }
 
 impl Apart {
@@ -52,7 +50,7 @@ impl Apart {
                 }
             }
         });
-        Ok(Self { child, stdin, lines })
+        Ok(Self { child, stdin, lines, start_patience: plan.start_patience() })
     }
 
     /// The process id.
@@ -62,7 +60,7 @@ impl Apart {
 
     /// Waits until each reader has subscribed or failed.
     pub async fn ready(&mut self) -> anyhow::Result<Started> {
-        self.told(START_PATIENCE).await
+        self.told(self.start_patience).await
     }
 
     /// Ends when all readers have these revisions, one for each drawing, or when that takes too long.

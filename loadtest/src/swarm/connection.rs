@@ -10,7 +10,7 @@ use anyhow::{Context, bail, ensure};
 use mio::net::TcpStream;
 
 use super::{
-    Encoding, Histogram, Plan,
+    Encoding, Histogram, Plan, Timeline,
     frame::{self, Frame},
     handshake,
     histogram::now_ms,
@@ -73,6 +73,7 @@ pub(super) struct Tally {
     pub(super) heads: u64,
     pub(super) rejoined: u64,
     pub(super) latency: Histogram,
+    pub(super) timeline: Timeline,
     pub(super) subscribed: usize,
     pub(super) deflated: usize,
     pub(super) subscribed_ms: Histogram,
@@ -199,9 +200,15 @@ impl Connection {
                 tally.frames += 1;
                 tally.ops += last - self.revision;
                 tally.bytes += size;
+                tally.timeline.count(last - self.revision, size);
                 if !ops.sent.is_empty() {
                     let now = now_ms();
-                    ops.sent.iter().for_each(|sent| tally.latency.record(now - sent));
+                    for sent in &ops.sent {
+                        tally.timeline.record(now - sent.at_ms);
+                        if !sent.is_ramp {
+                            tally.latency.record(now - sent.at_ms);
+                        }
+                    }
                 }
                 tally.has_floor_moved |= room.advance(self.revision, last);
                 self.revision = last;

@@ -30,6 +30,8 @@ const EVENTS: usize = 1_024;
 const BUFFER_BYTES: usize = 256 * 1024;
 /// Longest sleep: the handle may be gone without a word.
 const NAP: Duration = Duration::from_secs(1);
+/// Longest sleep while readers are still to come.
+const RAMP_NAP: Duration = Duration::from_millis(5);
 /// How long readers are waited for that lack something at the end.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Failures that are told in words.
@@ -120,7 +122,8 @@ impl Engine {
 
     /// Connects as many as may be under way at a time.
     fn connect(&mut self) {
-        while self.connections.len() < self.common.plan.readers && self.pending < self.common.plan.at_once {
+        let due = self.common.plan.due_after(self.common.began.elapsed());
+        while self.connections.len() < due && self.pending < self.common.plan.at_once {
             let nth = self.connections.len();
             self.connections.push(None);
             self.pending += 1;
@@ -176,9 +179,10 @@ impl Engine {
     // --- Cursors --------------------------------------------------------------------------------------
 
     fn nap(&self) -> Duration {
+        let longest = if self.connections.len() < self.common.plan.readers { RAMP_NAP } else { NAP };
         match self.cursors.pause {
-            Some(_) => self.cursors.next_at.saturating_duration_since(Instant::now()).min(NAP),
-            None => NAP,
+            Some(_) => self.cursors.next_at.saturating_duration_since(Instant::now()).min(longest),
+            None => longest,
         }
     }
 
@@ -261,6 +265,9 @@ impl Engine {
             rejoined: tally.rejoined,
             complete_ms: self.complete_ms,
             latency: Latency::from(&tally.latency),
+            latencies: tally.latency.clone(),
+            seconds: tally.timeline.seconds(),
+            digests: self.common.rooms.iter().map(Room::digest).collect(),
         }
     }
 }

@@ -22,8 +22,6 @@ use super::{
     engine::{Engine, Reports, WAKER},
 };
 
-/// How long all readers may take to subscribe.
-pub(super) const START_PATIENCE: Duration = Duration::from_secs(120);
 /// Orders that may wait; there are two in the life of a swarm.
 const ORDERS: usize = 4;
 
@@ -35,6 +33,7 @@ pub struct Swarm {
     floor: watch::Receiver<u64>,
     orders: Orders,
     outcome: oneshot::Receiver<anyhow::Result<Outcome>>,
+    start_patience: Duration,
 }
 
 /// What has arrived so far.
@@ -86,6 +85,7 @@ impl Swarm {
     /// Starts to connect.
     pub fn start(plan: Plan) -> anyhow::Result<Self> {
         plan.check()?;
+        let start_patience = plan.start_patience();
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (sender, receiver) = mpsc::sync_channel(ORDERS);
@@ -98,12 +98,12 @@ impl Swarm {
             // Whoever started it may have gone.
             let _ = outcome_sender.send(Engine::new(plan, poll, reports, receiver).run());
         })?;
-        Ok(Self { counts, started, floor, orders: Orders { sender, waker }, outcome })
+        Ok(Self { counts, started, floor, orders: Orders { sender, waker }, outcome, start_patience })
     }
 
     /// Waits until each reader has subscribed or failed.
     pub async fn ready(&mut self) -> anyhow::Result<Started> {
-        let started = timeout(START_PATIENCE, self.started.wait_for(Option::is_some)).await;
+        let started = timeout(self.start_patience, self.started.wait_for(Option::is_some)).await;
         let started = started.context("the readers did not subscribe in time")?;
         started.context("the swarm has ended")?.clone().context("nothing was told")
     }

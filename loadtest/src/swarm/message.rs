@@ -6,6 +6,7 @@ use anyhow::{Context, bail, ensure};
 use flate2::{Decompress, FlushDecompress, Status};
 use serde::Deserialize;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{Encoding, Plan};
 
@@ -42,8 +43,19 @@ impl Message {
 pub(super) struct Ops {
     pub(super) first: u64,
     pub(super) last: u64,
-    /// When they were sent, in ms of the day's clock, as far as they say so.
-    pub(super) sent: Vec<f64>,
+    /// When they were sent, as far as they say so.
+    pub(super) sent: Vec<Sent>,
+    /// What they are; of a frame without ids, nothing.
+    pub(super) ids: Vec<Uuid>,
+}
+
+/// When an op was sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Sent {
+    /// In ms of the day's clock.
+    pub(super) at_ms: f64,
+    /// Whether the load was still growing.
+    pub(super) is_ramp: bool,
 }
 
 /// The fields of all messages that matter here.
@@ -52,8 +64,8 @@ struct Fields<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
     revision: Option<u64>,
-    #[serde(default)]
-    ops: Vec<Op>,
+    #[serde(borrow, default)]
+    ops: Vec<Op<'a>>,
     #[serde(borrow, default)]
     reason: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -63,10 +75,35 @@ struct Fields<'a> {
 }
 
 #[derive(Deserialize)]
-struct Op {
+struct Op<'a> {
     revision: u64,
+    /// Text in every encoding.
+    #[serde(borrow, default)]
+    op_id: Option<Cow<'a, str>>,
     /// Of `custom.bench` ops: when they were sent.
     data: Option<f64>,
+    #[serde(default)]
+    meta: Meta,
+}
+
+/// What ops of a scenario bear.
+#[derive(Default, Deserialize)]
+struct Meta {
+    /// When they were sent.
+    sent: Option<f64>,
+    /// The same while the load grows.
+    ramp: Option<f64>,
+}
+
+impl Op<'_> {
+    fn id(&self) -> anyhow::Result<Option<Uuid>> {
+        self.op_id.as_deref().map(Uuid::try_parse).transpose().context("an op id is no UUID")
+    }
+
+    fn sent(&self) -> Option<Sent> {
+        let sent = self.data.or(self.meta.sent).map(|at_ms| Sent { at_ms, is_ramp: false });
+        sent.or_else(|| self.meta.ramp.map(|at_ms| Sent { at_ms, is_ramp: true }))
+    }
 }
 
 /// Decodes the messages of one swarm.
@@ -137,8 +174,10 @@ impl Fields<'_> {
                 let last = self.revision.context("a frame without a revision")?;
                 let is_contiguous = self.ops.iter().map(|op| op.revision).eq(first..=last);
                 ensure!(is_contiguous, "a frame has a hole or a repeat between {first} and {last}");
-                let sent = self.ops.iter().filter_map(|op| op.data).collect();
-                Message::Ops(Ops { first, last, sent })
+                let sent = self.ops.iter().filter_map(Op::sent).collect();
+                let ids =
+                    self.ops.iter().map(Op::id).collect::<anyhow::Result<Option<_>>>()?.unwrap_or_default();
+                Message::Ops(Ops { first, last, sent, ids })
             }
             "subscribed" => Message::Subscribed(self.revision.context("no revision in subscribed")?),
             "presence" => Message::Presence,
@@ -187,14 +226,16 @@ mod tests {
     fn frame(revisions: &[u64]) -> serde_json::Value {
         let ops: Vec<_> = revisions
             .iter()
-            .map(|r| json!({"revision": r, "actor": "a", "type": "custom.bench", "data": 5}))
+            .map(|r| json!({"revision": r, "op_id": Uuid::nil(), "type": "custom.bench", "data": 5}))
             .collect();
         json!({"type": "ops", "drawing_id": "d", "revision": revisions.last(), "ops": ops})
     }
 
     #[test]
     fn ops_are_the_same_in_every_encoding() {
-        let expected = Message::Ops(Ops { first: 3, last: 5, sent: vec![5.0; 3] });
+        let sent = Sent { at_ms: 5.0, is_ramp: false };
+        let expected =
+            Message::Ops(Ops { first: 3, last: 5, sent: vec![sent; 3], ids: vec![Uuid::nil(); 3] });
         let value = frame(&[3, 4, 5]);
         for encoding in [Encoding::Json, Encoding::Msgpack] {
             let plain = encode(&value, encoding).unwrap();

@@ -2,16 +2,18 @@
 //!
 //! Both travel between processes as JSON.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::ensure;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Histogram;
+use super::{Digest, Histogram, Second};
 
 /// Handshakes under way at the same time, unless a row is about just that.
 const AT_ONCE: usize = 100;
+/// How long all readers may take to subscribe once they have come.
+const START_PATIENCE: Duration = Duration::from_secs(120);
 
 /// What every reader does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,6 +39,8 @@ pub struct Plan {
     pub rejoins: bool,
     /// Handshakes that may be under way at the same time.
     pub at_once: usize,
+    /// Time over which they come, evenly; as fast as may be with 0.
+    pub ramp_ms: u64,
     /// How often each sends where its cursor is, every second.
     pub cursors_per_second: u32,
 }
@@ -74,6 +78,7 @@ impl Plan {
             presence: false,
             rejoins: false,
             at_once: AT_ONCE,
+            ramp_ms: 0,
             cursors_per_second: 0,
         }
     }
@@ -92,6 +97,23 @@ impl Plan {
         let is_complete = self.after.as_ref().is_none_or(|after| after.len() == self.drawings.len());
         ensure!(is_complete, "the plan must say for each drawing where to resume");
         Ok(())
+    }
+
+    /// How long all of them may take to subscribe.
+    pub(super) fn start_patience(&self) -> Duration {
+        START_PATIENCE + Duration::from_millis(self.ramp_ms)
+    }
+
+    /// How many readers are to have come so long after the first.
+    pub(super) fn due_after(&self, elapsed: Duration) -> usize {
+        let elapsed = elapsed.as_millis();
+        match u128::from(self.ramp_ms) {
+            ramp if elapsed < ramp => {
+                let due = self.readers as u128 * elapsed / ramp + 1;
+                usize::try_from(due).unwrap_or(self.readers).min(self.readers)
+            }
+            _ => self.readers,
+        }
     }
 
     /// The drawing of the nth reader, as an index.
@@ -159,8 +181,15 @@ pub struct Outcome {
     pub rejoined: u64,
     /// From the first connect until all readers had what was asked for, in ms; absent if they had not.
     pub complete_ms: Option<f64>,
-    /// From the send time that an op bears to its arrival, for each op at each reader, in ms.
+    /// From the send time that an op bears to its arrival, for each op at each reader, in ms. What was sent while the
+    /// load grew, and says so, is not in it.
     pub latency: Latency,
+    /// The same whole, so that it can be added to that of another swarm.
+    pub latencies: Histogram,
+    /// The same by the second, and with what was sent while the load grew.
+    pub seconds: Vec<Second>,
+    /// Which ops the readers of each drawing were told of; nothing where there were none.
+    pub digests: Vec<Option<Digest>>,
 }
 
 /// The distribution of a time, in ms.
@@ -170,8 +199,12 @@ pub struct Latency {
     pub count: u64,
     /// The median.
     pub p50: f64,
+    /// What 90 of 100 keep below.
+    pub p90: f64,
     /// What 99 of 100 keep below.
     pub p99: f64,
+    /// What 999 of 1,000 keep below.
+    pub p999: f64,
     /// The longest.
     pub max: f64,
 }
@@ -181,7 +214,9 @@ impl From<&Histogram> for Latency {
         Self {
             count: histogram.count(),
             p50: histogram.percentile(0.5),
+            p90: histogram.percentile(0.9),
             p99: histogram.percentile(0.99),
+            p999: histogram.percentile(0.999),
             max: histogram.max(),
         }
     }

@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::message::{Decoder, Message};
+use super::{
+    Digest,
+    ids::Ids,
+    message::{Decoder, Message},
+};
 
 /// Frames kept of a room: readers in step share the newest, and few are ever further behind.
 const RECENT_FRAMES: usize = 16;
@@ -16,6 +20,8 @@ pub(super) struct Room {
     recent: VecDeque<Decoded>,
     /// The last message that was for one reader alone.
     single: Option<Message>,
+    /// Which op stands at which revision.
+    ids: Ids,
 }
 
 /// A frame and what it says.
@@ -30,6 +36,11 @@ impl Room {
     /// The revision that all readers have; nothing without readers.
     pub(super) fn floor(&self) -> Option<u64> {
         self.positions.first_key_value().map(|(revision, _)| *revision)
+    }
+
+    /// The ops that its readers were told of.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        self.ids.digest()
     }
 
     /// A reader has joined at a revision.
@@ -67,6 +78,9 @@ impl Room {
             return Ok(&self.recent[place].message);
         }
         let message = decoder.decode(payload, is_deflated)?;
+        if let Message::Ops(ops) = &message {
+            self.ids.take(ops.first, &ops.ids)?;
+        }
         if !message.is_shared() {
             // It would only push out what others are still to get.
             return Ok(self.single.insert(message));

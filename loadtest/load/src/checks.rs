@@ -1,0 +1,227 @@
+//! What has to hold at the end of a run.
+
+use loadtest::swarm::{Latency, Outcome};
+
+use crate::{
+    ledger::{Audit, Faults, Log},
+    measured::Measured,
+    result::{Check, Totals},
+    scenario::Scenario,
+};
+
+/// What is looked at.
+pub(crate) struct Evidence<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) measured: &'a Measured,
+    pub(crate) audit: &'a Audit,
+    pub(crate) outcomes: &'a [Outcome],
+    pub(crate) logs: &'a [Log],
+    pub(crate) expected: u64,
+    pub(crate) delivery: Latency,
+}
+
+/// All promises: those that always hold, and those that the scenario asks for.
+pub(crate) fn all(evidence: &Evidence<'_>, totals: &Totals) -> Vec<Check> {
+    let Evidence { audit, measured, .. } = evidence;
+    let acknowledged = format!("{} acknowledged ops", audit.acknowledged);
+    let mut checks = vec![
+        Check {
+            name: "every op that was due is acknowledged".to_owned(),
+            ok: measured.acknowledged + measured.nothing_to_undo == measured.offered
+                && measured.acknowledged > 0,
+            detail: format!(
+                "{} of {}, {} undos with nothing to undo",
+                measured.acknowledged, measured.offered, measured.nothing_to_undo
+            ),
+        },
+        free_of("acknowledged ops are in the log, at their revision", &audit.lost, &acknowledged),
+        free_of("no op is in a log twice", &audit.doubled, &acknowledged),
+        free_of("logs have no hole, and answers keep the order", &audit.disorder, &acknowledged),
+        unbroken(evidence),
+        complete(evidence, totals),
+        as_in_the_log(evidence),
+    ];
+    checks.extend(expectations(evidence, totals));
+    checks
+}
+
+fn free_of(name: &str, faults: &Faults, looked_at: &str) -> Check {
+    let detail = match faults.count {
+        0 => looked_at.to_owned(),
+        count => format!("{count}, such as: {}", faults.told.join("; ")),
+    };
+    Check { name: name.to_owned(), ok: faults.count == 0, detail }
+}
+
+/// No reader saw a gap, a repeat or a step back, or lost its socket.
+fn unbroken(evidence: &Evidence<'_>) -> Check {
+    let failed: usize = evidence.outcomes.iter().map(|outcome| outcome.started.failed).sum();
+    let told: Vec<&str> =
+        evidence.outcomes.iter().flat_map(|outcome| &outcome.started.failures).map(String::as_str).collect();
+    let detail = match failed {
+        0 => format!("{} readers", evidence.scenario.readers),
+        _ => format!("{failed} readers failed, such as: {}", told.join("; ")),
+    };
+    Check { name: "no reader saw a gap, a repeat or a step back".to_owned(), ok: failed == 0, detail }
+}
+
+/// Every reader got every op.
+fn complete(evidence: &Evidence<'_>, totals: &Totals) -> Check {
+    let is_complete = evidence.outcomes.iter().all(|outcome| outcome.complete_ms.is_some());
+    let missed = evidence.expected.saturating_sub(totals.delivered);
+    // Those who were too slow, and may come again, have missed some by their own choice.
+    let ok = is_complete && (missed == 0 || (evidence.scenario.rejoin && totals.rejoined > 0));
+    let late = if totals.rejoined > 0 {
+        format!("; {} times a reader was too slow and came again", totals.rejoined)
+    } else {
+        String::new()
+    };
+    let detail =
+        format!("{} of {} deliveries{late}", totals.delivered.min(evidence.expected), evidence.expected);
+    Check { name: "every op reached every reader".to_owned(), ok, detail }
+}
+
+/// What readers were told of is what the log holds.
+fn as_in_the_log(evidence: &Evidence<'_>) -> Check {
+    let (mut looked_at, mut wrong) = (0, Vec::new());
+    for outcome in evidence.outcomes {
+        for (nth, digest) in outcome.digests.iter().enumerate() {
+            let Some(digest) = digest else { continue };
+            looked_at += digest.last - digest.first + 1;
+            let held = evidence.logs.get(nth).and_then(|log| log.digest(digest.first, digest.last));
+            if held != Some(*digest) {
+                wrong.push(nth);
+            }
+        }
+    }
+    let detail = match wrong.len() {
+        0 => format!("{looked_at} ops of {} logs", evidence.logs.len()),
+        count => format!("{count} drawings differ, such as number {}", wrong[0]),
+    };
+    Check {
+        name: "readers were told what the logs hold".to_owned(),
+        ok: wrong.is_empty() && looked_at > 0,
+        detail,
+    }
+}
+
+fn expectations(evidence: &Evidence<'_>, totals: &Totals) -> Vec<Check> {
+    let expect = &evidence.scenario.expect;
+    let answer = Latency::from(&evidence.measured.answer);
+    let delivery = &evidence.delivery;
+    let below = |name: &str, wanted: Option<f64>, is: f64| {
+        wanted.map(|wanted| Check {
+            name: format!("{name} at most {wanted} ms"),
+            ok: is <= wanted,
+            detail: format!("{is:.2} ms, {:.0} % of it", is / wanted * 100.0),
+        })
+    };
+    let above = |name: &str, wanted: Option<f64>, is: f64| {
+        wanted.map(|wanted| Check {
+            name: format!("{name} at least {wanted}"),
+            ok: is >= wanted,
+            detail: format!("{is:.0}, {:.0} % of it", is / wanted * 100.0),
+        })
+    };
+    [
+        below("op due → reader, p50", expect.delivery_p50_ms, delivery.p50),
+        below("op due → reader, p99", expect.delivery_p99_ms, delivery.p99),
+        below("request due → answer, p99", expect.answer_p99_ms, answer.p99),
+        above("deliveries a second", expect.deliveries_per_second, totals.deliveries_per_second),
+        above("bytes of ops delivered a second", expect.bytes_per_second, totals.bytes_per_second),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use loadtest::swarm::{Digest, Started};
+    use uuid::Uuid;
+
+    /// A run of one drawing with one op and one reader, of which `change` spoils something.
+    fn failed(change: impl FnOnce(&mut Measured, &mut Audit, &mut Outcome, &mut Scenario)) -> Vec<String> {
+        let id = Uuid::from_u128(1);
+        let mut log = Log::default();
+        log.push(1, id);
+        let mut measured = Measured { offered: 1, acknowledged: 1, ..Measured::default() };
+        let mut audit = Audit { acknowledged: 1, ..Audit::default() };
+        let mut scenario = Scenario { readers: 1, ..Scenario::default() };
+        let mut outcome = Outcome {
+            ops: 1,
+            complete_ms: Some(1.0),
+            digests: vec![Digest::of(1, std::iter::once(id))],
+            ..Outcome::default()
+        };
+        change(&mut measured, &mut audit, &mut outcome, &mut scenario);
+        let totals = Totals { delivered: outcome.ops, rejoined: outcome.rejoined, ..Totals::default() };
+        let outcomes = [outcome];
+        let evidence = Evidence {
+            scenario: &scenario,
+            measured: &measured,
+            audit: &audit,
+            outcomes: &outcomes,
+            logs: &[log],
+            expected: 1,
+            delivery: Latency { count: 1, p50: 5.0, p99: 50.0, ..Latency::default() },
+        };
+        all(&evidence, &totals).into_iter().filter(|check| !check.ok).map(|check| check.name).collect()
+    }
+
+    #[test]
+    fn each_promise_fails_alone() {
+        assert_eq!(failed(|_, _, _, _| ()), Vec::<String>::new());
+        assert_eq!(
+            failed(|measured, _, _, _| measured.offered = 2),
+            ["every op that was due is acknowledged"]
+        );
+        assert_eq!(
+            failed(|_, audit, _, _| audit.lost.add(|| "x".to_owned())),
+            ["acknowledged ops are in the log, at their revision"]
+        );
+        assert_eq!(
+            failed(|_, audit, _, _| audit.doubled.add(|| "x".to_owned())),
+            ["no op is in a log twice"]
+        );
+        assert_eq!(
+            failed(|_, audit, _, _| audit.disorder.add(|| "x".to_owned())),
+            ["logs have no hole, and answers keep the order"]
+        );
+        let broken = Started { failed: 1, ..Started::default() };
+        assert_eq!(
+            failed(|_, _, outcome, _| outcome.started = broken),
+            ["no reader saw a gap, a repeat or a step back"]
+        );
+        assert_eq!(failed(|_, _, outcome, _| outcome.ops = 0), ["every op reached every reader"]);
+        assert_eq!(failed(|_, _, outcome, _| outcome.complete_ms = None), ["every op reached every reader"]);
+        assert_eq!(
+            failed(|_, _, outcome, _| outcome.digests = vec![Digest::of(1, std::iter::once(Uuid::nil()))]),
+            ["readers were told what the logs hold"]
+        );
+        assert_eq!(
+            failed(|_, _, outcome, _| outcome.digests = vec![None]),
+            ["readers were told what the logs hold"]
+        );
+        assert_eq!(
+            failed(|_, _, _, scenario| scenario.expect.delivery_p99_ms = Some(49.0)),
+            ["op due → reader, p99 at most 49 ms"]
+        );
+        assert_eq!(
+            failed(|_, _, _, scenario| scenario.expect.delivery_p99_ms = Some(50.0)),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn a_reader_that_may_come_again_may_miss_what_it_was_too_slow_for() {
+        let slow = |may: bool| {
+            failed(move |_, _, outcome, scenario| {
+                (outcome.ops, outcome.rejoined, scenario.rejoin) = (0, 1, may);
+            })
+        };
+        assert_eq!(slow(true), Vec::<String>::new());
+        assert_eq!(slow(false), ["every op reached every reader"]);
+    }
+}
