@@ -7,6 +7,18 @@ LISTEN ?= 127.0.0.1:8080
 # What `make bench` is told, such as the name of one row.
 ARGS ?=
 
+# What `make load-k6` and `make load-artillery` run against, and which script of k6. Further variables that are given to
+# make reach k6 too: make load-k6 SCRIPT=writers RATE=200.
+BASE_URL ?= http://127.0.0.1:8080
+SCRIPT ?= mixed
+K6 ?= k6
+# The ramp of Artillery: seconds, users a second at its end, and the 99th percentile from POST to socket, in milliseconds.
+DURATION ?= 60
+ARRIVALS ?= 10
+LATENCY_MS ?= 250
+K6_SETTINGS := USERS READERS PHONES RATE OPS MESSAGES COMMITS CANVAS_KB MB_PER_S DRAWINGS DURATION JOIN DRAIN LATENCY_MS \
+	WRITERS MAX_WRITERS DROP_PERCENT RECONNECT FOREGROUND BACKGROUND RESUME_MS OTHER_URL BEHIND ROUNDS RETURN TOKEN TOKENS
+
 PEN := target/pen/node_modules/hanzi-writer-data
 
 # The TypeScript client, and the whiteboard that is built on it. What was installed and built has a stamp beside it.
@@ -14,6 +26,9 @@ CLIENT := clients/typescript
 CLIENT_PACKAGES := $(CLIENT)/node_modules/.installed
 CLIENT_BUILT := $(CLIENT)/dist/.built
 CLIENT_FILES := $(shell find $(CLIENT)/src $(CLIENT)/react/src $(CLIENT)/*.json $(CLIENT)/react/*.json 2>/dev/null)
+ARTILLERY := loadtest/artillery
+ARTILLERY_PACKAGES := $(ARTILLERY)/node_modules/.installed
+LOAD_CHECK_PACKAGES := tests/load/node_modules/.installed
 WEB_PACKAGES := web/node_modules/.installed
 WEB_BUILT := web/dist/index.html
 WEB_FILES := $(shell find web/src web/public web/index.html web/*.json web/vite.config.ts 2>/dev/null)
@@ -37,6 +52,7 @@ test: setup web ## Run all tests, on throwaway Postgres and NATS servers
 	cargo test --workspace
 	$(MAKE) --no-print-directory client-test
 	$(MAKE) --no-print-directory sdk-check-quick
+	$(MAKE) --no-print-directory load-check
 	$(MAKE) --no-print-directory e2e
 
 .PHONY: verify
@@ -86,7 +102,7 @@ $(WEB_BUILT): $(WEB_PACKAGES) $(CLIENT_BUILT) $(WEB_FILES)
 	npm run build --prefix web
 
 .PHONY: lint
-lint: setup web ## Check format, lints, and that what is generated is up to date
+lint: setup web $(LOAD_CHECK_PACKAGES) ## Check format, lints, and that what is generated is up to date
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	@cargo run --quiet -- openapi | diff - openapi/openapi.json \
@@ -100,11 +116,41 @@ lint: setup web ## Check format, lints, and that what is generated is up to date
 	scripts/openapi-breaking.sh
 	npm run lint --prefix $(CLIENT)
 	npm run lint --prefix web
+	npm run lint --prefix tests/load
 
 .PHONY: bench
 bench: services ## Measure the limit and the service in one run (ARGS=row for some rows)
 	cargo build --release --workspace
 	target/release/bench $(ARGS)
+
+.PHONY: load-k6
+load-k6: ## Load a server with your k6 (SCRIPT=mixed BASE_URL=http://127.0.0.1:8080)
+	@command -v $(K6) >/dev/null || { echo 'k6 is missing, or K6 names another program: see' \
+		'https://grafana.com/docs/k6/latest/set-up/install-k6/. It takes 1.0 or later.' >&2; exit 1; }
+	@test -f loadtest/k6/$(SCRIPT).js || { echo 'SCRIPT is one of: writers readers mobile mixed storm' >&2; exit 1; }
+	@mkdir -p target/load
+	$(K6) run -e BASE_URL=$(BASE_URL) -e SUMMARY=target/load/k6-$(SCRIPT).json \
+		$(foreach name,$(K6_SETTINGS),$(if $(filter command% environment%,$(origin $(name))),-e $(name)=$($(name)))) \
+		loadtest/k6/$(SCRIPT).js
+
+.PHONY: load-artillery
+load-artillery: $(ARTILLERY_PACKAGES) ## Load a server with Artillery (BASE_URL=http://127.0.0.1:8080)
+	@mkdir -p target/load
+	BASE_URL=$(BASE_URL) DURATION=$(DURATION) ARRIVALS=$(ARRIVALS) LATENCY_MS=$(LATENCY_MS) ARTILLERY_DISABLE_TELEMETRY=true \
+		$(ARTILLERY)/node_modules/.bin/artillery run --output target/load/artillery.json $(ARTILLERY)/ramp.yml
+
+.PHONY: load-check
+load-check: servers $(ARTILLERY_PACKAGES) $(LOAD_CHECK_PACKAGES) ## Run the load tests for some seconds, and see them fail
+	npm test --prefix tests/load
+
+# Nothing of it needs a script of a package to be run.
+$(ARTILLERY_PACKAGES): $(ARTILLERY)/package-lock.json
+	$(NPM_CI) $(ARTILLERY) --ignore-scripts
+	@touch $@
+
+$(LOAD_CHECK_PACKAGES): tests/load/package-lock.json
+	$(NPM_CI) tests/load
+	@touch $@
 
 .PHONY: frames
 frames: setup web ## Measure the frame times of the whiteboard with 20,000 strokes
@@ -144,10 +190,11 @@ sdk-check-quick: servers $(CLIENT_PACKAGES)
 	scripts/sdk-check.sh quick
 
 .PHONY: fmt
-fmt: $(CLIENT_PACKAGES) $(WEB_PACKAGES) ## Format the code
+fmt: $(CLIENT_PACKAGES) $(WEB_PACKAGES) $(LOAD_CHECK_PACKAGES) ## Format the code
 	cargo fmt --all
 	cd $(CLIENT) && node_modules/.bin/biome check --write
 	cd web && node_modules/.bin/biome check --write
+	cd tests/load && node_modules/.bin/biome check --write . ../../loadtest/k6 ../../loadtest/artillery
 
 .PHONY: deny
 deny: ## Check licenses, advisories and sources of dependencies
