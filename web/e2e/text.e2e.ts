@@ -112,6 +112,30 @@ test("what is written offline over something newer takes nothing away, and neith
   });
 });
 
+test("what is written offline takes nothing away from a text that comes in a snapshot, its writer gone", async () => {
+  const [alice, bob] = await pair();
+  await bob.isSaved();
+  await bob.cut();
+  await writeOn(bob, " and bread");
+  await bob.page.keyboard.press("Escape");
+  await bob.says("sync-badge", /stored|device|local|offline/i);
+  await writeOn(alice, " and eggs");
+  await alice.page.keyboard.press("Escape");
+  await alice.isSaved();
+  await alice.page.goto("about:blank");
+  // A reader that is so far behind takes a snapshot in place of the log.
+  for (let nth = 0; nth < 11; nth += 1) {
+    const ops = Array.from({ length: 500 }, () => {
+      return { op_id: crypto.randomUUID(), type: "custom.note", data: nth };
+    });
+    await world.testbed.commit(alice.person, bob.drawingId, ops);
+  }
+  bob.mend();
+  await bob.says("notice", /two at the same time/);
+  await bob.isSaved();
+  expect((await texts(bob)).sort()).toEqual(["Milk and bread", "Milk and eggs"]);
+});
+
 test("who may no longer write gets what they were writing, to copy it", async () => {
   const [alice, bob] = await pair();
   await bob.context.grantPermissions(["clipboard-read", "clipboard-write"]);

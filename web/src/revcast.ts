@@ -1,6 +1,7 @@
 // The names of the client that the whiteboard uses, in one place.
 
 export type {
+  AcknowledgedOp,
   CommittedOp,
   Drawing,
   Json,

@@ -333,8 +333,13 @@ export class Drawing extends Observed {
           this.changed.emit();
         },
         acknowledged: (acks, head) => {
+          const ops = acks.flatMap(({ op_id, revision }) => {
+            const op = this.#draft.find(op_id);
+            return op === undefined ? [] : { ...op, revision };
+          });
           this.#picture.acknowledge(acks, head.epoch);
           this.#feed.expect(head);
+          if (ops.length > 0) this.acknowledged.emit(ops);
           this.changed.emit();
         },
         revoked: (opIds) => {

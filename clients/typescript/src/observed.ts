@@ -4,7 +4,7 @@ import { Edits } from "./edits.js";
 import { Changes, Emitter } from "./emitter.js";
 import type { RevcastError } from "./errors.js";
 import { type Attempts, type ConnectionState as FeedState, NO_ATTEMPTS } from "./feed/connector.js";
-import type { CommittedOp } from "./ops.js";
+import type { AcknowledgedOp, CommittedOp } from "./ops.js";
 import type { RejectedOp } from "./outbox/quarantine.js";
 import type { SyncState } from "./outbox/status.js";
 import type { Presence } from "./presence.js";
@@ -22,6 +22,7 @@ export abstract class Observed extends Edits {
   #latency: number | undefined;
   protected readonly changed = new Changes();
   protected readonly committed = new Emitter<readonly CommittedOp[]>();
+  protected readonly acknowledged = new Emitter<readonly AcknowledgedOp[]>();
   readonly #connectionChanged = new Emitter<ConnectionState>();
   readonly #attemptsChanged = new Emitter<Attempts>();
   protected readonly syncChanged = new Emitter<SyncState>();
@@ -79,6 +80,14 @@ export abstract class Observed extends Edits {
   /** Ops of the log as they come in, once each and in order; not those of a snapshot. */
   onOps(listener: (ops: readonly CommittedOp[]) => void): () => void {
     return this.committed.on(listener);
+  }
+
+  /**
+   * The server has these pending ops, made here or found in the storage, as it has answered; not those that were seen in
+   * the log before that. `onOps` tells of them as well, unless a snapshot holds them. An op is told again if the log lost it.
+   */
+  onAcknowledged(listener: (ops: readonly AcknowledgedOp[]) => void): () => void {
+    return this.acknowledged.on(listener);
   }
 
   onPresence(listener: () => void): () => void {
@@ -151,6 +160,7 @@ export abstract class Observed extends Edits {
   protected silence(): void {
     this.changed.clear();
     this.committed.clear();
+    this.acknowledged.clear();
     this.#connectionChanged.clear();
     this.#attemptsChanged.clear();
     this.syncChanged.clear();

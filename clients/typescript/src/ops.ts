@@ -126,6 +126,9 @@ type Uncommitted<T> = T extends unknown ? Omit<T, "revision" | "actor" | "ts"> :
 /** An op as it is sent: what the server adds is not there yet. */
 export type PendingOp = Uncommitted<Exclude<KnownOp, Fold>>;
 
+/** A pending op of which the server has told its place in the log. */
+export type AcknowledgedOp = PendingOp & { readonly revision: number };
+
 type Unnamed<T> = T extends unknown ? Omit<T, "op_id"> & { readonly op_id?: string } : never;
 
 /** An op to be made: it gets an `op_id` where it has none. */

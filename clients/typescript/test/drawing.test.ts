@@ -130,6 +130,33 @@ test("an op that was committed in another epoch is seen all the while", async ()
   expect(drawing.history().canUndo).toBe(true);
 });
 
+test("where the log has a pending op is told, also of one that was found in the storage and a snapshot holds", async () => {
+  const storage = new MemoryStore();
+  const left = { op_id: opId(1), type: "object.create", object_id: "a", kind: "rect", props: {} };
+  await storage.append(SCOPE, [{ op_id: left.op_id, body: JSON.stringify(left) }]);
+  const server = new FeedServer();
+  server.script("GET snapshot", () => {
+    const registers = { ...NO_REGISTERS, canvas: { from: [[9, null, 1]] } };
+    return json({ epoch: server.epoch, revision: 9, registers });
+  });
+  server.log.push({ ...left, revision: 1, actor: "alice", ts: 0 } as never);
+  server.commit(8);
+  server.script("POST ops", ({ body }) => {
+    const { ops } = body as { ops: readonly { op_id: string }[] };
+    const results = ops.map(({ op_id }) => ({ op_id, revision: 1, duplicate: true }));
+    return json({ epoch: server.epoch, latest_revision: 9, results });
+  });
+  const drawing = open({ server, storage });
+  const told: unknown[] = [];
+  const seen: string[] = [];
+  drawing.onAcknowledged((ops) => told.push(...ops));
+  drawing.onOps((ops) => seen.push(...ops.map(({ op_id }) => op_id)));
+  await within(() => drawing.connection).toBe("live");
+  await drawing.flush();
+  expect(told).toEqual([{ ...left, revision: 1 }]);
+  expect(seen).not.toContain(left.op_id);
+});
+
 test("what is made just before it is closed is stored, also while the user is not known yet", async () => {
   const storage = new MemoryStore();
   const server = new FeedServer();

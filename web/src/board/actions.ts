@@ -6,8 +6,6 @@ import { createCopy, shiftOf } from "../tools/change.js";
 import type { Board } from "./board.js";
 import { whyNothing } from "./words.js";
 
-/** The most ids that an op of type `object.delete` may name. */
-const DELETED_AT_ONCE = 1_000;
 /** How far a copy is from what it is a copy of, in world units. */
 export const COPY_OFFSET = 16;
 
@@ -26,17 +24,7 @@ export function deleteSelected(board: Board, ids: readonly string[]): void {
 }
 
 export function deleteAll(board: Board, ids: readonly string[]): void {
-  board.edit(() => {
-    const unit = board.drawing.newUnit();
-    board.stage.sync();
-    for (const id of ids) {
-      const object = board.stage.scene.entry(id)?.object;
-      if (object !== undefined) board.texts.remember(object);
-    }
-    for (let from = 0; from < ids.length; from += DELETED_AT_ONCE) {
-      board.texts.delete(ids.slice(from, from + DELETED_AT_ONCE), unit);
-    }
-  });
+  board.edit(() => board.texts.delete(ids));
 }
 
 export function selectAll(board: Board): void {

@@ -1,18 +1,20 @@
 // What people write is never lost: who changes or deletes a text that somebody else has changed meanwhile takes nothing away
 // from it. Both are kept then, one below the other.
 
+import { RevcastError } from "@revcast/client";
 import { newId } from "../id.js";
-import type { CommittedOp, JsonObject, ViewObject } from "../revcast.js";
+import type { JsonObject, ViewObject } from "../revcast.js";
 import { FONT_SIZE, LINE_HEIGHT, widthOf } from "../scene/kinds/text.js";
 import { colour, INK, positive, shift, text } from "../scene/props.js";
 import { wrapped } from "../scene/wrap.js";
 import { newSize } from "../tools/text.js";
 import { quantized } from "../tools/tool.js";
 import type { Board } from "./board.js";
+import { type Lost, MAX_MARKED, Overwritten, printOf, put } from "./overwritten.js";
 import type { Writing } from "./ui.js";
 
-/** Objects whose last writer is remembered. */
-const MAX_KNOWN = 1_000;
+/** The most ids that an op of type `object.delete` may name. */
+const DELETED_AT_ONCE = 1_000;
 /** From one text to the one below it, in font sizes. */
 const GAP = 0.75;
 const DELETED = "Somebody else has deleted the text meanwhile. What you wrote is kept as a new one.";
@@ -60,7 +62,7 @@ function take(board: Board, writing: Writing, written: string): true {
     board.texts.remember(there);
     if (written === "") board.texts.delete([object_id]);
     else {
-      const meta = board.texts.mark();
+      const meta = board.texts.mark([there]);
       drawing.edit({ type: "object.update", object_id, set: { text: written }, meta });
     }
   } else if (written === "") {
@@ -92,49 +94,72 @@ function below(props: JsonObject): Look {
   return { ...look, y: quantized(look.y + (lines * LINE_HEIGHT + GAP) * look.fontSize) };
 }
 
-/** Who wrote a text last, or deleted it. */
-interface Change {
-  readonly op_id: string;
-  readonly revision: number;
-  readonly actor: string;
-  readonly tab: string | undefined;
-  /** None of a deletion. */
-  readonly text: string | undefined;
-}
-
-/**
- * Finds in the log what was written over, or deleted, by somebody who could not have seen it: they were offline, or both were
- * at it in the same moment. Those two then keep it, under an id that both would give it.
- */
+/** Keeps what was written over, or deleted, by somebody who had not seen it. */
 export class Texts {
   readonly #board: Board;
   readonly #tab = newId();
-  readonly #changes = new Map<string, Change>();
+  readonly #overwritten: Overwritten;
   /** What objects looked like that are gone now. */
   readonly #looks = new Map<string, Look>();
-  readonly #end: () => void;
+  readonly #ends: readonly (() => void)[];
 
   constructor(board: Board) {
     this.#board = board;
-    this.#end = board.drawing.onOps((ops) => {
-      for (const op of ops) this.#see(op);
+    const { drawing } = board;
+    this.#overwritten = new Overwritten({
+      userId: () => drawing.userId,
+      epoch: () => drawing.epoch,
+      revision: () => drawing.revision,
+      past: async (revision) => (await drawing.snapshotAt({ revision })).view.objects,
+      // The drawing may be about to go on in another epoch.
+      mayRetry: (error) =>
+        error instanceof RevcastError && (error.retryable || error.code === "epoch_changed"),
+      lost: (lost) => this.#keep(lost),
     });
+    this.#ends = [
+      drawing.onOps((ops) => this.#overwritten.see(ops)),
+      drawing.onAcknowledged((ops) => this.#overwritten.acknowledged(ops)),
+      drawing.onChange(() => this.#overwritten.look()),
+      drawing.onConnection((state) => {
+        if (state === "live") this.#overwritten.retry();
+      }),
+    ];
   }
 
   close(): void {
-    this.#end();
+    for (const end of this.#ends) end();
   }
 
-  /** What an op tells of who makes it, and of what they have seen. */
-  mark(): JsonObject {
-    return { tab: this.#tab, seen: this.#board.drawing.revision };
+  /** What an op tells of who makes it, and of what they have seen: these texts as they are, for one. */
+  mark(texts: readonly ViewObject[]): JsonObject {
+    const { revision, epoch } = this.#board.drawing;
+    const over = texts.map(({ props }) => printOf(text(props, "text") ?? "")).join("");
+    return {
+      tab: this.#tab,
+      seen: revision,
+      ...(epoch === undefined ? {} : { epoch }),
+      ...(over === "" ? {} : { over }),
+    };
   }
 
-  /** Deletes objects as somebody who has seen them as they are now. */
+  /** Deletes objects, in a unit, as somebody who has seen them as they are now. */
   delete(object_ids: readonly string[], unit?: string): void {
     const { drawing } = this.#board;
-    const op = { type: "object.delete", object_ids, meta: this.mark() } as const;
-    drawing.edit(unit === undefined ? op : { ...op, unit });
+    const wanted = new Set(object_ids);
+    const isWanted = ({ object_id, kind }: ViewObject) => kind === "text" && wanted.has(object_id);
+    const texts = drawing.view().objects.filter(isWanted);
+    for (const { object_id } of texts) wanted.delete(object_id);
+    const others = [...wanted];
+    const whole = unit ?? drawing.newUnit();
+    while (texts.length > 0 || others.length > 0) {
+      // One op has room to tell of so many texts, and to name so many objects.
+      const marked = texts.splice(0, MAX_MARKED);
+      for (const object of marked) this.remember(object);
+      const ids = marked.map(({ object_id }) => object_id);
+      if (texts.length === 0) ids.push(...others.splice(0, DELETED_AT_ONCE - ids.length));
+      const meta = this.mark(marked);
+      drawing.edit({ type: "object.delete", object_ids: ids, meta, unit: whole });
+    }
   }
 
   /** Where a text is that may be gone soon. */
@@ -142,37 +167,22 @@ export class Texts {
     if (kind === "text") put(this.#looks, object_id, lookOf(props));
   }
 
-  #see(op: CommittedOp): void {
-    const { op_id, revision, actor, meta } = op;
-    const tab = typeof meta?.tab === "string" ? meta.tab : undefined;
-    const seen = typeof meta?.seen === "number" ? meta.seen : undefined;
-    for (const [id, written] of changesOf(op)) {
-      const before = this.#changes.get(id);
-      const change = { op_id, revision, actor, tab, text: written };
-      put(this.#changes, id, change);
-      const isBlind =
-        seen !== undefined && before !== undefined && seen < before.revision && before.tab !== tab;
-      const { userId } = this.#board.drawing;
-      if (!isBlind || (before.actor !== userId && actor !== userId) || before.text === written) continue;
-      // Of two who write, the later one is seen; of one who writes and one who deletes, nothing is.
-      const lost = before.text === undefined ? change : before;
-      if (lost.text !== undefined && lost.text.trim() !== "") this.#keep(id, lost.op_id, lost.text);
-    }
-  }
-
-  #keep(id: string, op_id: string, written: string): void {
+  #keep({ object_id: id, kept_id, text: written, before }: Lost): void {
     const board = this.#board;
-    const object_id = `kept-${op_id}`;
     const { objects } = board.drawing.view();
     // The other one may have been first.
-    if (objects.some((object) => object.object_id === object_id)) {
+    if (objects.some(({ object_id }) => object_id === kept_id)) {
       board.notify(AT_ONCE);
       return;
     }
     if (!board.canEdit) return;
-    const there = objects.find((object) => object.object_id === id);
-    const look = there === undefined ? (this.#looks.get(id) ?? this.#somewhere()) : below(there.props);
-    if (board.edit(() => create(board, look, written, object_id)) !== undefined) board.notify(AT_ONCE);
+    const there = objects.find(({ object_id }) => object_id === id);
+    const look = there === undefined ? this.#lookBefore(id, before) : below(there.props);
+    if (board.edit(() => create(board, look, written, kept_id)) !== undefined) board.notify(AT_ONCE);
+  }
+
+  #lookBefore(id: string, before: ViewObject | undefined): Look {
+    return before === undefined ? (this.#looks.get(id) ?? this.#somewhere()) : lookOf(before.props);
   }
 
   /** In sight, where it is not known where it was. */
@@ -185,27 +195,5 @@ export class Texts {
       fontSize: newSize(this.#board),
       color: INK,
     };
-  }
-}
-
-/** The texts that an op writes, and the objects that it deletes. */
-function changesOf(op: CommittedOp): (readonly [id: string, text: string | undefined])[] {
-  const { type, object_id, object_ids, set, props } = op as Readonly<Record<string, unknown>>;
-  if (type === "object.delete" && Array.isArray(object_ids)) {
-    return object_ids.flatMap((id: unknown) => (typeof id === "string" ? [[id, undefined] as const] : []));
-  }
-  const written = type === "object.update" ? set : type === "object.create" ? props : undefined;
-  if (typeof written !== "object" || written === null || typeof object_id !== "string") return [];
-  const its = Reflect.get(written, "text");
-  return typeof its === "string" ? [[object_id, its]] : [];
-}
-
-/** The oldest ones are forgotten. */
-function put<T>(map: Map<string, T>, id: string, value: T): void {
-  map.delete(id);
-  map.set(id, value);
-  for (const oldest of map.keys()) {
-    if (map.size <= MAX_KNOWN) break;
-    map.delete(oldest);
   }
 }

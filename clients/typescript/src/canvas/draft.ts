@@ -63,6 +63,11 @@ export class Draft {
     return this.#pending.size;
   }
 
+  /** A pending op, or one that is acknowledged and not confirmed yet. */
+  find(opId: string): PendingOp | undefined {
+    return this.#pending.get(opId.toLowerCase());
+  }
+
   /**
    * Begins anew from a snapshot. What is pending stays. What was acknowledged in another epoch goes: only the log of that
    * one can tell what became of it.
