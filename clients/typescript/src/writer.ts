@@ -32,8 +32,6 @@ export interface WriterOptions {
 interface Identity {
   readonly scope: string;
   readonly userId: string;
-  /** Whether anything was left under former names. */
-  readonly hasAdopted: boolean;
 }
 
 const NOTHING: readonly RejectedOp[] = [];
@@ -48,7 +46,7 @@ export class Writer {
   #flushes: { resolve(): void; reject(error: unknown): void }[] = [];
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** The scope and the user, once they are known, and what was left under former names is in the scope. */
+  /** The scope and the user, once they are known. */
   #asking: Promise<Identity> | undefined;
   #adoption: Adoption | undefined;
   #isClosed = false;
@@ -169,11 +167,27 @@ export class Writer {
   }
 
   async #ask(): Promise<Identity> {
-    const { http, drawingId, store, events } = this.#options;
+    const { http, drawingId } = this.#options;
     const userId = await userOf(http);
-    const scope = scopeOf(http, userId, drawingId);
+    return { userId, scope: scopeOf(http, userId, drawingId) };
+  }
+
+  #opened({ scope, userId }: Identity): void {
+    if (this.#isClosed) return;
+    this.#options.events.user(userId, scope);
+    // Whoever was told may have closed it.
+    if (this.#isClosed) return;
+    const outbox = this.#take(scope);
+    this.#outbox = outbox;
+    void outbox.open(this.#adopt(scope, userId));
+    for (const { resolve, reject } of this.#flushes.splice(0)) outbox.flush().then(resolve, reject);
+  }
+
+  /** Takes over what was left under former names. Resolves with whether there was anything. */
+  #adopt(scope: string, userId: string): Promise<boolean> | undefined {
+    const { http, drawingId, store, events } = this.#options;
     const formerScopes = formerScopesOf(http, userId, drawingId);
-    if (formerScopes.length === 0 || this.#isClosed) return { scope, userId, hasAdopted: false };
+    if (formerScopes.length === 0) return undefined;
     this.#adoption = new Adoption({
       store,
       scope,
@@ -181,19 +195,7 @@ export class Writer {
       adopted: () => this.#outbox?.refresh(),
       failed: (error) => events.error(error),
     });
-    return { scope, userId, hasAdopted: await this.#adoption.begin() };
-  }
-
-  #opened({ scope, userId, hasAdopted }: Identity): void {
-    if (this.#isClosed) return;
-    this.#options.events.user(userId, scope);
-    // Whoever was told may have closed it.
-    if (this.#isClosed) return;
-    const outbox = this.#take(scope);
-    this.#outbox = outbox;
-    void outbox.open();
-    if (hasAdopted) outbox.refresh();
-    for (const { resolve, reject } of this.#flushes.splice(0)) outbox.flush().then(resolve, reject);
+    return this.#adoption.begin();
   }
 
   /** An outbox with what was made before. */

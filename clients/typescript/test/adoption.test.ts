@@ -103,6 +103,50 @@ describe.each([
     expect(await left(scopeOf("http://other"))).toEqual([id(3)]);
   });
 
+  test("what is made while that is taken over is stored at once, and sent after it", async () => {
+    await storage.append(scopeOf(OLD), [recordOf(1)]);
+    const move = storage.move?.bind(storage);
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const moving = vi.spyOn(storage, "move").mockImplementation(async (from, to) => {
+      await released;
+      return (await move?.(from, to)) ?? 0;
+    });
+    const { client, server } = clientOf({ storage, previousUrls: [OLD] });
+    const drawing = client.open(DRAWING);
+    const early = drawing.edit({ type: "custom.note", data: 1 });
+    await within(() => moving.mock.calls.length).toBe(1);
+    const late = drawing.edit({ type: "custom.note", data: 2 });
+    // The page may be gone from here on.
+    await within(() => left(scopeOf(NEW))).toEqual([early, late]);
+    drawing.suspend();
+    drawing.resume();
+    const flushed = drawing.flush();
+    await within(() => drawing.connection).toBe("live");
+    expect(loggedBy(server)).toEqual([]);
+    release();
+    await flushed;
+    expect(loggedBy(server)).toEqual([id(1), early, late]);
+    await within(() => left(scopeOf(NEW))).toEqual([]);
+  });
+
+  test("what is made while that is taken over is there the next time, if it is closed before the end", async () => {
+    await storage.append(scopeOf(OLD), [recordOf(1)]);
+    const moving = vi.spyOn(storage, "move").mockReturnValue(new Promise(() => {}));
+    const first = clientOf({ storage, previousUrls: [OLD] });
+    const drawing = first.client.open(DRAWING);
+    await within(() => moving.mock.calls.length).toBe(1);
+    const made = drawing.edit({ type: "custom.note", data: 1 });
+    await drawing.close();
+    expect(loggedBy(first.server)).toEqual([]);
+    moving.mockRestore();
+    const second = clientOf({ storage, previousUrls: [OLD] });
+    await second.client.open(DRAWING).flush();
+    expect(loggedBy(second.server)).toEqual([id(1), made]);
+  });
+
   test("what cannot be moved is told, stays, and keeps nothing else from being sent", async () => {
     await storage.append(scopeOf(OLD), [recordOf(1)]);
     vi.spyOn(storage, "move").mockRejectedValue(new Error("full"));

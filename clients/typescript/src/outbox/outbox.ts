@@ -46,6 +46,8 @@ export class Outbox {
   readonly #leaving: Leaving = new Set();
   /** Whether this tab has begun to lead, and not yet seen what the one before has left. */
   #isCatchingUp = false;
+  /** Whether nothing may be sent, or looked for in the storage, yet. */
+  #isHeld = false;
   #closing: Promise<void> | undefined;
 
   constructor(options: OutboxOptions) {
@@ -71,6 +73,7 @@ export class Outbox {
       failed: (error) => this.#report(error),
       restored: () => {
         this.#tabs.tell({ type: "added" });
+        if (this.#isHeld) return;
         void this.#lookout.look("all");
       },
     });
@@ -80,7 +83,7 @@ export class Outbox {
       reconciler: this.#reconciler,
       journal: this.#journal,
       isLeading: () => this.#tabs.isLeading,
-      isWaiting: () => this.#isShared && !this.#tabs.isLeading && this.#queue.size > 0,
+      isWaiting: () => !this.#isHeld && this.#isShared && !this.#tabs.isLeading && this.#queue.size > 0,
       looked: () => {
         this.#status.update();
         this.#kick();
@@ -148,16 +151,26 @@ export class Outbox {
     });
   }
 
-  /** Loads what is stored, and joins the tabs. Ops may be added before it resolves. */
-  async open(): Promise<void> {
+  /**
+   * Loads what is stored, and joins the tabs. Ops may be added before it resolves. With `adopting`: once what stands before
+   * them in the order of sending is in the storage. What is added meanwhile is stored, and sent after that.
+   */
+  async open(adopting?: Promise<unknown>): Promise<void> {
+    if (adopting !== undefined) {
+      this.#isHeld = true;
+      await adopting;
+      this.#isHeld = false;
+      if (this.#closing !== undefined) return;
+    }
     const looked = this.#lookout.look("all");
     this.#tabs.join();
+    if (adopting !== undefined) this.#tabs.tell({ type: "changed" });
     await looked;
   }
 
   /** There is more in the storage than any tab can know. */
   refresh(): void {
-    if (this.#closing !== undefined) return;
+    if (this.#closing !== undefined || this.#isHeld) return;
     this.#tabs.tell({ type: "changed" });
     void this.#lookout.look("all");
   }
@@ -269,6 +282,7 @@ export class Outbox {
     if (this.#closing !== undefined) return;
     this.#status.update();
     void this.#journal.restore();
+    if (this.#isHeld) return;
     if (this.#reconciler.isLoaded) send();
     if (!this.#tabs.isLeading) this.#tabs.tell({ type: "wake" });
     // A message may have been lost while the page slept.
@@ -336,6 +350,7 @@ export class Outbox {
   }
 
   #beacon(): void {
+    if (this.#isHeld) return;
     const candidates = this.#queue.entries.filter((entry) => entry.mine || this.#tabs.isLeading);
     const post = (body: string) => this.#http.beacon<unknown>(this.#path, body);
     const sent = leaveWith(candidates, this.#leaving, this.#acks.epoch, post);
