@@ -85,6 +85,31 @@ test("objects are copied from one drawing to another one, with all that they are
   await eventually(async () => expect(await bob.ink()).toBe(0));
 });
 
+test("where the browser keeps nothing but HTML and words, objects are pasted as objects all the same", async () => {
+  const alice = await world.artist("Alice");
+  const first = await alice.create();
+  await drawSome(alice);
+  await alice.page.keyboard.press("Control+a");
+  await alice.find("selection-bar").waitFor();
+  const copied = await alice.page.evaluate(() => {
+    const clipboardData = new DataTransfer();
+    document.body.dispatchEvent(new ClipboardEvent("copy", { clipboardData, bubbles: true }));
+    return clipboardData.getData("text/html");
+  });
+  await alice.create();
+  await alice.page.evaluate((markup) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData("text/plain", "Hello");
+    clipboardData.setData("text/html", markup);
+    document.body.dispatchEvent(
+      new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }),
+    );
+  }, copied);
+  await eventually(async () => expect(await objects(alice)).toHaveLength(3));
+  const [from, to] = [await objects(alice, first), await objects(alice)];
+  expect(looks(to).map(({ kind }) => kind)).toEqual(looks(from).map(({ kind }) => kind));
+});
+
 test("a paste beside what is copied is a little off it, and what was cut comes back where it was", async () => {
   const alice = await world.artist("Alice");
   await mayUseClipboard(alice);

@@ -1,7 +1,7 @@
 // What objects are on the clipboard: for this board, and for other programs.
 
 import { expect, test } from "vitest";
-import { plainTextOf, readClip, writeClip } from "../src/board/clip.js";
+import { htmlOfClip, plainTextOf, readClip, readHtmlClip, writeClip } from "../src/board/clip.js";
 import type { ViewObject } from "../src/revcast.js";
 import { svgOfObjects } from "../src/scene/svg.js";
 
@@ -59,4 +59,27 @@ test("other programs get the texts, and a picture in which nothing is markup tha
   for (const part of ["<rect ", ">a &lt; b<", ">&amp; c<", 'fill="#e03131"']) expect(svg).toContain(part);
   const evil = svgOfObjects([{ ...RECT, kind: "path", props: { d: 'M0 0L1 1"><script>', stroke: '"/>' } }]);
   expect(evil).not.toContain("<script>");
+});
+
+test("objects are read from HTML, whatever a browser puts around it, and other programs see the words", () => {
+  const objects = [RECT, { ...NOTE, props: { ...NOTE.props, text: "\"'<b>&amp;\ud83d % 🎉" } }];
+  const clip = writeClip({ id: "copy", objects });
+  const html = htmlOfClip(clip, "a < b\n& c");
+  expect(html).toContain(">a &lt; b<br>&amp; c</span>");
+  expect(readHtmlClip(html)).toEqual(readClip(clip));
+  const wrapped = `<html><body>\n<!--StartFragment-->${html}<!--EndFragment-->\n</body></html>`;
+  expect(readHtmlClip(wrapped)).toEqual(readClip(clip));
+});
+
+test("HTML without objects, and what only says that it has some, is no clip", () => {
+  const withValue = (value: string) => `<span data-revcast-objects="${value}">x</span>`;
+  expect(readHtmlClip("")).toBeUndefined();
+  expect(readHtmlClip("<b>some words</b>")).toBeUndefined();
+  expect(readHtmlClip(withValue("%E0%A4%A"))).toBeUndefined();
+  expect(readHtmlClip(withValue("{}"))).toBeUndefined();
+  const later = JSON.stringify({ format: 2, id: "copy", objects: [RECT] });
+  expect(readHtmlClip(withValue(encodeURIComponent(later)))).toBeUndefined();
+  // What is no object is left out, as it is from the type of our own.
+  const mixed = writeClip({ id: "copy", objects: [RECT, { kind: 7 } as unknown as ViewObject] });
+  expect(readHtmlClip(withValue(encodeURIComponent(mixed)))?.objects).toHaveLength(1);
 });

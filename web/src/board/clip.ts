@@ -4,6 +4,9 @@ import type { Json, JsonObject, Point, ViewObject } from "../revcast.js";
 
 /** Browsers keep it between their pages; to other programs it means nothing. */
 export const CLIP_TYPE = "application/vnd.revcast.objects+json";
+/** Of an element in HTML, which every browser keeps: the same as the type, encoded as a part of a URL. */
+const CLIP_ATTRIBUTE = "data-revcast-objects";
+const IN_HTML = new RegExp(`\\s${CLIP_ATTRIBUTE}="([^"<>\\s]*)"`, "i");
 const FORMAT = 1;
 const KIND = /^.{1,32}$/u;
 
@@ -30,6 +33,25 @@ export function readClip(written: string): Clip | undefined {
   if (!Array.isArray(value.objects)) return undefined;
   const objects = value.objects.flatMap((object: unknown) => readObject(object) ?? []);
   return objects.length === 0 ? undefined : { id: value.id, objects };
+}
+
+/** A clip as HTML, for browsers that keep no types but common ones. `plain` is what other programs show of it. */
+export function htmlOfClip(written: string, plain: string): string {
+  const shown = plain.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  const lines = shown.split(/\r?\n/).join("<br>");
+  return `<meta charset="utf-8"><span ${CLIP_ATTRIBUTE}="${encodeURIComponent(written)}">${lines}</span>`;
+}
+
+/** The clip in HTML, if there is one. Nothing else of the HTML is looked at, and nothing becomes a part of the page. */
+export function readHtmlClip(html: string): Clip | undefined {
+  const encoded = IN_HTML.exec(html)?.[1];
+  if (encoded === undefined) return undefined;
+  try {
+    return readClip(decodeURIComponent(encoded));
+  } catch {
+    // It is no part of a URL.
+    return undefined;
+  }
 }
 
 /** None of what a clip cannot hold. */

@@ -7,7 +7,16 @@ import { svgOfObjects } from "../scene/svg.js";
 import { createCopy } from "../tools/change.js";
 import { COPY_OFFSET, deleteSelected } from "./actions.js";
 import type { Board } from "./board.js";
-import { CLIP_TYPE, type Clip, plainTextOf, readClip, readObject, writeClip } from "./clip.js";
+import {
+  CLIP_TYPE,
+  type Clip,
+  htmlOfClip,
+  plainTextOf,
+  readClip,
+  readHtmlClip,
+  readObject,
+  writeClip,
+} from "./clip.js";
 
 /** Whether an event of the clipboard is for a field or a dialog. */
 export function isElsewhere({ target }: Event): boolean {
@@ -27,11 +36,15 @@ export function listenToCopying(board: Board): () => void {
     // Nothing of the drawing, or words of the page: that is the browser's.
     if (objects.length === 0 || getSelection()?.isCollapsed === false) return [];
     event.preventDefault();
-    event.clipboardData.setData(CLIP_TYPE, writeClip({ id: newId(), objects: selected }));
+    const clip = writeClip({ id: newId(), objects: selected });
+    event.clipboardData.setData(CLIP_TYPE, clip);
     const svg = svgOfObjects(objects);
     event.clipboardData.setData("image/svg+xml", svg);
     // Browsers show that type to pages alone. What has no words is a picture to all other programs, too.
-    event.clipboardData.setData("text/plain", plainTextOf(objects) || svg);
+    const plain = plainTextOf(objects) || svg;
+    event.clipboardData.setData("text/plain", plain);
+    // Firefox keeps no type of one's own.
+    event.clipboardData.setData("text/html", htmlOfClip(clip, plain));
     return objects.map(({ object_id }) => object_id);
   };
   addEventListener("copy", (event) => void copy(event), { signal });
@@ -52,7 +65,7 @@ export class Pasting {
 
   /** Pastes objects. Returns whether there were any on the clipboard. */
   take(data: DataTransfer | null): boolean {
-    const clip = readClip(data?.getData(CLIP_TYPE) ?? "");
+    const clip = readClip(data?.getData(CLIP_TYPE) ?? "") ?? readHtmlClip(data?.getData("text/html") ?? "");
     if (clip === undefined) return false;
     const { board } = this;
     // Fog is laid by owners only.
