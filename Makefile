@@ -189,6 +189,12 @@ sdk-check: servers $(CLIENT_PACKAGES) ## Make clients in all languages from the 
 sdk-check-quick: servers $(CLIENT_PACKAGES)
 	scripts/sdk-check.sh quick
 
+.PHONY: porcupine-check
+porcupine-check: ## Let Porcupine judge histories, and see that it refuses wrong ones
+	@command -v go >/dev/null || { echo 'Go 1.23 or later is missing (https://go.dev)' >&2; exit 1; }
+	cargo build -p revcast-checker
+	cd loadtest/porcupine && go vet ./... && go test -count=1 ./...
+
 .PHONY: fmt
 fmt: $(CLIENT_PACKAGES) $(WEB_PACKAGES) $(LOAD_CHECK_PACKAGES) ## Format the code
 	cargo fmt --all
