@@ -4,7 +4,7 @@ SHELL := bash
 
 # Where `make run` listens.
 LISTEN ?= 127.0.0.1:8080
-# What `make bench` is told, such as the name of one row.
+# What `make bench` and `make load` are told, such as the name of one row.
 ARGS ?=
 
 # What `make load-k6` and `make load-artillery` run against, and which script of k6. Further variables that are given to
@@ -122,6 +122,20 @@ lint: setup web $(LOAD_CHECK_PACKAGES) ## Check format, lints, and that what is 
 bench: services ## Measure the limit and the service in one run (ARGS=row for some rows)
 	cargo build --release --workspace
 	target/release/bench $(ARGS)
+
+.PHONY: load
+load: services ## Load a server with revcast-load, or one that it starts (ARGS="loadtest/scenarios/mixed.toml --start")
+	cargo build --release --workspace
+	target/release/revcast-load $(ARGS)
+
+# The scenarios of loadtest/RESULTS.md. One that does not keep its promise does not keep the others from running.
+SCENARIOS := users-100 users-1000 users-10000 room-50 room-500 room-10000 mixed
+.PHONY: load-scenarios
+load-scenarios: services ## Run the scenarios of loadtest/RESULTS.md; results in target/load
+	cargo build --release --workspace
+	@mkdir -p target/load
+	@failed=0; for name in $(SCENARIOS); do target/release/revcast-load loadtest/scenarios/$$name.toml --start --quiet \
+		--json target/load/$$name.json --html target/load/$$name.html || failed=1; done; exit $$failed
 
 .PHONY: load-k6
 load-k6: ## Load a server with your k6 (SCRIPT=mixed BASE_URL=http://127.0.0.1:8080)
