@@ -134,7 +134,7 @@ SCENARIOS := users-100 users-1000 users-10000 room-50 room-500 room-10000 mixed
 load-scenarios: services ## Run the scenarios of loadtest/RESULTS.md; results in target/load
 	cargo build --release --workspace
 	@mkdir -p target/load
-	@failed=0; for name in $(SCENARIOS); do target/release/revcast-load loadtest/scenarios/$$name.toml --start --quiet \
+	@failed=0; for name in $(SCENARIOS); do rm -f target/load/$$name.json target/load/$$name.html; target/release/revcast-load loadtest/scenarios/$$name.toml --start --quiet \
 		--json target/load/$$name.json --html target/load/$$name.html || failed=1; done; exit $$failed
 
 .PHONY: load-k6

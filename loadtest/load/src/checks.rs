@@ -1,6 +1,6 @@
 //! What has to hold at the end of a run.
 
-use loadtest::swarm::{Latency, Outcome};
+use loadtest::swarm::{Latency, Outcome, as_f64};
 
 use crate::{
     ledger::{Audit, Faults, Log},
@@ -28,6 +28,7 @@ pub(crate) fn all(evidence: &Evidence<'_>, totals: &Totals) -> Vec<Check> {
         Check {
             name: "every op that was due is acknowledged".to_owned(),
             ok: measured.acknowledged + measured.nothing_to_undo == measured.offered
+                && is_all_of_the_schedule(evidence)
                 && measured.acknowledged > 0,
             detail: format!(
                 "{} of {}, {} undos with nothing to undo",
@@ -43,6 +44,13 @@ pub(crate) fn all(evidence: &Evidence<'_>, totals: &Totals) -> Vec<Check> {
     ];
     checks.extend(expectations(evidence, totals));
     checks
+}
+
+/// Whether as many ops were sent as were due: each writer may go beyond its share by a request.
+fn is_all_of_the_schedule(evidence: &Evidence<'_>) -> bool {
+    let Evidence { scenario, measured, .. } = evidence;
+    let spare = as_f64((scenario.writers * scenario.ops_per_request) as u64);
+    (as_f64(measured.offered) - scenario.total_ops()).abs() <= spare
 }
 
 fn free_of(name: &str, faults: &Faults, looked_at: &str) -> Check {
@@ -112,7 +120,8 @@ fn expectations(evidence: &Evidence<'_>, totals: &Totals) -> Vec<Check> {
     let below = |name: &str, wanted: Option<f64>, is: f64| {
         wanted.map(|wanted| Check {
             name: format!("{name} at most {wanted} ms"),
-            ok: is <= wanted,
+            // Where nothing was measured, nothing was kept.
+            ok: is <= wanted && is > 0.0,
             detail: format!("{is:.2} ms, {:.0} % of it", is / wanted * 100.0),
         })
     };
@@ -148,7 +157,7 @@ mod tests {
         log.push(1, id);
         let mut measured = Measured { offered: 1, acknowledged: 1, ..Measured::default() };
         let mut audit = Audit { acknowledged: 1, ..Audit::default() };
-        let mut scenario = Scenario { readers: 1, ..Scenario::default() };
+        let mut scenario = Scenario { readers: 1, ops_per_second: 0.1, ..Scenario::default() };
         let mut outcome = Outcome {
             ops: 1,
             complete_ms: Some(1.0),
@@ -175,6 +184,10 @@ mod tests {
         assert_eq!(failed(|_, _, _, _| ()), Vec::<String>::new());
         assert_eq!(
             failed(|measured, _, _, _| measured.offered = 2),
+            ["every op that was due is acknowledged"]
+        );
+        assert_eq!(
+            failed(|_, _, _, scenario| scenario.ops_per_second = 100.0),
             ["every op that was due is acknowledged"]
         );
         assert_eq!(

@@ -28,7 +28,8 @@ pub(crate) struct Readers {
 impl Readers {
     /// Lets all of them subscribe; fails with what the server said to the first that it refused.
     pub(crate) async fn start(target: &Target, stage: &Stage, scenario: &Scenario) -> anyhow::Result<Self> {
-        let plan = |readers: usize, cursors_per_second| Plan {
+        let plan = |first, readers: usize, cursors_per_second| Plan {
+            first,
             encoding: scenario.encoding.encoding(),
             deflate: scenario.deflate,
             presence: scenario.cursors > 0,
@@ -37,10 +38,13 @@ impl Readers {
             cursors_per_second,
             ..Plan::new(target.addresses.clone(), &stage.tokens, &stage.drawings, readers)
         };
-        let start = |readers, rate| (readers > 0).then(|| Apart::start(&plan(readers, rate))).transpose();
+        let start = |first, readers, rate| {
+            (readers > 0).then(|| Apart::start(&plan(first, readers, rate))).transpose()
+        };
+        let quiet = scenario.readers - scenario.cursors;
         let mut readers = Self {
-            quiet: start(scenario.readers - scenario.cursors, 0)?,
-            moving: start(scenario.cursors, scenario.cursor_rate)?,
+            quiet: start(0, quiet, 0)?,
+            moving: start(quiet, scenario.cursors, scenario.cursor_rate)?,
         };
         for swarm in [&mut readers.quiet, &mut readers.moving].into_iter().flatten() {
             swarm.ready().await?.check().map_err(with_hint)?;

@@ -140,10 +140,10 @@ fn heads(stage: &Stage, ledgers: &HashMap<usize, Vec<Ledger>>) -> Vec<u64> {
 
 /// Ops that all readers together have to get.
 fn expected_deliveries(scenario: &Scenario, stage: &Stage, heads: &[u64]) -> u64 {
-    // Both swarms give their readers to the drawings in turn.
-    let swarms = [scenario.readers - scenario.cursors, scenario.cursors];
-    let in_turn = swarms.into_iter().flat_map(|readers| (0..readers).map(|nth| nth % scenario.drawings));
-    in_turn.map(|drawing| heads[drawing] - stage.heads[drawing]).sum()
+    (0..scenario.readers)
+        .map(|nth| nth % scenario.drawings)
+        .map(|drawing| heads[drawing] - stage.heads[drawing])
+        .sum()
 }
 
 /// The latencies of all readers.

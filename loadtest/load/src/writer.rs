@@ -25,6 +25,8 @@ use crate::{
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a request is sent again and again before the run is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(15);
+/// Longest pause before a request is sent again.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// Pause before a lost connection is made again.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -152,7 +154,7 @@ impl Writer {
         loop {
             match self.attempt(&path, &body, connection).await? {
                 Attempt::Done(results) => {
-                    self.shared.measured().answered(wish.len(), body.len(), now_ms() - due_ms, is_ramp);
+                    self.shared.measured().answered(results.len(), body.len(), now_ms() - due_ms, is_ramp);
                     ledger.acknowledge(&ids, &results);
                     return Ok(());
                 }
@@ -167,7 +169,8 @@ impl Writer {
                 }
                 Attempt::Again(why, pause) => {
                     self.shared.measured().hindered(&why);
-                    sleep(pause).await;
+                    // However long the server would have it.
+                    sleep(pause.min(MAX_PAUSE)).await;
                 }
             }
         }

@@ -24,6 +24,8 @@ pub struct Plan {
     pub tokens: Vec<String>,
     /// Drawings; readers take them in turn, one each.
     pub drawings: Vec<Uuid>,
+    /// The number of the first reader, where other swarms have those before it.
+    pub first: usize,
     /// How many readers there are.
     pub readers: usize,
     /// What they ask the server to speak.
@@ -71,6 +73,7 @@ impl Plan {
             addresses,
             tokens: tokens.to_vec(),
             drawings: drawings.to_vec(),
+            first: 0,
             readers,
             encoding: Encoding::Json,
             deflate: false,
@@ -118,17 +121,17 @@ impl Plan {
 
     /// The drawing of the nth reader, as an index.
     pub(super) fn room_of(&self, reader: usize) -> usize {
-        reader % self.drawings.len()
+        (self.first + reader) % self.drawings.len()
     }
 
     /// The node of the nth reader.
     pub(super) fn address_of(&self, reader: usize) -> SocketAddr {
-        self.addresses[reader / self.drawings.len() % self.addresses.len()]
+        self.addresses[(self.first + reader) / self.drawings.len() % self.addresses.len()]
     }
 
     /// The user of the nth reader.
     pub(super) fn token_of(&self, reader: usize) -> &str {
-        &self.tokens[reader % self.tokens.len()]
+        &self.tokens[(self.first + reader) % self.tokens.len()]
     }
 
     /// Where the readers of a drawing resume.
