@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use anyhow::anyhow;
+use loadtest::swarm::{Latency, as_f64};
 use plotters::{
     prelude::{
         ChartBuilder, Color, IntoDrawingArea, IntoFont, LineSeries, PathElement, RGBColor, SVGBackend,
@@ -36,22 +37,14 @@ pub(crate) fn html(result: &RunResult) -> anyhow::Result<String> {
         name,
         values: rows.iter().map(|row| (second(row), value(row))).collect(),
     };
-    let delivery = chart(
-        "ms",
-        &[
-            line("p50", |row| row.delivery.p50),
-            line("p99", |row| row.delivery.p99),
-            line("longest", |row| row.delivery.max),
-        ],
-    )?;
-    let answer = chart(
-        "ms",
-        &[
-            line("p50", |row| row.answer.p50),
-            line("p99", |row| row.answer.p99),
-            line("longest", |row| row.answer.max),
-        ],
-    )?;
+    let times = |of: fn(&Row) -> Latency| {
+        let line = |name, value: fn(&Latency) -> f64| Line {
+            name,
+            values: rows.iter().map(|row| (second(row), value(&of(row)))).collect(),
+        };
+        chart("ms", &[line("p50", |t| t.p50), line("p99", |t| t.p99), line("longest", |t| t.max)])
+    };
+    let (delivery, answer) = (times(|row| row.delivery)?, times(|row| row.answer)?);
     let committed = chart("ops/s", &[line("acknowledged", |row| as_f64(row.acknowledged))])?;
     let delivered = chart("ops/s", &[line("delivered", |row| as_f64(row.delivered))])?;
     let bytes = chart("MB/s", &[line("frames of ops", |row| as_f64(row.bytes) / 1e6)])?;
@@ -239,11 +232,6 @@ fn short(value: f64) -> String {
         value if value >= 10.0 || value == 0.0 => format!("{value:.0}"),
         value => format!("{value:.1}"),
     }
-}
-
-#[allow(clippy::cast_precision_loss, reason = "counts of a run stay far below 2^53")]
-fn as_f64(count: u64) -> f64 {
-    count as f64
 }
 
 fn second(row: &Row) -> f64 {

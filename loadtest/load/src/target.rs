@@ -25,8 +25,8 @@ use crate::{
 const REQUEST_PATIENCE: Duration = Duration::from_secs(30);
 /// How often a request of the preparation is sent again that was answered 429 or 503.
 const ATTEMPTS: u32 = 20;
-/// Longest pause before one is sent again.
-const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// Longest pause before a request is sent again, whatever `Retry-After` says.
+pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// How long a token lasts beyond the run.
 const TOKEN_RESERVE: Duration = Duration::from_secs(3_600);
 /// The secret of started servers.

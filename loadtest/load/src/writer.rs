@@ -18,15 +18,13 @@ use crate::{
     ledger::{Ledger, OpResult},
     measured::Measured,
     scenario::Scenario,
-    target::problem,
+    target::{MAX_PAUSE, problem},
 };
 
 /// How long an answer is waited for before the request is sent again.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a request is sent again and again before the run is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(15);
-/// Longest pause before a request is sent again.
-const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// Pause before a lost connection is made again.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 
