@@ -1,5 +1,7 @@
 //! What has to hold at the end of a run.
 
+use std::collections::BTreeSet;
+
 use loadtest::swarm::{Latency, Outcome, as_f64};
 
 use crate::{
@@ -13,17 +15,18 @@ use crate::{
 pub(crate) struct Evidence<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) measured: &'a Measured,
-    pub(crate) audit: &'a Audit,
+    /// Why the load ended before its time.
+    pub(crate) broken_off: Option<&'a str>,
     pub(crate) outcomes: &'a [Outcome],
-    pub(crate) logs: &'a [Log],
+    /// What holding answers against logs has found, and the logs; or why these could not be read again.
+    pub(crate) audit: Result<&'a (Audit, Vec<Log>), &'a str>,
     pub(crate) expected: u64,
     pub(crate) delivery: Latency,
 }
 
 /// All promises: those that always hold, and those that the scenario asks for.
 pub(crate) fn all(evidence: &Evidence<'_>, totals: &Totals) -> Vec<Check> {
-    let Evidence { audit, measured, .. } = evidence;
-    let acknowledged = format!("{} acknowledged ops", audit.acknowledged);
+    let measured = evidence.measured;
     let mut checks = vec![
         Check {
             name: "every op that was due is acknowledged".to_owned(),
@@ -31,19 +34,42 @@ pub(crate) fn all(evidence: &Evidence<'_>, totals: &Totals) -> Vec<Check> {
                 && is_all_of_the_schedule(evidence)
                 && measured.acknowledged > 0,
             detail: format!(
-                "{} of {}, {} undos with nothing to undo",
-                measured.acknowledged, measured.offered, measured.nothing_to_undo
+                "{} of {}, {} undos with nothing to undo{}",
+                measured.acknowledged,
+                measured.offered,
+                measured.nothing_to_undo,
+                evidence
+                    .broken_off
+                    .map(|why| format!("; the load was broken off: {why}"))
+                    .unwrap_or_default(),
             ),
         },
+        unbroken(evidence),
+        complete(evidence, totals),
+    ];
+    match evidence.audit {
+        Ok((audit, logs)) => checks.extend(held_against_the_logs(audit, logs, evidence.outcomes)),
+        Err(why) => checks.push(Check {
+            name: "the logs can be read again".to_owned(),
+            ok: false,
+            detail: why.to_owned(),
+        }),
+    }
+    checks.extend(expectations(evidence, totals));
+    checks
+}
+
+fn held_against_the_logs(audit: &Audit, logs: &[Log], outcomes: &[Outcome]) -> [Check; 4] {
+    let acknowledged = match audit.found_unanswered {
+        0 => format!("{} acknowledged ops", audit.acknowledged),
+        found => format!("{} acknowledged ops, and {found} that got no answer", audit.acknowledged),
+    };
+    [
         free_of("acknowledged ops are in the log, at their revision", &audit.lost, &acknowledged),
         free_of("no op is in a log twice", &audit.doubled, &acknowledged),
         free_of("logs have no hole, and answers keep the order", &audit.disorder, &acknowledged),
-        unbroken(evidence),
-        complete(evidence, totals),
-        as_in_the_log(evidence),
-    ];
-    checks.extend(expectations(evidence, totals));
-    checks
+        as_in_the_log(outcomes, logs),
+    ]
 }
 
 /// Whether as many ops were sent as were due: each writer may go beyond its share by a request.
@@ -76,11 +102,13 @@ fn unbroken(evidence: &Evidence<'_>) -> Check {
 /// Every reader got every op.
 fn complete(evidence: &Evidence<'_>, totals: &Totals) -> Check {
     let is_complete = evidence.outcomes.iter().all(|outcome| outcome.complete_ms.is_some());
-    let missed = evidence.expected.saturating_sub(totals.delivered);
     // Those who were too slow, and may come again, have missed some by their own choice.
-    let ok = is_complete && (missed == 0 || (evidence.scenario.rejoin && totals.rejoined > 0));
+    let ok = is_complete && totals.delivered + totals.skipped >= evidence.expected;
     let late = if totals.rejoined > 0 {
-        format!("; {} times a reader was too slow and came again", totals.rejoined)
+        format!(
+            "; {} times a reader was too slow and came again, without {} ops",
+            totals.rejoined, totals.skipped
+        )
     } else {
         String::new()
     };
@@ -90,21 +118,22 @@ fn complete(evidence: &Evidence<'_>, totals: &Totals) -> Check {
 }
 
 /// What readers were told of is what the log holds.
-fn as_in_the_log(evidence: &Evidence<'_>) -> Check {
-    let (mut looked_at, mut wrong) = (0, Vec::new());
-    for outcome in evidence.outcomes {
-        for (nth, digest) in outcome.digests.iter().enumerate() {
-            let Some(digest) = digest else { continue };
+fn as_in_the_log(outcomes: &[Outcome], logs: &[Log]) -> Check {
+    let (mut looked_at, mut wrong) = (0, BTreeSet::new());
+    for outcome in outcomes {
+        for (nth, digest) in
+            (0..).zip(&outcome.digests).flat_map(|(nth, runs)| runs.iter().map(move |run| (nth, run)))
+        {
             looked_at += digest.last - digest.first + 1;
-            let held = evidence.logs.get(nth).and_then(|log| log.digest(digest.first, digest.last));
+            let held = logs.get(nth).and_then(|log: &Log| log.digest(digest.first, digest.last));
             if held != Some(*digest) {
-                wrong.push(nth);
+                wrong.insert(nth);
             }
         }
     }
-    let detail = match wrong.len() {
-        0 => format!("{looked_at} ops of {} logs", evidence.logs.len()),
-        count => format!("{count} drawings differ, such as number {}", wrong[0]),
+    let detail = match wrong.first() {
+        None => format!("{looked_at} ops of {} logs", logs.len()),
+        Some(first) => format!("{} drawings differ, such as number {first}", wrong.len()),
     };
     Check {
         name: "readers were told what the logs hold".to_owned(),
@@ -161,18 +190,24 @@ mod tests {
         let mut outcome = Outcome {
             ops: 1,
             complete_ms: Some(1.0),
-            digests: vec![Digest::of(1, std::iter::once(id))],
+            digests: vec![Vec::from_iter(Digest::of(1, std::iter::once(id)))],
             ..Outcome::default()
         };
         change(&mut measured, &mut audit, &mut outcome, &mut scenario);
-        let totals = Totals { delivered: outcome.ops, rejoined: outcome.rejoined, ..Totals::default() };
+        let totals = Totals {
+            delivered: outcome.ops,
+            rejoined: outcome.rejoined,
+            skipped: outcome.skipped,
+            ..Totals::default()
+        };
+        let audit = (audit, vec![log]);
         let outcomes = [outcome];
         let evidence = Evidence {
             scenario: &scenario,
             measured: &measured,
-            audit: &audit,
+            broken_off: None,
             outcomes: &outcomes,
-            logs: &[log],
+            audit: Ok(&audit),
             expected: 1,
             delivery: Latency { count: 1, p50: 5.0, p99: 50.0, ..Latency::default() },
         };
@@ -210,11 +245,12 @@ mod tests {
         assert_eq!(failed(|_, _, outcome, _| outcome.ops = 0), ["every op reached every reader"]);
         assert_eq!(failed(|_, _, outcome, _| outcome.complete_ms = None), ["every op reached every reader"]);
         assert_eq!(
-            failed(|_, _, outcome, _| outcome.digests = vec![Digest::of(1, std::iter::once(Uuid::nil()))]),
+            failed(|_, _, outcome, _| outcome.digests[0] =
+                Vec::from_iter(Digest::of(1, std::iter::once(Uuid::nil())))),
             ["readers were told what the logs hold"]
         );
         assert_eq!(
-            failed(|_, _, outcome, _| outcome.digests = vec![None]),
+            failed(|_, _, outcome, _| outcome.digests[0].clear()),
             ["readers were told what the logs hold"]
         );
         assert_eq!(
@@ -228,13 +264,38 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_may_come_again_may_miss_what_it_was_too_slow_for() {
-        let slow = |may: bool| {
-            failed(move |_, _, outcome, scenario| {
-                (outcome.ops, outcome.rejoined, scenario.rejoin) = (0, 1, may);
-            })
+    fn a_run_that_broke_off_or_left_no_logs_says_so() {
+        let told = |audit: Result<&(Audit, Vec<Log>), &str>, broken_off| {
+            let measured = Measured { acknowledged: 1, offered: 1, ..Measured::default() };
+            let evidence = Evidence {
+                scenario: &Scenario { ops_per_second: 0.1, ..Scenario::default() },
+                measured: &measured,
+                broken_off,
+                outcomes: &[],
+                audit,
+                expected: 1,
+                delivery: Latency::default(),
+            };
+            let checks = all(&evidence, &Totals::default());
+            checks.into_iter().map(|check| format!("{} {}: {}", check.ok, check.name, check.detail)).collect()
         };
-        assert_eq!(slow(true), Vec::<String>::new());
-        assert_eq!(slow(false), ["every op reached every reader"]);
+        let lines: Vec<String> = told(Err("it is gone"), Some("no answer"));
+        assert!(lines.contains(&"false the logs can be read again: it is gone".to_owned()), "{lines:?}");
+        assert!(lines[0].ends_with("the load was broken off: no answer"), "{lines:?}");
+        let audit = Audit { acknowledged: 1, found_unanswered: 2, ..Audit::default() };
+        let lines: Vec<String> = told(Ok(&(audit, Vec::new())), None);
+        assert!(
+            lines.iter().any(|line| line.ends_with("1 acknowledged ops, and 2 that got no answer")),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn a_reader_that_may_come_again_may_miss_what_it_was_too_slow_for() {
+        let slow = |skipped: u64| {
+            failed(move |_, _, outcome, _| (outcome.ops, outcome.rejoined, outcome.skipped) = (0, 1, skipped))
+        };
+        assert_eq!(slow(1), Vec::<String>::new());
+        assert_eq!(slow(0), ["every op reached every reader"]);
     }
 }

@@ -47,7 +47,13 @@ pub(crate) fn html(result: &RunResult) -> anyhow::Result<String> {
     let (delivery, answer) = (times(|row| row.delivery)?, times(|row| row.answer)?);
     let committed = chart("ops/s", &[line("acknowledged", |row| as_f64(row.acknowledged))])?;
     let delivered = chart("ops/s", &[line("delivered", |row| as_f64(row.delivered))])?;
-    let bytes = chart("MB/s", &[line("frames of ops", |row| as_f64(row.bytes) / 1e6)])?;
+    let bytes = chart(
+        "MB/s",
+        &[
+            line("ops", |row| as_f64(row.bytes) / 1e6),
+            line("presence", |row| as_f64(row.presence_bytes) / 1e6),
+        ],
+    )?;
     let mut page = String::new();
     let (name, verdict) = (escaped(&result.scenario.name), if result.is_ok() { "ok" } else { "FAIL" });
     write!(
@@ -147,6 +153,7 @@ fn seconds(page: &mut String, rows: &[Row]) -> std::fmt::Result {
         "longest",
         "Delivered",
         "Bytes",
+        "Bytes of presence",
         "Delivery p50",
         "p99",
         "longest",
@@ -155,10 +162,10 @@ fn seconds(page: &mut String, rows: &[Row]) -> std::fmt::Result {
     }
     page.push_str("</tr>\n");
     for row in rows {
-        let Row { second, acknowledged, answer, delivered, bytes, delivery } = row;
+        let Row { second, acknowledged, answer, delivered, bytes, presence_bytes, delivery } = row;
         writeln!(
             page,
-            "<tr><td>{second}<td>{acknowledged}<td>{:.2}<td>{:.2}<td>{:.2}<td>{delivered}<td>{bytes}<td>{:.2}<td>{:.2}<td>{:.2}</tr>",
+            "<tr><td>{second}<td>{acknowledged}<td>{:.2}<td>{:.2}<td>{:.2}<td>{delivered}<td>{bytes}<td>{presence_bytes}<td>{:.2}<td>{:.2}<td>{:.2}</tr>",
             answer.p50, answer.p99, answer.max, delivery.p50, delivery.p99, delivery.max
         )?;
     }

@@ -1,5 +1,6 @@
 //! Those who follow: a swarm of quiet readers, and one of readers who move their cursors, each in a process of its own.
 
+use futures_util::future::try_join_all;
 use loadtest::swarm::{Apart, Outcome, Plan};
 
 use crate::{scenario::Scenario, stage::Stage, target::Target};
@@ -54,10 +55,6 @@ impl Readers {
 
     /// Waits until they have these revisions, or have failed.
     pub(crate) async fn finish(self, heads: &[u64]) -> anyhow::Result<Vec<Outcome>> {
-        let mut outcomes = Vec::new();
-        for swarm in [self.quiet, self.moving].into_iter().flatten() {
-            outcomes.push(swarm.finish(heads).await?);
-        }
-        Ok(outcomes)
+        try_join_all([self.quiet, self.moving].into_iter().flatten().map(|swarm| swarm.finish(heads))).await
     }
 }

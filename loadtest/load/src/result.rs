@@ -18,6 +18,8 @@ pub(crate) struct RunResult {
     pub(crate) nodes: Vec<String>,
     /// What the strokes are.
     pub(crate) pen_data: String,
+    /// Why the load ended before its time.
+    pub(crate) broken_off: Option<String>,
     /// What was promised, and whether it was kept.
     pub(crate) checks: Vec<Check>,
     /// Counts and rates.
@@ -76,10 +78,12 @@ pub(crate) struct Totals {
     pub(crate) bytes_per_second: f64,
     /// Frames of presence, at all readers.
     pub(crate) presence_frames: u64,
-    /// Their bytes a second, over the whole run.
+    /// Their bytes a second, after the ramp.
     pub(crate) presence_bytes_per_second: f64,
     /// How often a reader was too slow and subscribed again.
     pub(crate) rejoined: u64,
+    /// Ops that such readers missed.
+    pub(crate) skipped: u64,
 }
 
 /// CPU in cores, and memory. Those of the server are known only if it was started for the run.
@@ -108,6 +112,8 @@ pub(crate) struct Row {
     pub(crate) delivered: u64,
     /// Bytes of their frames.
     pub(crate) bytes: u64,
+    /// Bytes of presence delivered.
+    pub(crate) presence_bytes: u64,
     /// From when they were due to the reader, in ms: of the swarm of readers that waited longer.
     pub(crate) delivery: Latency,
 }
@@ -140,6 +146,7 @@ pub(crate) fn rows(writers: &[Second], outcomes: &[Outcome], start_ms: f64) -> V
                 answer: written.latency,
                 delivered: read.iter().map(|second| second.ops).sum(),
                 bytes: read.iter().map(|second| second.bytes).sum(),
+                presence_bytes: read.iter().map(|second| second.presence_bytes).sum(),
                 delivery: longest.unwrap_or_default(),
             }
         })
@@ -156,6 +163,7 @@ mod tests {
             at,
             ops,
             bytes: ops * 10,
+            presence_bytes: ops * 2,
             latency: Latency { p99, ..Latency::default() },
         };
         let outcome = |seconds| Outcome { seconds, ..Outcome::default() };
@@ -165,5 +173,6 @@ mod tests {
         let told: Vec<_> =
             rows.iter().map(|row| (row.second, row.acknowledged, row.delivered, row.delivery.p99)).collect();
         assert_eq!(told, [(0, 2, 0, 0.0), (1, 3, 12, 2.0), (2, 0, 0, 0.0), (3, 0, 1, 3.0)]);
+        assert_eq!(rows.iter().map(|row| row.presence_bytes).collect::<Vec<_>>(), [0, 24, 0, 2]);
     }
 }

@@ -71,9 +71,13 @@ pub(crate) async fn run(target: &Target, scenario: &Scenario, is_quiet: bool) ->
             hand,
             schedule: Schedule::new(scenario, nth, start, start_ms),
         };
-        writers.spawn(async move { (drawing, writer.run().await) });
+        writers.spawn(async move {
+            let mut ledger = Ledger::default();
+            let ended = writer.run(&mut ledger).await;
+            (drawing, ledger, ended)
+        });
     }
-    let (ledgers, peak) = steps.watch(writers, &shared, target, start).await?;
+    let Drawn { ledgers, peak, broken_off } = steps.watch(writers, &shared, target, start).await?;
     let elapsed = start.elapsed();
     let usage =
         usage_before.zip(target.usage()).map(|(before, after)| Cores::between(before, after, elapsed));
@@ -86,20 +90,23 @@ pub(crate) async fn run(target: &Target, scenario: &Scenario, is_quiet: bool) ->
     let heads = heads(&stage, &ledgers);
     let outcomes = readers.finish(&heads).await?;
     steps.tell("reading the logs again");
-    let logs = read_logs(target, &stage).await?;
-    let mut audit = Audit::default();
-    for (nth, (drawing, log)) in stage.drawings.iter().zip(&logs).enumerate() {
-        audit.look_at(*drawing, log, ledgers.get(&nth).into_iter().flatten());
-    }
+    let audit = read_logs(target, &stage).await.map(|logs| {
+        let mut audit = Audit::default();
+        for (nth, (drawing, log)) in stage.drawings.iter().zip(&logs).enumerate() {
+            audit.look_at(*drawing, log, ledgers.get(&nth).into_iter().flatten());
+        }
+        (audit, logs)
+    });
+    let audit = audit.map_err(|error| format!("{error:#}"));
     let measured = shared.measured();
     let expected = expected_deliveries(scenario, &stage, &heads);
     let delivery = delivery(&outcomes);
     let evidence = Evidence {
         scenario,
         measured: &measured,
-        audit: &audit,
+        broken_off: broken_off.as_deref(),
         outcomes: &outcomes,
-        logs: &logs,
+        audit: audit.as_ref().map_err(String::as_str),
         expected,
         delivery,
     };
@@ -117,6 +124,7 @@ pub(crate) async fn run(target: &Target, scenario: &Scenario, is_quiet: bool) ->
         began: humantime::format_rfc3339_seconds(began).to_string(),
         pen_data: pen_data.to_owned(),
         scenario: scenario.clone(),
+        broken_off,
         totals,
     })
 }
@@ -187,7 +195,16 @@ async fn read_logs(target: &Target, stage: &Stage) -> anyhow::Result<Vec<Log>> {
         .buffered(LOGS_AT_ONCE)
         .try_collect()
         .await
-        .context("the logs could not be read again")
+}
+
+/// What came of the writers.
+struct Drawn {
+    /// By index of the drawing.
+    ledgers: HashMap<usize, Vec<Ledger>>,
+    /// The most that the started servers used.
+    peak: Usage,
+    /// Why the load ended before its time.
+    broken_off: Option<String>,
 }
 
 /// Where the run tells how far it is.
@@ -202,26 +219,31 @@ impl Steps {
         }
     }
 
-    /// Waits for all writers; ends with the first that fails. Returns their ledgers by drawing, and the most that the
-    /// started servers used.
+    /// Waits for all writers. The first that fails ends the load: what is under way gets its answer, and no more is sent.
     async fn watch(
         &self,
-        mut writers: JoinSet<(usize, anyhow::Result<Ledger>)>,
+        mut writers: JoinSet<(usize, Ledger, anyhow::Result<()>)>,
         shared: &Shared,
         target: &Target,
         start: Instant,
-    ) -> anyhow::Result<(HashMap<usize, Vec<Ledger>>, Usage)> {
+    ) -> anyhow::Result<Drawn> {
         let length = shared.scenario.ramp + shared.scenario.duration;
         let bar = if self.is_quiet { ProgressBar::hidden() } else { ProgressBar::new(length.as_secs()) };
         bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} s  {msg}")?);
         let (mut ledgers, mut peak) = (HashMap::<usize, Vec<Ledger>>::new(), Usage::default());
+        let mut broken_off = None;
         let mut ticks = interval(PROGRESS);
         loop {
             tokio::select! {
                 joined = writers.join_next() => match joined {
                     Some(joined) => {
-                        let (drawing, ledger) = joined?;
-                        ledgers.entry(drawing).or_default().push(ledger?);
+                        let (drawing, ledger, ended) = joined?;
+                        ledgers.entry(drawing).or_default().push(ledger);
+                        if let Err(error) = ended {
+                            self.tell(&format!("the load ends here: {error:#}"));
+                            shared.end.cancel();
+                            broken_off.get_or_insert(format!("{error:#}"));
+                        }
                     }
                     None => break,
                 },
@@ -242,7 +264,7 @@ impl Steps {
             }
         }
         bar.finish_and_clear();
-        Ok((ledgers, peak))
+        Ok(Drawn { ledgers, peak, broken_off })
     }
 }
 
@@ -270,9 +292,8 @@ impl Totals {
         steady: &[Row],
     ) -> Self {
         let sum = |count: fn(&Outcome) -> u64| outcomes.iter().map(count).sum::<u64>();
-        let seconds = elapsed.as_secs_f64();
         Self {
-            seconds,
+            seconds: elapsed.as_secs_f64(),
             offered: measured.offered,
             acknowledged: measured.acknowledged,
             requests: measured.requests,
@@ -285,8 +306,9 @@ impl Totals {
             deliveries_per_second: mean(steady, |row| row.delivered),
             bytes_per_second: mean(steady, |row| row.bytes),
             presence_frames: sum(|outcome| outcome.presence_frames),
-            presence_bytes_per_second: as_f64(sum(|outcome| outcome.presence_bytes)) / seconds,
+            presence_bytes_per_second: mean(steady, |row| row.presence_bytes),
             rejoined: sum(|outcome| outcome.rejoined),
+            skipped: sum(|outcome| outcome.skipped),
         }
     }
 }

@@ -10,7 +10,8 @@ use anyhow::{Context, bail};
 use loadtest::{http::Connection, swarm::now_ms};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
@@ -80,13 +81,15 @@ impl Schedule {
 pub(crate) struct Shared {
     /// What they do.
     pub(crate) scenario: Scenario,
+    /// Says that the load ends here. What is under way is still waited for.
+    pub(crate) end: CancellationToken,
     measured: Mutex<Measured>,
 }
 
 impl Shared {
     /// Nothing is counted yet.
     pub(crate) fn new(scenario: Scenario) -> Arc<Self> {
-        Arc::new(Self { scenario, measured: Mutex::default() })
+        Arc::new(Self { scenario, end: CancellationToken::new(), measured: Mutex::default() })
     }
 
     /// The counts.
@@ -120,9 +123,9 @@ enum Attempt {
 }
 
 impl Writer {
-    /// Draws until the end of the schedule.
-    pub(crate) async fn run(mut self) -> anyhow::Result<Ledger> {
-        let mut ledger = Ledger::default();
+    /// Draws until the end of the schedule, or of the load if that comes first. What was answered is in the ledger also
+    /// if it fails.
+    pub(crate) async fn run(mut self, ledger: &mut Ledger) -> anyhow::Result<()> {
         let mut connection = None;
         let (mut emitted, batch) = (0.0, self.shared.scenario.ops_per_request);
         while let Some(due) = self.schedule.due(emitted) {
@@ -130,12 +133,15 @@ impl Writer {
             #[allow(clippy::cast_precision_loss, reason = "at most 500")]
             let ops = wish.len() as f64;
             emitted += ops;
-            sleep_until(self.schedule.start + Duration::from_secs_f64(due)).await;
+            let until_due = sleep_until(self.schedule.start + Duration::from_secs_f64(due));
+            if self.shared.end.run_until_cancelled(until_due).await.is_none() {
+                break;
+            }
             let due_ms = self.schedule.start_ms + due * 1e3;
             self.shared.measured().sending(wish.len(), now_ms() - due_ms);
-            self.send(&wish, due_ms, &mut connection, &mut ledger).await?;
+            self.send(&wish, due_ms, &mut connection, ledger).await?;
         }
-        Ok(ledger)
+        Ok(())
     }
 
     /// Sends a request until it is answered: each op has its id, so that it can be sent as often as needed.
@@ -150,7 +156,8 @@ impl Writer {
         let (path, ids, body) = self.request(wish, due_ms, is_ramp)?;
         let give_up = Instant::now() + GIVE_UP_AFTER;
         loop {
-            match self.attempt(&path, &body, connection).await? {
+            let attempt = self.attempt(&path, &body, connection, give_up).await;
+            match attempt.inspect_err(|_| ledger.give_up(&ids))? {
                 Attempt::Done(results) => {
                     self.shared.measured().answered(results.len(), body.len(), now_ms() - due_ms, is_ramp);
                     ledger.acknowledge(&ids, &results);
@@ -168,7 +175,7 @@ impl Writer {
                 Attempt::Again(why, pause) => {
                     self.shared.measured().hindered(&why);
                     // However long the server would have it.
-                    sleep(pause.min(MAX_PAUSE)).await;
+                    sleep_until((Instant::now() + pause.min(MAX_PAUSE)).min(give_up)).await;
                 }
             }
         }
@@ -179,17 +186,19 @@ impl Writer {
         path: &str,
         body: &[u8],
         connection: &mut Option<Connection>,
+        give_up: Instant,
     ) -> anyhow::Result<Attempt> {
+        let patience = || (Instant::now() + ANSWER_PATIENCE).min(give_up);
         let lost = |why: &str| Ok(Attempt::Again(why.to_owned(), RECONNECT_PAUSE));
         let mut open = match connection.take() {
             Some(open) => open,
-            None => match timeout(ANSWER_PATIENCE, Connection::open(&self.base, &self.token)).await {
+            None => match timeout_at(patience(), Connection::open(&self.base, &self.token)).await {
                 Ok(Ok(open)) => open,
                 Ok(Err(_)) => return lost("connection refused"),
                 Err(_) => return lost("no connection in time"),
             },
         };
-        let status = match timeout(ANSWER_PATIENCE, open.post(path, body)).await {
+        let status = match timeout_at(patience(), open.post(path, body)).await {
             Ok(Ok(status)) => status,
             Ok(Err(_)) => return lost("connection lost"),
             Err(_) => return lost("no answer in time"),

@@ -204,7 +204,7 @@ fn no_server_no_token_and_no_sense_are_said_in_a_sentence() {
 fn a_limit_that_is_reached_is_said_with_what_to_do() {
     let server = Server::start(&["--write-ops-per-second", "20"]);
     let said =
-        ends_with(2, server.base(), &["--writers", "1", "--ops-per-second", "200", "--duration", "3s"]);
+        ends_with(1, server.base(), &["--writers", "1", "--ops-per-second", "200", "--duration", "3s"]);
     assert!(said.contains("429 rate_limited") && said.contains("--write-ops-per-second"), "{said}");
     let server = Server::start(&["--connections-per-user", "2"]);
     let said = ends_with(2, server.base(), &["--users", "1"]);
@@ -219,21 +219,55 @@ fn what_was_promised_and_not_kept_fails_the_run() {
 }
 
 #[test]
-fn a_server_that_dies_ends_the_run() {
+fn a_server_that_dies_breaks_its_promise_and_what_is_known_is_told() {
     let mut server = Server::start(&[]);
     let url = server.base().to_owned();
-    let child = thread::spawn(move || run(&url, &["--duration", "60s"]));
-    // As soon as somebody draws.
+    let folder = TempFolder::new("load-broken-off").unwrap();
+    let json = folder.path().join("result.json");
+    let child = thread::spawn({
+        let json = json.clone();
+        move || run(&url, &["--duration", "60s", "--json", json.to_str().unwrap()])
+    });
+    wait_until_somebody_draws(server.base());
+    server.revcast.kill().unwrap();
+    let output = child.join().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("the load was broken off: a request was not answered within"), "{said}");
+    assert!(said.contains("FAIL  the logs can be read again"), "{said}");
+    let result: Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    assert!(
+        result["totals"]["acknowledged"].as_u64().is_some_and(|acknowledged| acknowledged > 0),
+        "{result}"
+    );
+}
+
+#[test]
+fn a_load_that_is_broken_off_is_audited_all_the_same() {
+    let server = Server::start(&[]);
+    // From the twenty-first answer on, none can be understood.
+    let mut answers = 0;
+    let proxy = lying_proxy(server.base(), move |bytes| {
+        if let Some(at) = find(bytes, "\"results\"") {
+            answers += 1;
+            if answers > 20 {
+                bytes[at + 1] = b'R';
+            }
+        }
+    });
+    let said = ends_with(1, &proxy, &["--duration", "60s"]);
+    assert!(said.contains("the load was broken off: an answer cannot be read"), "{said}");
+    assert!(said.contains("that got no answer"), "{said}");
+    assert!(said.contains("ok    acknowledged ops are in the log, at their revision"), "{said}");
+}
+
+/// Waits until ops are committed, as the server's own counter says.
+fn wait_until_somebody_draws(base: &str) {
     let deadline = Instant::now() + Duration::from_secs(30);
-    while !is_written_to(server.base()) {
+    while !is_written_to(base) {
         assert!(Instant::now() < deadline, "nobody draws");
         thread::sleep(Duration::from_millis(50));
     }
-    server.revcast.kill().unwrap();
-    let output = child.join().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{said}");
-    assert!(said.contains("a request was not answered within"), "{said}");
 }
 
 /// Whether ops have been committed, as the server's own counter says.

@@ -72,6 +72,10 @@ pub(super) struct Tally {
     pub(super) presence_bytes: u64,
     pub(super) heads: u64,
     pub(super) rejoined: u64,
+    /// Readers that are to be subscribed again.
+    pub(super) rejoining: usize,
+    /// Ops between where readers were too slow and where they came again.
+    pub(super) skipped: u64,
     pub(super) latency: Histogram,
     pub(super) timeline: Timeline,
     pub(super) subscribed: usize,
@@ -100,8 +104,10 @@ impl Connection {
 
     /// Takes its place in the room back.
     pub(super) fn leave(&self, common: &mut Common) {
-        if self.state == State::Live && common.rooms[self.room].leave(self.revision) {
-            common.tally.has_floor_moved = true;
+        match self.state {
+            State::Live => common.tally.has_floor_moved |= common.rooms[self.room].leave(self.revision),
+            State::Rejoining => common.tally.rejoining -= 1,
+            _ => (),
         }
     }
 
@@ -216,6 +222,7 @@ impl Connection {
             Message::Presence => {
                 tally.presence_frames += 1;
                 tally.presence_bytes += size;
+                tally.timeline.count_presence(size);
             }
             Message::Head => tally.heads += 1,
             Message::Subscribed(revision) => {
@@ -226,6 +233,11 @@ impl Connection {
                     tally.subscribed_ms.record(began.elapsed().as_secs_f64() * 1e3);
                 } else {
                     ensure!(self.state == State::Rejoining, "subscribed came twice");
+                    let skipped = revision.checked_sub(self.revision);
+                    tally.skipped += skipped.with_context(|| {
+                        format!("subscribed says {revision} after {} was there", self.revision)
+                    })?;
+                    tally.rejoining -= 1;
                 }
                 (self.state, self.revision) = (State::Live, *revision);
                 room.enter(self.revision);
@@ -235,6 +247,7 @@ impl Connection {
                 ensure!(plan.rejoins && self.state == State::Live, "reset: lagged");
                 self.state = State::Rejoining;
                 tally.rejoined += 1;
+                tally.rejoining += 1;
                 tally.has_floor_moved |= room.leave(self.revision);
                 let subscribe = message::subscribe(plan, self.room, None)?;
                 self.send(&subscribe, plan.encoding)?;

@@ -246,7 +246,8 @@ impl Engine {
         }
         let Some((heads, deadline)) = &self.until else { return false };
         let mut rooms = self.common.rooms.iter().zip(heads);
-        if self.is_started() && rooms.all(|(room, head)| room.floor().is_none_or(|floor| floor >= *head)) {
+        let is_settled = self.is_started() && self.common.tally.rejoining == 0;
+        if is_settled && rooms.all(|(room, head)| room.floor().is_none_or(|floor| floor >= *head)) {
             self.complete_ms = Some(self.common.began.elapsed().as_secs_f64() * 1e3);
         }
         self.complete_ms.is_some() || Instant::now() >= *deadline
@@ -263,11 +264,11 @@ impl Engine {
             presence_bytes: tally.presence_bytes,
             heads: tally.heads,
             rejoined: tally.rejoined,
+            skipped: tally.skipped,
             complete_ms: self.complete_ms,
-            latency: Latency::from(&tally.latency),
             latencies: tally.latency.clone(),
             seconds: tally.timeline.seconds(),
-            digests: self.common.rooms.iter().map(Room::digest).collect(),
+            digests: self.common.rooms.iter().map(Room::digests).collect(),
         }
     }
 }

@@ -182,17 +182,24 @@ pub struct Outcome {
     pub heads: u64,
     /// How often a reader was too slow and subscribed again.
     pub rejoined: u64,
+    /// Ops that such readers were not told of.
+    pub skipped: u64,
     /// From the first connect until all readers had what was asked for, in ms; absent if they had not.
     pub complete_ms: Option<f64>,
     /// From the send time that an op bears to its arrival, for each op at each reader, in ms. What was sent while the
     /// load grew, and says so, is not in it.
-    pub latency: Latency,
-    /// The same whole, so that it can be added to that of another swarm.
     pub latencies: Histogram,
     /// The same by the second, and with what was sent while the load grew.
     pub seconds: Vec<Second>,
-    /// Which ops the readers of each drawing were told of; nothing where there were none.
-    pub digests: Vec<Option<Digest>>,
+    /// Which ops the readers of each drawing were told of, in runs without a hole.
+    pub digests: Vec<Vec<Digest>>,
+}
+
+impl Outcome {
+    /// How [`Self::latencies`] are distributed.
+    pub fn latency(&self) -> Latency {
+        Latency::from(&self.latencies)
+    }
 }
 
 /// The distribution of a time, in ms.

@@ -39,8 +39,8 @@ impl Room {
     }
 
     /// The ops that its readers were told of.
-    pub(super) fn digest(&self) -> Option<Digest> {
-        self.ids.digest()
+    pub(super) fn digests(&self) -> Vec<Digest> {
+        self.ids.digests()
     }
 
     /// A reader has joined at a revision.

@@ -142,3 +142,21 @@ async fn holes_repeats_resets_and_closes_are_failures() {
         assert!(outcome.started.failures[0].ends_with(expected), "{:?}", outcome.started.failures);
     }
 }
+
+#[tokio::test]
+async fn what_a_slow_reader_missed_is_counted_and_its_return_is_waited_for() {
+    let text = |message: Value| frame(&message, Encoding::Json, false);
+    let outcome = run(Plan { rejoins: true, ..plan() }, move |stream| {
+        let reset = json!({"type": "reset", "reason": "lagged", "revision": 6});
+        stream.write_all(&[text(ops(&[5])), text(reset)].concat()).unwrap();
+        // It asks for what comes from the head on.
+        read_frame(stream);
+        stream.write_all(&text(json!({"type": "subscribed", "revision": 6}))).unwrap();
+        stream.write_all(&text(ops(&[7]))).unwrap();
+    });
+    let outcome = outcome.await;
+    outcome.started.check().unwrap();
+    assert_eq!((outcome.ops, outcome.rejoined), (2, 1));
+    assert_eq!(outcome.skipped, 1);
+    assert!(outcome.complete_ms.is_some());
+}

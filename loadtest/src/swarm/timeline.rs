@@ -16,8 +16,16 @@ pub struct Second {
     pub ops: u64,
     /// Their bytes on the wire.
     pub bytes: u64,
+    /// Bytes of presence on the wire.
+    pub presence_bytes: u64,
     /// How long they took.
     pub latency: Latency,
+}
+
+impl Second {
+    fn is_busy(&self) -> bool {
+        self.ops > 0 || self.presence_bytes > 0
+    }
 }
 
 /// Counts by the second, in the memory of one histogram.
@@ -37,7 +45,13 @@ impl Timeline {
         self.now.bytes += bytes;
     }
 
-    /// Adds a time in ms to the second in which [`Self::count`] was last called.
+    /// Counts presence that has just arrived.
+    pub fn count_presence(&mut self, bytes: u64) {
+        self.go_on();
+        self.now.presence_bytes += bytes;
+    }
+
+    /// Adds a time in ms to the second in which something was last counted.
     pub fn record(&mut self, ms: f64) {
         self.latency.record(ms);
     }
@@ -45,7 +59,7 @@ impl Timeline {
     /// The seconds in which something arrived.
     pub fn seconds(&self) -> Vec<Second> {
         let mut seconds = self.seconds.clone();
-        if self.now.ops > 0 {
+        if self.now.is_busy() {
             seconds.push(Second { latency: Latency::from(&self.latency), ..self.now });
         }
         seconds
@@ -61,7 +75,7 @@ impl Timeline {
         if at <= self.now.at || self.seconds.len() == MAX_SECONDS {
             return;
         }
-        if self.now.ops > 0 {
+        if self.now.is_busy() {
             self.seconds.push(Second { latency: Latency::from(&self.latency), ..self.now });
             self.latency.clear();
         }
@@ -80,12 +94,14 @@ mod tests {
         timeline.record(5.0);
         // As if that had been a second ago.
         timeline.now.at -= 1;
+        timeline.count_presence(9);
         timeline.count(3, 10);
         timeline.record(7.0);
         let seconds = timeline.seconds();
         let counted: Vec<_> =
-            seconds.iter().map(|second| (second.ops, second.bytes, second.latency.count)).collect();
-        assert_eq!(counted, [(2, 100, 1), (3, 10, 1)]);
+            seconds.iter().map(|second| (second.ops, second.bytes, second.presence_bytes)).collect();
+        assert_eq!(counted, [(2, 100, 0), (3, 10, 9)]);
+        assert_eq!(seconds[0].latency.count, 1);
         assert_eq!(seconds[1].at, seconds[0].at + 1);
         assert!((7.0..7.1).contains(&seconds[1].latency.max));
     }

@@ -63,12 +63,13 @@ impl Live<'_> {
         let seconds = started.elapsed().as_secs_f64();
         cursors.stop().await?.started.check()?;
         check(&outcome, readers, head)?;
+        let latency = outcome.latency();
         report.note(format!(
             "crowd: {readers} readers of one room, {CROWD_RATE} ops/s, {CURSORS} cursors moving {CURSOR_RATE} times a second, \
              {seconds:.0} s: every op to every reader; POST sent → socket: {} (p99 under {CROWD_P99} ms: {}); presence \
              {:.1} frames and {:.0} bytes a reader and second; cores: server {:.2}, database {:.2}, readers {crowd_cores:.2}",
-            outcome.latency,
-            verdict(outcome.latency.p99 < CROWD_P99),
+            latency,
+            verdict(latency.p99 < CROWD_P99),
             as_f64(outcome.presence_frames) / as_f64(readers as u64) / seconds,
             as_f64(outcome.presence_bytes) / as_f64(readers as u64) / seconds,
             cores.server,
@@ -100,13 +101,14 @@ impl Live<'_> {
         let outcome = swarm.finish(&heads).await?;
         outcome.started.check()?;
         ensure!(outcome.complete_ms.is_some(), "some readers did not get all ops");
-        let is_kept = outcome.latency.p50 <= NODE_P50 && outcome.latency.p99 <= NODE_P99;
+        let latency = outcome.latency();
+        let is_kept = latency.p50 <= NODE_P50 && latency.p99 <= NODE_P99;
         report.note(format!(
             "nodes: {NODE_DRAWINGS} drawings, {readers} readers and the writers on two nodes, {NODE_RATE} ops/s: POST sent → \
              socket, {} deliveries: {} (p50 at most {NODE_P50} ms, p99 at most {NODE_P99} ms: {}); cores: servers {:.2}, \
              database {:.2}",
-            outcome.latency.count,
-            outcome.latency,
+            latency.count,
+            latency,
             verdict(is_kept),
             cores.server,
             cores.database,
