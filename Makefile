@@ -82,7 +82,7 @@ e2e: web servers ## Draw on the whiteboard in a browser
 # What the tests in TypeScript run.
 .PHONY: servers
 servers:
-	cargo build --workspace --bin revcast --bin testbed
+	cargo build --workspace --bin revcast --bin testbed --bin revcast-chaos
 
 $(CLIENT_PACKAGES): $(CLIENT)/package-lock.json
 	$(NPM_CI) $(CLIENT)
@@ -209,12 +209,26 @@ porcupine-check: ## Let Porcupine judge histories, and see that it refuses wrong
 	cargo build -p revcast-checker
 	cd loadtest/porcupine && go vet ./... && go test -count=1 ./...
 
+# SEED, ROUNDS, ROUND and FAULTS reach the program as they are given to make.
+.PHONY: chaos
+chaos: setup client servers ## Let faults happen under load and judge what clients were told (ROUNDS=5 SEED=1 ROUND= RESUME=1)
+	target/debug/revcast-chaos $(if $(RESUME),--resume) $(ARGS)
+
+# Without what is given to other targets, so that it is the same each time.
+.PHONY: chaos-check
+chaos-check: setup client servers
+	env -u ROUND -u FAULTS -u PREVIOUS ROUNDS=5 SEED=1 target/debug/revcast-chaos --shrink 3
+
+.PHONY: previous
+previous: ## Build the version before, to run beside this one in make chaos (REV=v1)
+	scripts/previous.sh $(REV)
+
 .PHONY: fmt
 fmt: $(CLIENT_PACKAGES) $(WEB_PACKAGES) $(LOAD_CHECK_PACKAGES) ## Format the code
 	cargo fmt --all
 	cd $(CLIENT) && node_modules/.bin/biome check --write
 	cd web && node_modules/.bin/biome check --write
-	cd tests/load && node_modules/.bin/biome check --write . ../../loadtest/k6 ../../loadtest/artillery
+	cd tests/load && node_modules/.bin/biome check --write . ../../loadtest/k6 ../../loadtest/artillery ../../loadtest/chaos
 
 .PHONY: deny
 deny: ## Check licenses, advisories and sources of dependencies

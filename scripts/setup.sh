@@ -59,6 +59,11 @@ fonts-nanum NanumGothic.ttf
 FILES
 }
 
+# It sets clocks wrong in make chaos.
+has_faketime() {
+    compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null
+}
+
 has_node() {
     scripts/has-node.sh
 }
@@ -78,6 +83,7 @@ Missing: ${missing[*]}. Please install, in whatever way your system has:
   - nginx 1.22, HAProxy 2.6 and Caddy 2.6 or later, on the PATH
   - Chromium, at /usr/bin/chromium or where the variable CHROMIUM says; curl; Python with venv
   - the fonts DejaVu, Liberation, Noto with all its scripts and its emoji, Droid Sans Fallback and Nanum
+  - libfaketime 0.9 or later, in /usr/lib/*/faketime
   - PgBouncer, at /usr/sbin/pgbouncer or where the variable PGBOUNCER says
 TEXT
         exit 1
@@ -136,6 +142,7 @@ if [[ $what == all ]]; then
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
     has_chromium || missing+=(chromium)
     has curl || missing+=(curl)
+    has_faketime || missing+=(libfaketime)
     [[ -x ${PGBOUNCER:-/usr/sbin/pgbouncer} ]] || missing+=(pgbouncer)
     for name in $(missing_balancers) $(missing_fonts); do missing+=("$name"); done
 fi

@@ -7,6 +7,7 @@ pub mod bench;
 pub mod http;
 pub mod pen;
 pub mod proxy;
+mod pump;
 pub mod services;
 pub mod socket;
 pub mod swarm;

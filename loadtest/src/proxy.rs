@@ -1,13 +1,14 @@
-//! A TCP proxy that can be cut, to try outages, and led elsewhere, to try failovers.
+//! A TCP proxy that can be cut, to try outages, led elsewhere, to try failovers, and made bad, to try networks that are.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
-    io::copy_bidirectional,
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinHandle,
 };
+
+use crate::pump::pass_both_ways;
 
 /// What the proxy does with connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +23,34 @@ enum Mode {
     Moved,
 }
 
+/// How well bytes get through, while the proxy passes them on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// How much later each byte comes.
+    pub delay: Duration,
+    /// How many bytes a second pass in each direction of a connection; any number without it.
+    pub bytes_per_second: Option<u32>,
+    /// The direction in which nothing comes, of which nobody is told: the connection is half open. What was sent
+    /// meanwhile comes when that ends, as it does when packets are sent again.
+    pub stalled: Option<Way>,
+}
+
+/// The way that bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From the one who has connected.
+    ToServer,
+    /// To the one who has connected.
+    ToClient,
+}
+
 /// What the proxy does, and for whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Route {
     mode: Mode,
     target: SocketAddr,
+    /// How often all connections were reset.
+    resets: u64,
 }
 
 /// Passes connections on to one address until it is cut.
@@ -35,6 +59,7 @@ pub struct Proxy {
     /// Where it listens.
     pub port: u16,
     route: Arc<watch::Sender<Route>>,
+    shape: Arc<watch::Sender<Shape>>,
     task: JoinHandle<()>,
 }
 
@@ -43,9 +68,11 @@ impl Proxy {
     pub async fn start(port: u16) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let own_port = listener.local_addr()?.port();
-        let route = Arc::new(watch::Sender::new(Route { mode: Mode::Open, target: loopback(port) }));
-        let task = tokio::spawn(accept(listener, route.clone()));
-        Ok(Self { port: own_port, route, task })
+        let route = Route { mode: Mode::Open, target: loopback(port), resets: 0 };
+        let (route, shape) =
+            (Arc::new(watch::Sender::new(route)), Arc::new(watch::Sender::new(Shape::default())));
+        let task = tokio::spawn(accept(listener, route.clone(), shape.clone()));
+        Ok(Self { port: own_port, route, shape, task })
     }
 
     /// Breaks all connections and refuses new ones.
@@ -75,6 +102,16 @@ impl Proxy {
         self.route.send_modify(|route| route.target = loopback(port));
     }
 
+    /// Breaks all connections by a reset, and takes new ones.
+    pub fn reset(&self) {
+        self.route.send_modify(|route| route.resets += 1);
+    }
+
+    /// Passes everything on in this way from now on, also on connections that are open.
+    pub fn shape(&self, shape: Shape) {
+        self.shape.send_replace(shape);
+    }
+
     fn set_mode(&self, mode: Mode) {
         self.route.send_modify(|route| route.mode = mode);
     }
@@ -91,22 +128,29 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
-async fn accept(listener: TcpListener, route: Arc<watch::Sender<Route>>) {
+async fn accept(listener: TcpListener, route: Arc<watch::Sender<Route>>, shape: Arc<watch::Sender<Shape>>) {
     while let Ok((client, _)) = listener.accept().await {
-        let mut route = route.subscribe();
+        let (mut route, shape) = (route.subscribe(), shape.subscribe());
         if route.borrow().mode == Mode::Cut {
             continue;
         }
         tokio::spawn(async move {
             let mut client = client;
-            let Some(target) = open_at_last(&mut route).await else { return };
+            let Some(Route { target, resets, .. }) = open_at_last(&mut route).await else { return };
             let Ok(mut server) = TcpStream::connect(target).await else { return };
-            let goes_on =
-                |route: &Route| matches!(route.mode, Mode::Open | Mode::Moved) && route.target == target;
+            // A proxy that holds small pieces back would be a delay of its own.
+            let _ = (client.set_nodelay(true), server.set_nodelay(true));
+            let goes_on = |route: &Route| {
+                let is_open = matches!(route.mode, Mode::Open | Mode::Moved);
+                is_open && route.target == target && route.resets == resets
+            };
             tokio::select! {
                 // Either side may break off; that is what the proxy is for.
-                _ = copy_bidirectional(&mut client, &mut server) => (),
+                _ = pass_both_ways(&mut client, &mut server, &shape) => (),
                 _ = route.wait_for(|route| !goes_on(route)) => (),
+            }
+            if route.borrow().resets != resets {
+                let _ = (client.set_zero_linger(), server.set_zero_linger());
             }
             // What was silent once stays so.
             let _ = route.wait_for(|route| !matches!(route.mode, Mode::Held | Mode::Moved)).await;
@@ -115,7 +159,7 @@ async fn accept(listener: TcpListener, route: Arc<watch::Sender<Route>>) {
 }
 
 /// Waits for as long as the proxy is silent. Returns where it leads then, if it is open.
-async fn open_at_last(route: &mut watch::Receiver<Route>) -> Option<SocketAddr> {
+async fn open_at_last(route: &mut watch::Receiver<Route>) -> Option<Route> {
     let route = route.wait_for(|route| route.mode != Mode::Held).await.ok()?;
-    (route.mode != Mode::Cut).then_some(route.target)
+    (route.mode != Mode::Cut).then_some(*route)
 }

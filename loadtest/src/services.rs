@@ -10,6 +10,8 @@ mod pair;
 mod pgbouncer;
 mod postgres;
 mod revcast;
+mod s3;
+mod trio;
 
 use std::{
     fs,
@@ -34,7 +36,9 @@ pub use nats::Nats;
 pub use pair::{PostgresPair, Replication};
 pub use pgbouncer::{PgBouncer, pgbouncer_version};
 pub use postgres::{Durability, Postgres, dump_database, execute, restore_database};
-pub use revcast::Revcast;
+pub use revcast::{Launch, Revcast};
+pub use s3::S3Server;
+pub use trio::{PostgresTrio, Standby};
 
 /// Time for a service to become reachable.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -80,6 +84,20 @@ fn command(program: &Path, signal: &str, user: Option<&Owner>) -> Command {
     }
     command.args(["--pdeathsig", signal]).arg(program);
     command
+}
+
+/// Starts any other program with its standard input and output as pipes. It is killed when this process dies.
+pub fn spawn_with_pipes(program: &Command) -> anyhow::Result<Child> {
+    let mut guarded = command(Path::new(program.get_program()), "KILL", None);
+    guarded.args(program.get_args());
+    guarded.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    guarded.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    spawn(guarded)
+}
+
+/// Sends a signal to a process, by its name as in `kill -s`.
+pub fn send_signal(pid: u32, name: &str) -> anyhow::Result<()> {
+    run(Command::new("kill").args(["-s", name, &pid.to_string()])).map(drop)
 }
 
 /// A user that Postgres will run as.
@@ -197,7 +215,7 @@ fn wait_until_listening(port: u16, child: &mut Child, what: &str) -> anyhow::Res
 }
 
 fn signal(child: &Child, name: &str) -> anyhow::Result<()> {
-    run(Command::new("kill").args(["-s", name, &child.id().to_string()])).map(drop)
+    send_signal(child.id(), name)
 }
 
 /// Ends a process and its children with SIGKILL, so that none of them does or sends anything more.

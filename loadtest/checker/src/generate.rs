@@ -4,7 +4,7 @@
 //! Owns what a plan asks for, and how lines are written. The world in which it happens is `world`, the server in it
 //! `server`. All of it follows from the seed.
 
-mod random;
+pub mod random;
 mod server;
 mod world;
 

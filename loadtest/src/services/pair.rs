@@ -16,11 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(10);
 
 /// The only database.
-const DATABASE: &str = "postgres";
+pub(super) const DATABASE: &str = "postgres";
 
 /// What both have: small, without waiting for the disk, and with commits that wait for a synchronous standby. The WAL
 /// from the beginning is kept, so that a copy of the cluster as it was made can follow it at any time.
-const SETTINGS: &str = "max_connections = 100\nfsync = off\nfull_page_writes = off\nsynchronous_commit = on\n\
+pub(super) const SETTINGS: &str = "max_connections = 100\nfsync = off\nfull_page_writes = off\nsynchronous_commit = on\n\
     shared_buffers = '32MB'\nmax_wal_size = '1GB'\nwal_keep_size = '1GB'\nwal_retrieve_retry_interval = '50ms'\n";
 
 /// The connections whose commits wait for the standby.
@@ -185,12 +185,13 @@ impl PostgresPair {
     }
 }
 
-async fn connect(postgres: &Postgres) -> anyhow::Result<PgConnection> {
+/// A connection past all proxies.
+pub(super) async fn connect(postgres: &Postgres) -> anyhow::Result<PgConnection> {
     Ok(PgConnection::connect(&postgres.url(postgres.port, DATABASE)).await?)
 }
 
 /// Asks again and again until the answer is true.
-async fn wait_until(postgres: &Postgres, what: &str, question: &str) -> anyhow::Result<()> {
+pub(super) async fn wait_until(postgres: &Postgres, what: &str, question: &str) -> anyhow::Result<()> {
     let mut connection = connect(postgres).await?;
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -57,10 +57,7 @@ impl Postgres {
     /// disk goes.
     pub fn start_on_small_disk(mebibytes: u32) -> anyhow::Result<(Self, SmallDisk)> {
         let folder = new_folder()?;
-        let disk = match unprivileged_user()? {
-            Some(owner) => SmallDisk::mount_for(mebibytes, &owner.uid.to_string(), &owner.gid.to_string())?,
-            None => SmallDisk::mount(mebibytes)?,
-        };
+        let disk = small_disk(mebibytes)?;
         let data = disk.path().join("data");
         fs::create_dir(&data)?;
         give_away(&data)?;
@@ -73,19 +70,26 @@ impl Postgres {
     /// Starts a copy of a cluster that was made before and has served nobody; its only database is `postgres`. All such
     /// copies are one cluster in the eyes of Postgres, so that one can follow another, as a standby does.
     pub(super) fn start_copy(settings: &str, is_standby: bool) -> anyhow::Result<Self> {
-        static TEMPLATE: LazyLock<anyhow::Result<TempFolder>> = LazyLock::new(|| {
-            let folder = new_folder()?;
-            init(&folder, &["--wal-segsize=1"])?;
-            drop_templates(&folder)?;
-            Ok(folder)
-        });
-        let template = TEMPLATE.as_ref().map_err(|error| anyhow::anyhow!("no cluster to copy: {error:#}"))?;
-        let folder = new_folder()?;
-        run(Command::new("cp").arg("-a").arg(template.path().join("data")).arg(folder.path()))?;
+        let folder = copy_template()?;
         if is_standby {
             fs::write(folder.path().join("data/standby.signal"), "")?;
         }
         Self::start_in(folder, settings)
+    }
+
+    /// The same with the tables, and not the WAL, on a small disk. It is to be stopped before the disk goes.
+    pub(super) fn start_copy_on_small_disk(
+        settings: &str,
+        mebibytes: u32,
+    ) -> anyhow::Result<(Self, SmallDisk)> {
+        let (folder, disk) = (copy_template()?, small_disk(mebibytes)?);
+        let (data, moved) = (folder.path().join("data"), disk.path().join("data"));
+        let wal = folder.path().join("wal");
+        run(Command::new("mv").arg(data.join("pg_wal")).arg(&wal))?;
+        run(Command::new("mv").arg(&data).arg(&moved))?;
+        std::os::unix::fs::symlink(wal, moved.join("pg_wal"))?;
+        std::os::unix::fs::symlink(&moved, data)?;
+        Ok((Self::start_in(folder, settings)?, disk))
     }
 
     fn start_in(folder: TempFolder, settings: &str) -> anyhow::Result<Self> {
@@ -188,6 +192,28 @@ impl Postgres {
     pub fn cpu_seconds(&self) -> f64 {
         let postmaster = self.child.id();
         cpu_seconds(postmaster) + children_of(postmaster).into_iter().map(cpu_seconds).sum::<f64>()
+    }
+}
+
+/// A copy of a cluster that was made before and has served nobody, in a folder of its own.
+fn copy_template() -> anyhow::Result<TempFolder> {
+    static TEMPLATE: LazyLock<anyhow::Result<TempFolder>> = LazyLock::new(|| {
+        let folder = new_folder()?;
+        init(&folder, &["--wal-segsize=1"])?;
+        drop_templates(&folder)?;
+        Ok(folder)
+    });
+    let template = TEMPLATE.as_ref().map_err(|error| anyhow::anyhow!("no cluster to copy: {error:#}"))?;
+    let folder = new_folder()?;
+    run(Command::new("cp").arg("-a").arg(template.path().join("data")).arg(folder.path()))?;
+    Ok(folder)
+}
+
+/// A small disk that belongs to the user as whom Postgres runs.
+fn small_disk(mebibytes: u32) -> anyhow::Result<SmallDisk> {
+    match unprivileged_user()? {
+        Some(owner) => SmallDisk::mount_for(mebibytes, &owner.uid.to_string(), &owner.gid.to_string()),
+        None => SmallDisk::mount(mebibytes),
     }
 }
 

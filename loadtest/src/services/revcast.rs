@@ -1,9 +1,11 @@
 //! A server as a process.
 
 use std::{
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Stdio},
+    ffi::OsString,
+    fs::{File, OpenOptions},
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, ExitStatus, Stdio},
     thread,
 };
 
@@ -19,6 +21,21 @@ pub struct Revcast {
     pub base: String,
 }
 
+/// How a server is started.
+#[derive(Clone, Debug, Default)]
+pub struct Launch {
+    /// The program.
+    pub binary: PathBuf,
+    /// Where it listens; a free port at `127.0.0.1` by default.
+    pub address: Option<String>,
+    /// Flags of `serve`.
+    pub flags: Vec<String>,
+    /// Variables besides those of this process.
+    pub environment: Vec<(String, OsString)>,
+    /// The file to which its log is appended; nowhere without one.
+    pub log: Option<PathBuf>,
+}
+
 impl Revcast {
     /// Starts `binary serve --listen 127.0.0.1:0` with further flags, and waits until it listens. Its blobs are in a
     /// folder that all servers on its database share, and it stops without a notice, unless the flags say otherwise.
@@ -28,24 +45,40 @@ impl Revcast {
 
     /// The same at an address: that of one which has ended, for a node that comes back.
     pub fn start_at(binary: &Path, address: &str, flags: &[&str]) -> anyhow::Result<Self> {
-        let mut server = command(binary, "KILL", None);
-        server.args(["serve", "--listen", address]).args(flags);
-        if !flags.contains(&"--drain-notice") {
+        let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
+        let (binary, address) = (binary.to_owned(), Some(address.to_owned()));
+        Self::launch(&Launch { binary, address, flags, ..Launch::default() })
+    }
+
+    /// The same in every particular.
+    pub fn launch(launch: &Launch) -> anyhow::Result<Self> {
+        let has = |name: &str| launch.flags.iter().any(|flag| flag == name);
+        let mut server = command(&launch.binary, "KILL", None);
+        server.args(["serve", "--listen", launch.address.as_deref().unwrap_or("127.0.0.1:0")]);
+        server.args(&launch.flags).envs(launch.environment.iter().map(|(name, value)| (name, value)));
+        if !has("--drain-notice") {
             server.args(["--drain-notice", "0s"]);
         }
-        let database = flags.iter().skip_while(|flag| **flag != "--database-url").nth(1);
-        if let Some(database) = database.filter(|_| !flags.contains(&"--blob-url")) {
+        let database = launch.flags.iter().skip_while(|flag| *flag != "--database-url").nth(1);
+        if let Some(database) = database.filter(|_| !has("--blob-url")) {
             server.args(["--blob-url", &blob_url_beside(database)?]);
         }
-        server.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut log = launch.log.as_deref().map(append_to).transpose()?;
+        let errors =
+            log.as_ref().map_or_else(|| Ok(Stdio::inherit()), |log| log.try_clone().map(Stdio::from))?;
+        server.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         let mut child = spawn(server)?;
         let stdout = child.stdout.take().context("the server has no output")?;
         let mut lines = BufReader::new(stdout).lines();
         let mut seen = String::new();
         let base = loop {
             let Some(Ok(line)) = lines.next() else {
+                child.wait()?;
                 bail!("the server ended before it listened:\n{seen}");
             };
+            if let Some(log) = &mut log {
+                writeln!(log, "{line}")?;
+            }
             if let Some((_, fields)) = line.split_once("listening address=") {
                 let address = fields.split_whitespace().next().context("the line has no address")?;
                 break format!("http://{address}");
@@ -54,7 +87,12 @@ impl Revcast {
             seen.push('\n');
         };
         // The rest is read so that the server never waits for us.
-        thread::spawn(move || lines.for_each(drop));
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                // A log that cannot be written is no reason to let the server wait.
+                let _ = log.as_mut().map(|log| writeln!(log, "{line}"));
+            }
+        });
         Ok(Self { child, base })
     }
 
@@ -70,6 +108,11 @@ impl Revcast {
         Ok(())
     }
 
+    /// How it has ended, if it has.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
+    }
+
     /// Asks it to stop.
     pub fn ask_to_stop(&self) -> anyhow::Result<()> {
         signal(&self.child, "TERM")
@@ -80,6 +123,11 @@ impl Revcast {
         self.ask_to_stop()?;
         wait_or_kill(&mut self.child)
     }
+}
+
+fn append_to(path: &Path) -> anyhow::Result<File> {
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.with_context(|| format!("the log {} cannot be written", path.display()))
 }
 
 impl Drop for Revcast {

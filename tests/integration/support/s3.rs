@@ -1,90 +1,21 @@
-//! A bucket that speaks S3, in this process.
+//! The bucket of `loadtest`, for tests, which end where it does not start.
 
-use std::fs;
+use std::ops::Deref;
 
-use async_trait::async_trait;
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
-use loadtest::services::TempFolder;
-use s3s::{
-    S3Result,
-    access::{S3Access, S3AccessContext},
-    auth::SimpleAuth,
-    s3_error,
-    service::{S3Service, S3ServiceBuilder},
-};
-use s3s_fs::FileSystem;
-use tokio::{net::TcpListener, task::JoinHandle};
-
-/// An S3 server with one bucket, which lets in one key alone. It stops when the handle goes.
-pub struct S3Server {
-    /// Where it listens.
-    pub port: u16,
-    /// The name of its bucket.
-    pub bucket: String,
-    /// Who may come in.
-    pub access_key: String,
-    /// How they prove it.
-    pub secret_key: String,
-    /// Holds the bucket as a folder, with its objects as files.
-    pub folder: TempFolder,
-    served: JoinHandle<()>,
-}
-
-/// Tells a bucket that is not there from an object that is not there, as S3 does; the server behind does not.
-struct OneBucket(String);
-
-#[async_trait]
-impl S3Access for OneBucket {
-    async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
-        if request.credentials().is_none() {
-            return Err(s3_error!(AccessDenied));
-        }
-        if request.s3_path().get_bucket_name() != Some(&self.0) {
-            return Err(s3_error!(NoSuchBucket));
-        }
-        Ok(())
-    }
-}
+/// An S3 server in this process; it stops when the handle goes.
+pub struct S3Server(loadtest::services::S3Server);
 
 impl S3Server {
     /// On a free port, with an empty bucket.
     pub async fn start() -> Self {
-        let folder = TempFolder::new("s3").unwrap();
-        let (bucket, access_key, secret_key) =
-            ("snapshots".to_owned(), "revcast".to_owned(), "a+secret/of=tests".to_owned());
-        fs::create_dir(folder.path().join(&bucket)).unwrap();
-        let mut service = S3ServiceBuilder::new(FileSystem::new(folder.path()).unwrap());
-        service.set_auth(SimpleAuth::from_single(access_key.clone(), secret_key.clone()));
-        service.set_access(OneBucket(bucket.clone()));
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let served = tokio::spawn(serve(listener, service.build()));
-        Self { port, bucket, access_key, secret_key, folder, served }
-    }
-
-    /// What `--blob-url` takes for the names under `prefix` in its bucket.
-    pub fn url(&self, prefix: &str) -> String {
-        self.url_through(self.port, prefix)
-    }
-
-    /// The same through another port, which may be that of a proxy.
-    pub fn url_through(&self, port: u16, prefix: &str) -> String {
-        let Self { bucket, access_key, secret_key, .. } = self;
-        let settings = format!("access_key_id={access_key}&secret_access_key={secret_key}&allow_http=true");
-        format!("s3://{bucket}/{prefix}?endpoint=http://127.0.0.1:{port}&{settings}")
+        Self(loadtest::services::S3Server::start().await.unwrap())
     }
 }
 
-impl Drop for S3Server {
-    fn drop(&mut self) {
-        self.served.abort();
-    }
-}
+impl Deref for S3Server {
+    type Target = loadtest::services::S3Server;
 
-async fn serve(listener: TcpListener, service: S3Service) {
-    while let Ok((client, _)) = listener.accept().await {
-        // A client that breaks off is its own business.
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(client), service.clone()));
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
 }

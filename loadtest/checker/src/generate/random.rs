@@ -2,10 +2,12 @@
 
 /// A source of numbers.
 #[derive(Debug)]
-pub(super) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    /// The source that belongs to a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x2545_F491_4F6C_DD1D))
     }
 
@@ -18,22 +20,22 @@ impl Random {
     }
 
     /// A number from `low` to `high`, both included.
-    pub(super) fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.next() % (high - low + 1)
     }
 
     /// Nanoseconds between two numbers of microseconds.
-    pub(super) fn micros(&mut self, low: u64, high: u64) -> i64 {
+    pub fn micros(&mut self, low: u64, high: u64) -> i64 {
         i64::try_from(self.between(low * 1_000, high * 1_000)).unwrap_or(i64::MAX)
     }
 
     /// An index below `count`, which is above 0.
-    pub(super) fn index(&mut self, count: usize) -> usize {
+    pub fn index(&mut self, count: usize) -> usize {
         usize::try_from(self.next() % count as u64).unwrap_or(0)
     }
 
     /// True in so many of 100 cases.
-    pub(super) fn percent(&mut self, chance: u64) -> bool {
+    pub fn percent(&mut self, chance: u64) -> bool {
         self.next() % 100 < chance
     }
 }

@@ -1,0 +1,405 @@
+//! A whole deployment: nodes and what they need, each way between them through a proxy of its own.
+//!
+//! Owns what runs, and in which order it ends. What happens to it is done by `inject`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context;
+use loadtest::{
+    proxy::Proxy,
+    services::{Launch, Nats, PostgresTrio, Revcast, S3Server, SmallDisk, TempFolder, free_port},
+};
+use tokio::{
+    task::{JoinHandle, spawn_blocking},
+    time::{Instant, sleep, timeout, timeout_at},
+};
+
+use crate::{
+    fault::{Link, NodeId},
+    issuer::Issuer,
+    lie::Liar,
+    plan::{Kind, Plan},
+};
+
+/// The disk that a round may fill, in MiB: room for all that a round writes.
+const DISK_MIB: u32 = 96;
+/// How long a fault waits for a node that is stopping or starting.
+const CHANGE: Duration = Duration::from_secs(3);
+/// How often a node is asked whether it is ready.
+const POLL: Duration = Duration::from_millis(50);
+/// What all nodes are told: writes without limits, quick heartbeats and drains, and snapshots soon.
+const FLAGS: [&str; 14] = [
+    "--write-requests-per-second",
+    "0",
+    "--write-ops-per-second",
+    "0",
+    "--drawing-bytes-per-second",
+    "0",
+    "--drawing-units-per-second",
+    "0",
+    "--heartbeat",
+    "1s",
+    "--drain-window",
+    "500ms",
+    "--snapshot-every",
+    "100",
+];
+/// Settings of Postgres by which a connection that is dead is noticed soon.
+const STORE_SETTINGS: &str = "wal_sender_timeout = '3s'\n";
+/// Settings of Postgres by which it acknowledges what it may lose.
+const FORGETFUL: &str =
+    "synchronous_commit = off\nwal_writer_delay = '10s'\nwal_writer_flush_after = '1GB'\n";
+
+/// The programs of a round.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// The server.
+    pub revcast: PathBuf,
+    /// The server of the version before.
+    pub previous: Option<PathBuf>,
+    /// The library that sets clocks wrong.
+    pub faketime: Option<PathBuf>,
+    /// The script with TypeScript clients.
+    pub script: Option<PathBuf>,
+}
+
+/// What a deployment does wrong on purpose, to see that a round tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sabotage {
+    /// Nothing.
+    #[default]
+    None,
+    /// Postgres acknowledges commits before they are written.
+    ForgetfulStore,
+    /// Readers at the first node are not told of some ops.
+    SwallowedFrames,
+}
+
+/// Everything that runs. Nodes end before what they need.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    /// Postgres.
+    pub store: Option<PostgresTrio>,
+    /// NATS servers.
+    pub bus: Vec<Nats>,
+    /// Who signs tokens.
+    pub issuer: Arc<Issuer>,
+    /// By node, and then by NATS server.
+    bus_links: Vec<Vec<Proxy>>,
+    blob_links: Vec<Proxy>,
+    key_links: Vec<Proxy>,
+    client_links: Vec<Proxy>,
+    _bucket: Option<S3Server>,
+    _liar: Option<Liar>,
+    /// Has the SQLite file.
+    file_disk: Option<SmallDisk>,
+    _folder: TempFolder,
+}
+
+/// A node, which may be down, or on its way up.
+#[derive(Debug)]
+pub struct Node {
+    launch: Launch,
+    server: Option<Revcast>,
+    /// Ends the server, if that is still to be done, and starts it again.
+    change: Option<JoinHandle<anyhow::Result<Option<Revcast>>>>,
+    /// Why it did not stop or start, if that has not been told.
+    failure: Option<anyhow::Error>,
+    /// Says how wrong its clock is.
+    pub clock: Option<PathBuf>,
+}
+
+impl Cluster {
+    /// Starts everything that a plan wants, with logs in a folder.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn start(
+        plan: &Plan,
+        programs: &Programs,
+        sabotage: Sabotage,
+        logs: &Path,
+    ) -> anyhow::Result<Self> {
+        let folder = TempFolder::new("chaos")?;
+        let count = plan.nodes();
+        let issuer = Arc::new(Issuer::start().await?);
+        let key_links = proxies(count, issuer.port).await?;
+        let (mut store, mut bus, mut bus_links) = (None, Vec::new(), Vec::new());
+        let (mut bucket, mut blob_links, mut file_disk) = (None, Vec::new(), None);
+        if plan.kind == Kind::Clustered {
+            let forgetful = if sabotage == Sabotage::ForgetfulStore { FORGETFUL } else { "" };
+            let settings = format!("{STORE_SETTINGS}{forgetful}");
+            let disk = plan.has_small_disk().then_some(DISK_MIB);
+            store = Some(PostgresTrio::start(count, &settings, disk).await?);
+            bus = start_bus(plan.bus_servers)?;
+            for _ in 0..count {
+                let mut links = Vec::new();
+                for server in &bus {
+                    links.push(Proxy::start(server.port).await?);
+                }
+                bus_links.push(links);
+            }
+            let server = S3Server::start().await?;
+            blob_links = proxies(count, server.port).await?;
+            bucket = Some(server);
+        } else if plan.has_small_disk() {
+            file_disk = Some(SmallDisk::mount(DISK_MIB)?);
+        }
+        let mut nodes = Vec::new();
+        for node in 0..count {
+            let mut flags: Vec<String> = FLAGS.iter().map(|&flag| flag.to_owned()).collect();
+            let mut add = |name: &str, value: String| flags.extend([name.to_owned(), value]);
+            add("--jwks-url", format!("http://127.0.0.1:{}/jwks.json", key_links[node].port));
+            add("--node-name", format!("node-{node}"));
+            if let (Some(store), Some(bucket)) = (&store, &bucket) {
+                let urls = bus_links[node].iter().map(|link| format!("nats://127.0.0.1:{}", link.port));
+                add("--nats-url", urls.collect::<Vec<_>>().join(","));
+                add("--database-url", store.url(node)?);
+                add("--blob-url", bucket.url_through(blob_links[node].port, "chaos"));
+            } else {
+                let place = file_disk.as_ref().map_or(folder.path(), SmallDisk::path);
+                add("--database-url", format!("sqlite://{}/revcast.db", place.display()));
+                add("--blob-url", format!("file:{}/blobs", folder.path().display()));
+            }
+            nodes.push(Node::new(plan, programs, node, flags, (folder.path(), logs))?);
+        }
+        // The first one makes the tables.
+        for node in &mut nodes {
+            node.start();
+            node.settle().await?;
+        }
+        let (mut client_links, mut liar) = (Vec::new(), None);
+        for node in &nodes {
+            client_links.push(Proxy::start(node.port()?).await?);
+        }
+        if sabotage == Sabotage::SwallowedFrames {
+            let lying = Liar::start(nodes[0].port()?).await?;
+            client_links[0].redirect(lying.port);
+            liar = Some(lying);
+        }
+        Ok(Self {
+            nodes,
+            store,
+            bus,
+            issuer,
+            bus_links,
+            blob_links,
+            key_links,
+            client_links,
+            _bucket: bucket,
+            _liar: liar,
+            file_disk,
+            _folder: folder,
+        })
+    }
+
+    /// The addresses of the nodes, as clients reach them.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        self.client_links.iter().map(|link| format!("http://127.0.0.1:{}", link.port)).collect()
+    }
+
+    /// The proxies of a link.
+    ///
+    /// # Errors
+    /// When there is no such link.
+    pub fn proxies(&self, link: Link) -> anyhow::Result<Vec<&Proxy>> {
+        let store = || self.store.as_ref().context("there is no Postgres");
+        let links = match link {
+            Link::Clients(node) => self.client_links.get(node..=node),
+            Link::Blobs(node) => self.blob_links.get(node..=node),
+            Link::Keys(node) => self.key_links.get(node..=node),
+            Link::Bus(node) => self.bus_links.get(node).map(Vec::as_slice),
+            Link::Store(node) => return Ok(vec![store()?.front(node)?]),
+            Link::Standby(standby) => return Ok(vec![store()?.link(standby)?]),
+        };
+        Ok(links.with_context(|| format!("there is no such link: {link}"))?.iter().collect())
+    }
+
+    /// The ways of all clients to all nodes.
+    pub fn client_links(&self) -> impl Iterator<Item = &Proxy> {
+        self.client_links.iter()
+    }
+
+    /// The disk that can be filled.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn disk(&self) -> anyhow::Result<&SmallDisk> {
+        match &self.store {
+            Some(store) => store.disk(),
+            None => self.file_disk.as_ref().context("the file is on no small disk"),
+        }
+    }
+
+    /// Waits until all nodes say that they are ready. Returns those that do not in time, with what they say.
+    ///
+    /// # Errors
+    /// When a node has no address.
+    pub async fn ready(&mut self, deadline: Instant) -> anyhow::Result<Vec<String>> {
+        let mut late = Vec::new();
+        for (number, node) in self.nodes.iter_mut().enumerate() {
+            match timeout_at(deadline, node.settle()).await {
+                Ok(Ok(())) => (),
+                Ok(Err(error)) => {
+                    late.push(format!("node {number} has failed: {error:#}"));
+                    continue;
+                }
+                Err(_) => {
+                    late.push(format!("node {number} has not started"));
+                    continue;
+                }
+            }
+            let url = format!("http://127.0.0.1:{}/readyz", node.port()?);
+            loop {
+                let told = match reqwest::get(&url).await {
+                    Ok(answer) => answer.text().await.unwrap_or_else(|error| error.to_string()),
+                    Err(error) => error.to_string(),
+                };
+                if told.contains("\"ready\"") {
+                    break;
+                }
+                if Instant::now() > deadline {
+                    late.push(format!("node {number} says {told}"));
+                    break;
+                }
+                sleep(POLL).await;
+            }
+        }
+        Ok(late)
+    }
+
+    /// Nodes that have ended although nobody has ended them.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub fn ended(&mut self) -> anyhow::Result<Vec<String>> {
+        let mut ended = Vec::new();
+        for (number, node) in self.nodes.iter_mut().enumerate() {
+            if let Some(server) = &mut node.server
+                && let Some(status) = server.ended()?
+            {
+                ended.push(format!("node {number} has ended by itself: {status}"));
+            }
+        }
+        Ok(ended)
+    }
+}
+
+impl Node {
+    fn new(
+        plan: &Plan,
+        programs: &Programs,
+        number: NodeId,
+        flags: Vec<String>,
+        (folder, logs): (&Path, &Path),
+    ) -> anyhow::Result<Self> {
+        let previous = programs.previous.as_ref().filter(|_| plan.previous == Some(number));
+        let mut launch = Launch {
+            binary: previous.unwrap_or(&programs.revcast).clone(),
+            address: Some(format!("127.0.0.1:{}", free_port()?)),
+            flags,
+            environment: Vec::new(),
+            log: Some(logs.join(format!("node-{number}.log"))),
+        };
+        let mut clock = None;
+        if let Some(library) = programs.faketime.as_ref().filter(|_| plan.has_wrong_clock(number)) {
+            let path = folder.join(format!("clock-{number}"));
+            fs::write(&path, "+0")?;
+            let mut set = |name: &str, value: &Path| launch.environment.push((name.to_owned(), value.into()));
+            set("LD_PRELOAD", library);
+            set("FAKETIME_TIMESTAMP_FILE", &path);
+            set("FAKETIME_DONT_FAKE_MONOTONIC", Path::new("1"));
+            set("FAKETIME_DISABLE_SHM", Path::new("1"));
+            set("FAKETIME_CACHE_DURATION", Path::new("1"));
+            clock = Some(path);
+        }
+        Ok(Self { launch, server: None, change: None, failure: None, clock })
+    }
+
+    /// Where it listens.
+    fn port(&self) -> anyhow::Result<u16> {
+        let address = self.launch.address.as_deref().context("a node has an address")?;
+        let (_, port) = address.rsplit_once(':').context("an address has a port")?;
+        Ok(port.parse()?)
+    }
+
+    /// The process id, if it runs: what was begun with it may take some time.
+    pub async fn pid(&mut self) -> Option<u32> {
+        if let Ok(Err(error)) = timeout(CHANGE, self.settle()).await {
+            self.failure = Some(error);
+        }
+        self.server.as_ref().map(Revcast::pid)
+    }
+
+    /// Waits until what was begun with it is done.
+    ///
+    /// # Errors
+    /// When it does not stop, or does not start.
+    pub async fn settle(&mut self) -> anyhow::Result<()> {
+        if let Some(change) = &mut self.change {
+            let server = change.await?;
+            self.change = None;
+            self.server = server?;
+        }
+        self.failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Ends it at once.
+    ///
+    /// # Errors
+    /// When that is not possible.
+    pub fn kill(&mut self) -> anyhow::Result<()> {
+        self.server.take().map_or(Ok(()), |mut server| server.kill())
+    }
+
+    /// Asks it to stop, and lets it take its time.
+    pub fn terminate(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            self.change = Some(spawn_blocking(move || server.terminate().map(|()| None)));
+        }
+    }
+
+    /// Starts it, once it has stopped.
+    pub fn start(&mut self) {
+        let (before, launch) = (self.change.take(), self.launch.clone());
+        self.change = Some(tokio::spawn(async move {
+            if let Some(before) = before {
+                before.await??;
+            }
+            spawn_blocking(move || Revcast::launch(&launch).map(Some)).await?
+        }));
+    }
+}
+
+async fn proxies(count: usize, port: u16) -> anyhow::Result<Vec<Proxy>> {
+    let mut proxies = Vec::new();
+    for _ in 0..count {
+        proxies.push(Proxy::start(port).await?);
+    }
+    Ok(proxies)
+}
+
+/// One server, or several that tell each other what they are told. Clients know them by what they are given alone.
+fn start_bus(count: usize) -> anyhow::Result<Vec<Nats>> {
+    if count == 1 {
+        return Ok(vec![Nats::start()?]);
+    }
+    let ports = (0..count).map(|_| free_port()).collect::<anyhow::Result<Vec<_>>>()?;
+    let routes: Vec<String> = ports.iter().map(|port| format!("nats-route://127.0.0.1:{port}")).collect();
+    let start = |(number, port): (usize, &u16)| {
+        Nats::start_with(&format!(
+            "server_name: nats-{number}\ncluster {{ name: chaos, listen: \"127.0.0.1:{port}\", no_advertise: true, \
+             routes: [{}] }}\n",
+            routes.join(", ")
+        ))
+    };
+    ports.iter().enumerate().map(start).collect()
+}

@@ -1,0 +1,204 @@
+//! The owner of all drawings: makes them, gives and takes roles, looks at pictures, and in the end reads all logs.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use reqwest::Method;
+use revcast_checker::{
+    format::{CallName, EntryLine, Line, LogLine, Role, Tag},
+    generate::random::Random,
+    ids::{Digest, OpId},
+};
+use serde_json::{Value, json};
+use tokio::{sync::watch, time::sleep};
+use uuid::Uuid;
+
+use crate::{
+    hand::{Hand, Scene},
+    reader::Heads,
+    recorder::{Asked, End},
+};
+
+/// The pause between two looks, in milliseconds.
+const PAUSE_MS: (u64, u64) = (100, 400);
+/// Pictures of the past that are compared at the end, of each drawing.
+pub const PAST_PICTURES: u64 = 3;
+
+/// The owner.
+#[derive(Debug)]
+pub struct Owner(Hand);
+
+impl Owner {
+    /// An owner whose client has this name.
+    ///
+    /// # Errors
+    /// When the history cannot be written.
+    pub fn new(scene: &Arc<Scene>, client: &str, node: usize) -> anyhow::Result<Self> {
+        Ok(Self(Hand::new(scene, client, "owner", node)?))
+    }
+
+    /// Makes a drawing.
+    ///
+    /// # Errors
+    /// When the server does not make it.
+    pub async fn create(&mut self, drawing: &str) -> anyhow::Result<()> {
+        let body = json!({"drawing_id": drawing});
+        let asked = Asked::to(CallName::Create);
+        match self.0.insist(drawing, asked, Method::POST, "/v1/drawings", Some(&body)).await? {
+            Some(End::Ok(_)) => Ok(()),
+            other => bail!("a drawing cannot be made: {other:?}"),
+        }
+    }
+
+    /// Gives somebody a role, or takes it away. False when there is no answer in time.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub async fn set_role(&mut self, drawing: &str, user: &str, role: Option<Role>) -> anyhow::Result<bool> {
+        let path = format!("/v1/drawings/{drawing}/members/{user}");
+        let asked = Asked { user: Some(user.to_owned()), role, ..Asked::to(CallName::Role) };
+        let (method, body) = match role {
+            Some(role) => (Method::PUT, Some(json!({"role": role}))),
+            None => (Method::DELETE, None),
+        };
+        match self.0.insist(drawing, asked, method, &path, body.as_ref()).await? {
+            Some(End::Ok(_)) => Ok(true),
+            // It was taken away by a request whose answer was lost.
+            Some(End::Refused { status: 404, .. }) if role.is_none() => Ok(true),
+            Some(end) => bail!("the role of {user} cannot be set: {end:?}"),
+            None => Ok(false),
+        }
+    }
+
+    /// Looks at drawings, now and then, until `stop`.
+    ///
+    /// # Errors
+    /// When the history cannot be written.
+    pub async fn look(mut self, seed: u64, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+        let mut random = Random::new(seed);
+        let scene = self.0.scene().clone();
+        while !*stop.borrow() {
+            let drawing = &scene.drawings[random.index(scene.drawings.len())];
+            if random.percent(50) {
+                self.picture(drawing, None).await?;
+            } else {
+                let path = format!("/v1/drawings/{drawing}/ops?after=0");
+                let asked = Asked { after: Some(0), ..Asked::to(CallName::Page) };
+                self.0.ask(drawing, asked, Method::GET, &path, None).await?;
+            }
+            sleep(Duration::from_millis(random.between(PAUSE_MS.0, PAUSE_MS.1))).await;
+        }
+        self.0.recorder.finish()
+    }
+
+    /// Commits a last op to each drawing, reads all logs and compares pictures. Returns where the logs end.
+    ///
+    /// # Errors
+    /// When that is not possible.
+    pub async fn close(&mut self, is_lossless: bool) -> anyhow::Result<Heads> {
+        let mut heads = Vec::new();
+        let scene = self.0.scene().clone();
+        for drawing in &scene.drawings {
+            let last = json!({"op_id": Uuid::now_v7(), "type": "custom.last", "data": {}});
+            let Some(End::Ok(_)) = self.0.append(drawing, &[last], false).await? else {
+                bail!("nothing can be committed to {drawing} although all is well again")
+            };
+            heads.push(self.log(drawing, is_lossless).await?);
+        }
+        Ok(heads)
+    }
+
+    /// Looks at a drawing at its head and before, at each node in turn.
+    ///
+    /// # Errors
+    /// When the history cannot be written.
+    pub async fn compare(&mut self, heads: &Heads) -> anyhow::Result<()> {
+        let scene = self.0.scene().clone();
+        for (drawing, (_, head)) in scene.drawings.iter().zip(heads) {
+            for part in 1..=PAST_PICTURES {
+                let at = (part < PAST_PICTURES).then_some(head * part / PAST_PICTURES);
+                self.picture(drawing, at).await?;
+                self.0.turn();
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the history.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn finish(&mut self) -> anyhow::Result<()> {
+        self.0.recorder.finish()
+    }
+
+    async fn picture(&mut self, drawing: &str, at: Option<u64>) -> anyhow::Result<()> {
+        let query = at.map_or_else(String::new, |at| format!("&at={at}"));
+        let path = format!("/v1/drawings/{drawing}/snapshot?view=only{query}");
+        let asked = Asked { at, ..Asked::to(CallName::Snapshot) };
+        self.0.ask(drawing, asked, Method::GET, &path, None).await.map(drop)
+    }
+
+    /// Reads a log from its beginning to its end and notes it as what is true.
+    async fn log(&mut self, drawing: &str, is_lossless: bool) -> anyhow::Result<(String, u64)> {
+        let (mut after, mut entries, mut declared) = (0, Vec::new(), None::<Value>);
+        loop {
+            let path = format!("/v1/drawings/{drawing}/ops?after={after}");
+            let asked = Asked { after: Some(after), ..Asked::to(CallName::Page) };
+            let Some(End::Ok(mut page)) = self.0.insist(drawing, asked, Method::GET, &path, None).await?
+            else {
+                bail!("the log of {drawing} cannot be read although all is well again")
+            };
+            entries.extend(page["ops"].as_array_mut().map(std::mem::take).unwrap_or_default());
+            after = page["to"].as_u64().context("a page has no end")?;
+            let is_complete = page["complete"] == true;
+            let epoch = page["epoch"].clone();
+            let first = declared.get_or_insert(page);
+            if first["epoch"] != epoch {
+                bail!("the epoch of {drawing} changes although all is well again");
+            }
+            if is_complete {
+                break;
+            }
+        }
+        let declared = declared.context("no page was read")?;
+        let text = |name: &str| declared[name].as_str().map(str::to_owned);
+        let epoch = text("epoch").context("a page has no epoch")?;
+        self.0.recorder.write(&Line::Log(LogLine {
+            drawing: drawing.to_owned(),
+            epoch: epoch.clone(),
+            previous_epoch: text("previous_epoch"),
+            base: declared["base"].as_u64(),
+            head: Some(after),
+            lossless: Some(is_lossless),
+            tag: Tag,
+        }))?;
+        for op in &entries {
+            self.0.recorder.write(&Line::Entry(entry(drawing, &epoch, op)?))?;
+        }
+        Ok((epoch, after))
+    }
+}
+
+fn entry(drawing: &str, epoch: &str, op: &Value) -> anyhow::Result<EntryLine> {
+    let text = |name: &str| op[name].as_str().map(str::to_owned);
+    let mut body = op.clone();
+    for added in ["revision", "actor", "ts"] {
+        body.as_object_mut().context("an op is no object")?.remove(added);
+    }
+    Digest::of_body(&body).context("an op has no digest")?;
+    Ok(EntryLine {
+        drawing: drawing.to_owned(),
+        epoch: epoch.to_owned(),
+        revision: op["revision"].as_u64().context("an op has no revision")?,
+        op_id: text("op_id").as_deref().and_then(OpId::parse).context("an op has no id")?,
+        actor: text("actor").context("an op has no actor")?,
+        hash: None,
+        body: Some(body),
+        r#type: None,
+        unit: None,
+        object_ids: None,
+        floor: None,
+        tag: Tag,
+    })
+}
