@@ -80,7 +80,7 @@ describe("a unit is picked", () => {
     draw(canvas, joining(3, clear));
     expect(canvas.history({ mine: "alice" }).undoUnit).toBe(idOf(3));
     const overlay = canvas.overlay();
-    overlay.apply({ op_id: idOf(99), type: "custom.nothing", actor: "alice" });
+    overlay.apply({ op_id: idOf(99), type: "custom.nothing", data: null }, "alice");
     expect(overlay.history({ mine: "alice" }).undoUnit).toBe(idOf(3));
   });
 

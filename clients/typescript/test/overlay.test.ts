@@ -2,12 +2,12 @@
 
 import { expect, test, vi } from "vitest";
 import { Draft } from "../src/canvas/draft.js";
-import { renderObject } from "../src/canvas/render.js";
+import { renderObject, renderProps } from "../src/canvas/render.js";
 import type { CommittedOp, PendingOp } from "../src/index.js";
 
 vi.mock("../src/canvas/render.js", async (load) => {
   const actual = await load<typeof import("../src/canvas/render.js")>();
-  return { ...actual, renderObject: vi.fn(actual.renderObject) };
+  return { ...actual, renderObject: vi.fn(actual.renderObject), renderProps: vi.fn(actual.renderProps) };
 });
 
 const id = (n: number) => `00000000-0000-7000-8000-${String(n).padStart(12, "0")}`;
@@ -45,16 +45,56 @@ function draftOfMany(): Draft {
 
 test("an edit renders the object that it touches", () => {
   const draft = draftOfMany();
-  draft.put(update(2000, "o7", 1));
-  expect(draft.view().objects[6]?.props).toEqual({ x: 1 });
+  draft.put({ op_id: id(2000), type: "object.update", object_id: "o7", z: "b" });
+  expect(draft.view().objects.at(-1)).toMatchObject({ object_id: "o7", z: "b", props: { x: 7 } });
   expect(renderObject).toHaveBeenCalledTimes(1);
+});
+
+test("an edit of properties looks at these alone", () => {
+  const draft = draftOfMany();
+  const before = draft.view().objects;
+  vi.mocked(renderProps).mockClear();
+  for (let n = 1; n <= 100; n += 1) draft.put(update(2000 + n, `o${n}`, 7));
+  const { objects } = draft.view();
+  expect(objects.map(({ props }) => props.x)).toEqual(Array(100).fill(7));
+  // It looks as it did.
+  expect(objects[6]).toBe(before[6]);
+  expect(renderObject).not.toHaveBeenCalled();
+  expect(renderProps).not.toHaveBeenCalled();
 });
 
 test("so does an op of somebody else that meets none of those that are pending", () => {
   const draft = draftOfMany();
   draft.confirm([committed(update(2000, "o70", 1), 101)]);
   expect(draft.view().objects[69]?.props).toEqual({ x: 1 });
-  expect(renderObject).toHaveBeenCalledTimes(1);
+  expect(renderObject).not.toHaveBeenCalled();
+});
+
+test("an object that is gone does not come back by an edit of its properties", () => {
+  const draft = draftOfMany();
+  draft.put({ op_id: id(2000), type: "object.delete", object_ids: ["o70"] });
+  expect(draft.view().objects).toHaveLength(99);
+  draft.put(update(2001, "o70", 1));
+  expect(draft.view().objects).toHaveLength(99);
+  draft.put({ op_id: id(2002), type: "canvas.clear" });
+  draft.put(update(2003, "o80", 1));
+  expect(draft.view().objects).toEqual([]);
+  draft.put({ op_id: id(2004), type: "undo", unit: id(2002) });
+  expect(draft.view().objects).toHaveLength(99);
+  expect(draft.view().objects[78]).toMatchObject({ object_id: "o80", props: { x: 1 } });
+});
+
+test("properties that are unset, undone or of any name are seen as they are", () => {
+  const draft = draftOfMany();
+  const named = JSON.parse('{"__proto__":1,"constructor":2,"y":3}');
+  draft.put({ op_id: id(2000), type: "object.update", object_id: "o70", set: named });
+  const [own] = draft.view().objects.filter(({ object_id }) => object_id === "o70");
+  expect(Object.entries(own?.props ?? {}).sort()).toEqual(Object.entries(named).sort());
+  const unset = ["__proto__", "y"];
+  draft.put({ op_id: id(2001), type: "object.update", object_id: "o70", unset });
+  expect(draft.view().objects[69]?.props).toEqual({ constructor: 2 });
+  draft.put({ op_id: id(2002), type: "undo", unit: id(2001) });
+  expect(Object.keys(draft.view().objects[69]?.props ?? {})).toHaveLength(3);
 });
 
 test("an object that was created meanwhile stands beneath those that are pending", () => {

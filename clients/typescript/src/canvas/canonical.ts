@@ -27,7 +27,7 @@ export function isEqual(a: Json | undefined, b: Json | undefined): boolean {
 }
 
 /** A member of an object, which may have any name: that of what all objects inherit, too. */
-function member(object: JsonObject, key: string): Json | undefined {
+export function member(object: JsonObject, key: string): Json | undefined {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 

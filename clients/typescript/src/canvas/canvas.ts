@@ -7,7 +7,7 @@ import { fold } from "./fold.js";
 import { type History, historyOf, type Scope } from "./history.js";
 import { Overlay } from "./overlay.js";
 import { isFold } from "./read.js";
-import { type Registers, readRegisters, writeRegisters } from "./registers.js";
+import { type Registers, readRegisters, writeInSteps, writeRegisters } from "./registers.js";
 import { hashOf, type View } from "./render.js";
 import { type Looks, Screen } from "./screen.js";
 import { State } from "./state.js";
@@ -83,6 +83,11 @@ export class Canvas {
   /** All that must be kept to go on from here. */
   registers(): Registers {
     return writeRegisters(this.#state);
+  }
+
+  /** The same in short steps, between which it must not change. */
+  registersInSteps(): Generator<undefined, Registers> {
+    return writeInSteps(this.#state);
   }
 
   /** Takes in the next op of the log. One that it cannot read only joins its unit. */

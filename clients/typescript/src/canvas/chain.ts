@@ -63,25 +63,33 @@ export class Chain<T> implements Address {
 
   /** Adds a write that is newer than all others. Returns whether it is the only one of its unit. */
   write(write: Write<T>, liveness: Liveness): boolean {
-    const isFirst = this.of(write.unit) === undefined;
+    const { unit } = write;
     if (this.#many !== undefined) {
-      this.#many.write(write, liveness.isLive(write.unit));
-    } else {
-      const others = this.#few.filter((other) => other.unit !== write.unit);
-      others.push(write);
-      this.#replace(others, liveness);
+      const isFirst = this.of(unit) === undefined;
+      this.#many.write(write, liveness.isLive(unit));
+      return isFirst;
     }
-    return isFirst;
+    const writes: Write<T>[] = [];
+    for (const other of this.#few) if (other.unit !== unit) writes.push(other);
+    const isOnly = writes.length === this.#few.length;
+    writes.push(write);
+    this.#replace(writes, liveness);
+    return isOnly && this.#below?.of(unit) === undefined;
   }
 
   /** The write that counts: the newest whose unit is live. */
   top(liveness: Liveness): Write<T> | undefined {
-    const own =
-      this.#many === undefined
-        ? this.#few.findLast((write) => liveness.isLive(write.unit))
-        : this.#many.top(liveness);
+    if (this.#many !== undefined) {
+      const own = this.#many.top(liveness);
+      if (own !== undefined) return own;
+    } else {
+      for (let at = this.#few.length - 1; at >= 0; at -= 1) {
+        const write = this.#few[at];
+        if (write !== undefined && liveness.isLive(write.unit)) return write;
+      }
+    }
     // A unit that has written here and beneath is not live if nothing was found here.
-    return own ?? this.#below?.top(liveness);
+    return this.#below?.top(liveness);
   }
 
   /** The write of a unit. */
@@ -176,30 +184,3 @@ export class Chain<T> implements Address {
 }
 
 const NONE: readonly never[] = [];
-
-/** The chain of an address, to be written to; a new one if there was none. */
-export function chainOf<K extends string | number, T>(
-  chains: Map<K, Chain<T>>,
-  part: Part,
-  key: K,
-  object?: ObjectRegisters,
-): Chain<T> {
-  let chain = chains.get(key);
-  if (chain === undefined) {
-    chain = new Chain({ part, object, key });
-    chains.set(key, chain);
-  }
-  return chain;
-}
-
-/** A copy of all chains. */
-export function copyOf<K, T>(chains: ReadonlyMap<K, Chain<T>>): Map<K, Chain<T>> {
-  return new Map([...chains].map(([key, chain]) => [key, chain.copy()]));
-}
-
-/** Drops the chains that have no write left. */
-export function dropEmpty<K, T>(chains: Map<K, Chain<T>>): void {
-  for (const [key, chain] of chains) {
-    if (chain.isEmpty) chains.delete(key);
-  }
-}

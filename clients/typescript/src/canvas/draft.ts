@@ -144,7 +144,7 @@ export class Draft {
   /** Adds an op; one of the same id is replaced by it, which must write all that that one wrote. */
   put(op: PendingOp): void {
     this.#pending.set(op.op_id.toLowerCase(), op);
-    this.#overlay?.apply({ ...op, actor: this.#actor });
+    this.#overlay?.apply(op, this.#actor);
     this.#forgetSeen();
   }
 
@@ -182,7 +182,7 @@ export class Draft {
   #onTop(): Overlay {
     if (this.#overlay === undefined) {
       this.#overlay = this.#confirmed.overlay();
-      for (const op of this.#pending.values()) this.#overlay.apply({ ...op, actor: this.#actor });
+      for (const op of this.#pending.values()) this.#overlay.apply(op, this.#actor);
     }
     return this.#overlay;
   }

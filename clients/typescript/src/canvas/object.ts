@@ -2,14 +2,15 @@
 
 import type { Json } from "../json.js";
 import type { Point } from "../ops.js";
-import { type Address, Chain, chainOf, dropEmpty, type Part, type Top } from "./chain.js";
+import { type Address, Chain, type Top } from "./chain.js";
+import { Chains } from "./chains.js";
 import type { Liveness } from "./units.js";
 
 /** What decides whether an object is there. */
 export type Existence = "create" | "delete";
 
 /** Properties by name; the value is `undefined` where one was unset. */
-export type Props = Map<string, Chain<Json | undefined>>;
+export type Props = Chains<string, Json | undefined>;
 
 /** Where an object that is seen stands in the order of the screen. */
 export interface Place {
@@ -24,66 +25,55 @@ export class ObjectRegisters {
   kind: Chain<string>;
   z: Chain<string>;
   tool: Chain<string>;
-  props: Props = new Map();
+  props: Props;
   /** Points by index: those of `stroke.begin` at 0, those of each append at its own. */
-  points = new Map<number, Chain<readonly Point[]>>();
+  points: Chains<number, readonly Point[]>;
   /** The counts that ends of the stroke have told. */
-  ends = new Map<number, Chain<undefined>>();
-  /** Of a copy: its own registers. The others are those of the object beneath, and not to be written to. */
-  #own: Set<Chain<unknown>> | undefined;
+  ends: Chains<number, undefined>;
+  /** Of a copy: the object beneath, whose registers are not to be written to. */
+  readonly #base: ObjectRegisters | undefined;
 
-  /** Nothing is known of it, but for what `registers` hold. */
+  /**
+   * Nothing is known of it; or a copy of `base`, for as long as that one does not change. A register is copied when it is
+   * written to: most of the many that an op touches are not.
+   */
   constructor(
     readonly id: string,
-    registers?: Pick<ObjectRegisters, "exists" | "kind" | "z" | "tool">,
+    base?: ObjectRegisters,
   ) {
-    this.exists = registers?.exists ?? new Chain({ part: "exists", object: this });
-    this.kind = registers?.kind ?? new Chain({ part: "kind", object: this });
-    this.z = registers?.z ?? new Chain({ part: "z", object: this });
-    this.tool = registers?.tool ?? new Chain({ part: "tool", object: this });
+    this.#base = base;
+    this.exists = base?.exists ?? new Chain({ part: "exists", object: this });
+    this.kind = base?.kind ?? new Chain({ part: "kind", object: this });
+    this.z = base?.z ?? new Chain({ part: "z", object: this });
+    this.tool = base?.tool ?? new Chain({ part: "tool", object: this });
+    this.props = new Chains(base?.props);
+    this.points = new Chains(base?.points);
+    this.ends = new Chains(base?.ends);
   }
 
   /** A register that each object has once, to be written to. */
   once<P extends "exists" | "kind" | "z" | "tool">(part: P): this[P];
   once(part: "exists" | "kind" | "z" | "tool"): Chain<Existence> | Chain<string> {
-    if (part === "exists") this.exists = this.#mine(this.exists);
-    else this[part] = this.#mine(this[part]);
+    if (this[part] === this.#base?.[part]) {
+      if (part === "exists") this.exists = this.exists.copy();
+      else this[part] = this[part].copy();
+    }
     return this[part];
   }
 
   /** The register of a property, to be written to. */
   prop(key: string): Chain<Json | undefined> {
-    return this.#of(this.props, "props", key);
+    return this.props.toWrite(key, { part: "props", object: this });
   }
 
   /** The register of a stretch of points, to be written to. */
   stretch(index: number): Chain<readonly Point[]> {
-    return this.#of(this.points, "points", index);
+    return this.points.toWrite(index, { part: "points", object: this });
   }
 
   /** The register of an end of the stroke, to be written to. */
   end(count: number): Chain<undefined> {
-    return this.#of(this.ends, "ends", count);
-  }
-
-  #of<K extends string | number, T>(chains: Map<K, Chain<T>>, part: Part, key: K): Chain<T> {
-    const chain = chains.get(key);
-    if (chain === undefined) {
-      const fresh = chainOf(chains, part, key, this);
-      this.#own?.add(fresh as Chain<unknown>);
-      return fresh;
-    }
-    const mine = this.#mine(chain);
-    if (mine !== chain) chains.set(key, mine);
-    return mine;
-  }
-
-  /** The register itself, or its copy where it is still that of the object beneath. */
-  #mine<T>(chain: Chain<T>): Chain<T> {
-    if (this.#own === undefined || this.#own.has(chain as Chain<unknown>)) return chain;
-    const mine = chain.copy();
-    this.#own.add(mine as Chain<unknown>);
-    return mine;
+    return this.ends.toWrite(count, { part: "ends", object: this });
   }
 
   /** The register of an address, if there is one. */
@@ -112,20 +102,6 @@ export class ObjectRegisters {
     return { z: top(this.z)?.value ?? "", created: deciding.revision };
   }
 
-  /**
-   * An object with the same registers, for as long as this one does not change. A register is copied when it is written
-   * to: most of the many that an op touches are not.
-   */
-  copy(): ObjectRegisters {
-    const { id, exists, kind, z, tool } = this;
-    const copy = new ObjectRegisters(id, { exists, kind, z, tool });
-    copy.props = new Map(this.props);
-    if (this.points.size > 0) copy.points = new Map(this.points);
-    if (this.ends.size > 0) copy.ends = new Map(this.ends);
-    copy.#own = new Set();
-    return copy;
-  }
-
   /** Drops the bases of all registers. */
   forget(floor: number, liveness: Liveness): void {
     for (const chain of this.chains()) chain.forget(floor, liveness);
@@ -133,9 +109,9 @@ export class ObjectRegisters {
 
   /** Drops the registers that have no write left. */
   dropEmpty(): void {
-    dropEmpty(this.props);
-    dropEmpty(this.points);
-    dropEmpty(this.ends);
+    this.props.dropEmpty();
+    this.points.dropEmpty();
+    this.ends.dropEmpty();
   }
 
   /**
@@ -160,7 +136,7 @@ export class ObjectRegisters {
     const { exists, kind, z, tool, props, points, ends } = this;
     // What exists is asked first: this is asked of many objects at each fold.
     if (!exists.isEmpty || !kind.isEmpty || !z.isEmpty || !tool.isEmpty) return false;
-    return [props, points, ends].every((chains) => [...chains.values()].every((chain) => chain.isEmpty));
+    return props.isEmpty && points.isEmpty && ends.isEmpty;
   }
 
   chains(): Chain<unknown>[] {

@@ -24,7 +24,7 @@ export class Objects {
   toWrite(id: string): ObjectRegisters {
     let object = this.#own.get(id);
     if (object === undefined) {
-      object = this.#base?.get(id)?.copy() ?? new ObjectRegisters(id);
+      object = new ObjectRegisters(id, this.#base?.get(id));
       this.#own.set(id, object);
     }
     return object;

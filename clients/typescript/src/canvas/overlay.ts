@@ -3,11 +3,21 @@
 // It stands on a canvas that takes in nothing meanwhile but ops that have to do with none of those here, and costs what its
 // ops have touched, not what is on the canvas.
 
-import type { CommittedOp } from "../ops.js";
+import type { CommittedOp, PendingOp } from "../ops.js";
 import { type History, historyOf, type Scope } from "./history.js";
 import { isDrawing, isFold, isToggle, unitOf } from "./read.js";
 import { renderProps, type View } from "./render.js";
-import { comparePlaces, known, type Looks, type Screen, type Shown, show } from "./screen.js";
+import {
+  comparePlaces,
+  known,
+  type Looks,
+  type Names,
+  type Screen,
+  type Shown,
+  Stale,
+  show,
+  withProps,
+} from "./screen.js";
 import type { State } from "./state.js";
 import { type Touched, write } from "./write.js";
 
@@ -21,7 +31,7 @@ export class Overlay implements Touched {
   /** The objects that have been touched. */
   readonly #ids = new Set<string>();
   /** Those of them that may look otherwise now than they did at the last look. */
-  readonly #stale = new Set<string>();
+  readonly #stale = new Stale();
   /** How those that are seen looked last, by id. */
   readonly #looks = new Map<string, Shown>();
   /** The same in screen order. */
@@ -38,10 +48,10 @@ export class Overlay implements Touched {
   }
 
   /** Takes in an op as if it were the next one of the log. */
-  apply(op: Omit<CommittedOp, "revision" | "ts">): void {
+  apply(op: PendingOp, actor: string): void {
     this.#state.revision += 1;
     this.#view = undefined;
-    write(this.#state, { ...op, revision: this.#state.revision, ts: 0 } as CommittedOp, this);
+    write(this.#state, { ...op, actor, revision: this.#state.revision, ts: 0 }, this);
   }
 
   /**
@@ -62,6 +72,14 @@ export class Overlay implements Touched {
   touch(objectId: string): void {
     this.#ids.add(objectId);
     this.#stale.add(objectId);
+  }
+
+  touchProps(objectId: string, names: readonly string[]): void {
+    // One that was looked at and not seen is not as it is on the canvas beneath.
+    const isUnseen = this.#ids.has(objectId) && !this.#stale.has(objectId) && !this.#looks.has(objectId);
+    this.#ids.add(objectId);
+    if (isUnseen) this.#stale.add(objectId);
+    else this.#stale.addProps(objectId, names);
   }
 
   touchSettings(): void {
@@ -103,10 +121,10 @@ export class Overlay implements Touched {
 
   /** Renders what is stale, and nothing else: there may be thousands of objects that were touched. */
   #lookAgain(cleared: number, before: Looks): void {
-    if (this.#stale.size === 0) return;
+    if (this.#stale.all.size === 0) return;
     const inOrder = this.#inOrder.filter(({ object }) => !this.#stale.has(object.object_id));
-    for (const id of this.#stale) {
-      const shown = show(this.#state, id, cleared);
+    for (const [id, names] of this.#stale.all) {
+      const shown = this.#look(id, names, cleared);
       const earlier = this.#looks.get(id) ?? before.get(id);
       this.#looks.delete(id);
       if (shown === undefined) continue;
@@ -116,6 +134,14 @@ export class Overlay implements Touched {
     }
     this.#stale.clear();
     this.#inOrder = inOrder.sort((a, b) => comparePlaces(a.place, b.place));
+  }
+
+  /** Where no more than some properties were touched, all else is as it was at the last look, or is on the canvas beneath. */
+  #look(id: string, names: Names, cleared: number): Shown | undefined {
+    const was = names && (this.#looks.get(id) ?? this.#screen.find(id));
+    if (names === undefined || was === undefined || was.place.created <= cleared)
+      return show(this.#state, id, cleared);
+    return withProps(this.#state, was, names);
   }
 
   /** What was touched is put where it belongs among the others. */

@@ -8,7 +8,10 @@ import type { CommittedOp, DrawingOp, Fold, UndoRedo, UnknownOp } from "../ops.j
 /** Whether a field has the value it should have; `undefined` stands for a field that is missing. */
 type Check = (value: unknown) => boolean;
 
-const isObjectId: Check = (value) => typeof value === "string" && /^[A-Za-z0-9_-]{1,64}$/.test(value);
+const OBJECT_ID = /^[A-Za-z0-9_-]{1,64}$/;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+const isObjectId: Check = (value) => typeof value === "string" && OBJECT_ID.test(value);
 const isObject: Check = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 const isCount: Check = (value) => typeof value === "number" && Number.isInteger(value) && value >= 0;
 const isIndex: Check = (value) => isCount(value) && value !== 0;
@@ -50,9 +53,23 @@ const PAYLOADS: Readonly<Record<DrawingOp["type"], Readonly<Record<string, Check
   "canvas.clear": {},
 };
 
+/** The same as lists, by type: each op is checked against one of them. */
+const CHECKS: ReadonlyMap<string, readonly (readonly [name: string, check: Check])[]> = new Map(
+  Object.entries(PAYLOADS).map(([type, payload]) => [type, Object.entries(payload)]),
+);
+
 /** Whether an op writes to the canvas, and has all that it needs for that. */
 export function isDrawing(op: CommittedOp): op is DrawingOp {
-  return Object.hasOwn(PAYLOADS, op.type) && hasPayload(op, PAYLOADS[op.type as DrawingOp["type"]]);
+  return readUnit(op) !== undefined && hasPayload(op);
+}
+
+/** The same of an op whose ids can be read. */
+export function hasPayload(op: CommittedOp): op is DrawingOp {
+  const checks = CHECKS.get(op.type);
+  if (checks === undefined || (op.unit as unknown) === null) return false;
+  const fields = op as UnknownOp;
+  for (const [name, check] of checks) if (!check(fields[name])) return false;
+  return true;
 }
 
 /** Whether an op undoes or redoes a unit. */
@@ -72,21 +89,29 @@ export function hasNoUnit({ type }: CommittedOp): boolean {
 
 /** The undo unit that an op belongs to or acts on, in lower case. */
 export function unitOf(op: CommittedOp): string {
-  const id = op.unit ?? op.op_id;
-  return isUuid(op.op_id) && isUuid(id) ? id.toLowerCase() : NO_UNIT;
+  return readUnit(op) ?? NO_UNIT;
 }
+
+/** The same; `undefined` where its ids cannot be read. */
+export function readUnit(op: CommittedOp): string | undefined {
+  const { op_id } = op;
+  const unit = op.unit ?? op_id;
+  if (!isUuid(op_id)) return undefined;
+  if (unit === op_id) return op_id.toLowerCase();
+  // Of a gesture there may be thousands.
+  if (unit !== last.unit) {
+    if (!isUuid(unit)) return undefined;
+    last = { unit, lower: unit.toLowerCase() };
+  }
+  return last.lower;
+}
+
+/** The unit that was read last. */
+let last = { unit: "", lower: "" };
 
 /** What ops belong to whose ids cannot be read. */
-const NO_UNIT = "00000000-0000-0000-0000-000000000000";
-
-function hasPayload(op: CommittedOp, payload: Readonly<Record<string, Check>>): boolean {
-  const fields = op as UnknownOp;
-  const hasIds = isUuid(op.op_id) && (op.unit === undefined || isUuid(op.unit));
-  return hasIds && Object.entries(payload).every(([name, check]) => check(fields[name]));
-}
+export const NO_UNIT = "00000000-0000-0000-0000-000000000000";
 
 function isUuid(value: unknown): value is string {
-  return (
-    typeof value === "string" && /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(value)
-  );
+  return typeof value === "string" && UUID.test(value);
 }

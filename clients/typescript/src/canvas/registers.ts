@@ -3,6 +3,7 @@
 import type { Json } from "../json.js";
 import type { Point } from "../ops.js";
 import { type Address, Chain, type Part, type Write } from "./chain.js";
+import { Chains } from "./chains.js";
 import { type Existence, ObjectRegisters } from "./object.js";
 import { isPoints, isText } from "./read.js";
 import { State } from "./state.js";
@@ -15,6 +16,9 @@ export const REGISTERS_FORMAT = 2;
 export function isNewerFormat({ format }: Registers): boolean {
   return format > REGISTERS_FORMAT;
 }
+
+/** Objects of which the registers are written in one step. */
+const OBJECTS_AT_ONCE = 500;
 
 /** The registers of a log without ops. */
 export const NO_REGISTERS: Registers = {
@@ -97,13 +101,26 @@ export class UnknownFormatError extends Error {
 
 /** The registers of a state. */
 export function writeRegisters(state: State): Registers {
+  const steps = writeInSteps(state);
+  let step = steps.next();
+  while (!step.done) step = steps.next();
+  return step.value;
+}
+
+/** The same in steps of so many objects each, between which the state must not change. */
+export function* writeInSteps(state: State): Generator<undefined, Registers> {
   const { units, floor } = state;
+  const objects: [string, ObjectRegistersJson][] = [];
+  for (const [id, object] of state.objects) {
+    objects.push([id, writeObject(object, units)]);
+    if (objects.length % OBJECTS_AT_ONCE === 0) yield;
+  }
   return {
     format: REGISTERS_FORMAT,
     floor,
-    canvas: writeChains(state.settings, units),
+    canvas: writeChains(state.settings.entries(), units),
     clear: writeChain<never>(state.clear, units),
-    objects: Object.fromEntries([...state.objects].map(([id, object]) => [id, writeObject(object, units)])),
+    objects: Object.fromEntries(objects),
     units: Object.fromEntries(units.all().map((unit) => [unit.id, writeUnit(unit)])),
   };
 }
@@ -123,7 +140,7 @@ export function readRegisters(revision: number, registers: Registers): State {
   readUnits(state, registers.units);
   const reader = new Reader(state);
   state.clear = reader.chain({ part: "clear" }, registers.clear, isNothing);
-  state.settings = reader.chains({ part: "settings" }, registers.canvas, (key) => key, isAnything);
+  state.settings = Chains.of(reader.chains({ part: "settings" }, registers.canvas, String, isAnything));
   for (const [id, json] of Object.entries(registers.objects)) state.objects.set(id, reader.object(id, json));
   return state;
 }
@@ -135,9 +152,9 @@ function writeObject(object: ObjectRegisters, units: Units): ObjectRegistersJson
     ...(kind.isEmpty ? {} : { kind: writeChain(kind, units) }),
     ...(z.isEmpty ? {} : { z: writeChain(z, units) }),
     ...(tool.isEmpty ? {} : { tool: writeChain(tool, units) }),
-    ...(props.size === 0 ? {} : { props: writeChains(props, units) }),
-    ...(points.size === 0 ? {} : { points: writeChains(points, units) }),
-    ...(ends.size === 0 ? {} : { ends: writeChains<never>(ends, units) }),
+    ...(props.size === 0 ? {} : { props: writeChains(props.entries(), units) }),
+    ...(points.size === 0 ? {} : { points: writeChains(points.entries(), units) }),
+    ...(ends.size === 0 ? {} : { ends: writeChains<never>(ends.entries(), units) }),
   };
 }
 
@@ -150,10 +167,12 @@ function writeChains<T>(
 }
 
 function writeChain<T>(chain: Chain<T | undefined>, units: Units): Register<T> {
-  return chain.writes.map(({ revision, unit, value }) => {
-    const id = units.get(unit)?.id ?? null;
-    return value === undefined ? [revision, id] : [revision, id, value];
-  });
+  const written: RegisterWrite<T>[] = [];
+  for (const { revision, unit, value } of chain.writes) {
+    const id = unit === CLOSED ? null : (units.get(unit)?.id ?? null);
+    written.push(value === undefined ? [revision, id] : [revision, id, value]);
+  }
+  return written;
 }
 
 function writeUnit({ first, actor, draws, touched, toggled }: Unit): UnitJson {
@@ -197,9 +216,11 @@ class Reader {
     object.kind = this.chain<string>(at("kind"), json.kind ?? [], isText);
     object.z = this.chain<string>(at("z"), json.z ?? [], isText);
     object.tool = this.chain<string>(at("tool"), json.tool ?? [], isText);
-    object.props = this.chains(at("props"), json.props ?? {}, (key) => key, isAnything);
-    object.points = this.chains<number, readonly Point[]>(at("points"), json.points ?? {}, Number, isPoints);
-    object.ends = this.chains(at("ends"), json.ends ?? {}, Number, isNothing);
+    const props = this.chains<string, Json | undefined>(at("props"), json.props ?? {}, String, isAnything);
+    const points = this.chains<number, readonly Point[]>(at("points"), json.points ?? {}, Number, isPoints);
+    object.props = Chains.of(props);
+    object.points = Chains.of(points);
+    object.ends = Chains.of(this.chains<number, undefined>(at("ends"), json.ends ?? {}, Number, isNothing));
     if (!object.isSettled) this.#state.doubtful.add(object);
     return object;
   }

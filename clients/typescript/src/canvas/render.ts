@@ -57,7 +57,7 @@ export function renderPoints(
 /** The properties that have a value. */
 export function renderProps(props: Props, top: Top): JsonObject {
   const entries: [string, Json][] = [];
-  for (const [key, chain] of props) {
+  for (const [key, chain] of props.entries()) {
     const value = top(chain)?.value;
     if (value !== undefined) entries.push([key, value]);
   }

@@ -3,8 +3,8 @@
 // Only what was touched since is rendered again. So an object that did not change stays the same JavaScript object, and
 // a user interface can tell by `===` what it has to draw anew.
 
-import type { JsonObject } from "../json.js";
-import { canonical, isEqual } from "./canonical.js";
+import type { Json, JsonObject } from "../json.js";
+import { canonical, isEqual, member } from "./canonical.js";
 import type { Place } from "./object.js";
 import { renderObject, renderProps, type View, type ViewObject } from "./render.js";
 import type { State } from "./state.js";
@@ -33,12 +33,17 @@ export class Screen implements Touched {
   /** `undefined` when something was touched. */
   #view: View | undefined;
   /** The objects that may look otherwise than they are shown. */
-  readonly #touched = new Set<string>();
+  readonly #touched = new Stale();
   /** Whether any object may have appeared or disappeared. */
   #isAllTouched = true;
 
   touch(objectId: string): void {
     this.#touched.add(objectId);
+    this.#view = undefined;
+  }
+
+  touchProps(objectId: string, names: readonly string[]): void {
+    this.#touched.addProps(objectId, names);
     this.#view = undefined;
   }
 
@@ -89,7 +94,10 @@ export class Screen implements Touched {
       this.#rebuild(state, cleared, before);
     } else {
       const moved: string[] = [];
-      for (const id of this.#touched) if (!this.#renew(state, id, cleared, before)) moved.push(id);
+      for (const [id, names] of this.#touched.all) {
+        const isThere = this.#renewProps(state, id, names, before) || this.#renew(state, id, cleared, before);
+        if (!isThere) moved.push(id);
+      }
       if (moved.length > MAX_MOVES) this.#rebuild(state, cleared, before);
       else for (const id of moved) this.#move(state, id, cleared, before);
     }
@@ -108,6 +116,18 @@ export class Screen implements Touched {
       if (shown !== undefined) this.#byId.set(id, known(shown, was?.object));
     }
     this.#shown = [...this.#byId.values()].sort((a, b) => comparePlaces(a.place, b.place));
+  }
+
+  /** Renders nothing but these properties of an object; false where that is not all that may look otherwise. */
+  #renewProps(state: State, id: string, names: Names, before: Looks | undefined): boolean {
+    const was = this.#byId.get(id);
+    if (names === undefined || was === undefined) return false;
+    const look = withProps(state, was, names);
+    if (look === was) return true;
+    const shown = known(look, before?.get(id)?.object);
+    this.#shown[this.#indexOf(shown.place)] = shown;
+    this.#byId.set(id, shown);
+    return true;
   }
 
   /** Renders an object anew where it stands; false if it stands elsewhere now, or is not seen any more, or only now. */
@@ -152,6 +172,66 @@ export class Screen implements Touched {
     return low;
   }
 }
+
+/** The properties that may have other values; `undefined` for all there is of an object. */
+export type Names = readonly string[] | undefined;
+
+/** Of which an object is better rendered as a whole. */
+const MAX_NAMES = 64;
+
+/** What may look otherwise than it did at the last look: objects, or properties of them, by the ids of the objects. */
+export class Stale {
+  readonly #names = new Map<string, Names>();
+
+  get all(): ReadonlyMap<string, Names> {
+    return this.#names;
+  }
+
+  has(id: string): boolean {
+    return this.#names.has(id);
+  }
+
+  add(id: string): void {
+    this.#names.set(id, undefined);
+  }
+
+  /** No more than these properties, unless there is more of that object already. */
+  addProps(id: string, names: readonly string[]): void {
+    if (!this.#names.has(id)) {
+      this.#names.set(id, names);
+      return;
+    }
+    const others = this.#names.get(id);
+    if (others === undefined) return;
+    const all = new Set([...others, ...names]);
+    this.#names.set(id, all.size > MAX_NAMES ? undefined : [...all]);
+  }
+
+  clear(): void {
+    this.#names.clear();
+  }
+}
+
+/** `was`, with these properties as they are now: the very same where that is no other look. */
+export function withProps({ objects, top }: State, was: Shown, names: readonly string[]): Shown {
+  const object = objects.get(was.object.object_id);
+  const before = was.object.props;
+  let props: Record<string, Json> | undefined;
+  for (const name of names) {
+    const chain = object?.props.get(name);
+    const value = chain && top(chain)?.value;
+    if (isEqual(value, member(before, name))) continue;
+    props ??= { ...before };
+    if (value === undefined) delete props[name];
+    else if (name === "__proto__") Object.defineProperty(props, name, { ...OWN, value });
+    else props[name] = value;
+  }
+  if (props === undefined) return was;
+  return { place: was.place, object: { ...was.object, props }, json: undefined };
+}
+
+/** As a member that was assigned is: an assignment to `__proto__` makes none. */
+const OWN = { configurable: true, enumerable: true, writable: true };
 
 /** An object as it is seen, if it is. How it looks is taken from `known` where that still holds. */
 export function show(state: State, id: string, cleared: number, known?: Shown): Shown | undefined {

@@ -1,13 +1,14 @@
 // All that a canvas knows. What is seen, what can be undone and what a snapshot holds is computed from it.
 
 import type { Json } from "../json.js";
-import { Chain, chainOf, copyOf, type Top } from "./chain.js";
+import { Chain, type Top } from "./chain.js";
+import { Chains } from "./chains.js";
 import type { ObjectRegisters, Props } from "./object.js";
 import { Objects } from "./objects.js";
 import { Units } from "./units.js";
 
 export class State {
-  settings: Props = new Map();
+  settings: Props = new Chains();
   clear = new Chain<undefined>({ part: "clear" });
   /** The registers with more than one write: where there is one, a fold finds it as it leaves it. */
   readonly contested = new Set<Chain<unknown>>();
@@ -25,7 +26,7 @@ export class State {
   /** A copy that may be written to, for as long as this one is not. It is never folded. */
   fork(): State {
     const fork = new State(this.revision, this.floor, new Units(this.units), new Objects(this.objects));
-    fork.settings = copyOf(this.settings);
+    fork.settings = new Chains(this.settings);
     fork.clear = this.clear.copy();
     return fork;
   }
@@ -49,7 +50,7 @@ export class State {
 
   /** The register of a property of the canvas, to be written to. */
   setting(key: string): Chain<Json | undefined> {
-    return chainOf(this.settings, "settings", key);
+    return this.settings.toWrite(key, { part: "settings" });
   }
 
   /** The object that a unit has written to, as this state has it. */

@@ -4,7 +4,7 @@ import type { Json, JsonObject } from "../json.js";
 import type { CommittedOp, DrawingOp, ObjectCreate, StrokeBegin, UndoRedo } from "../ops.js";
 import type { Chain } from "./chain.js";
 import type { ObjectRegisters } from "./object.js";
-import { hasNoUnit, isDrawing, isToggle, unitOf } from "./read.js";
+import { hasNoUnit, hasPayload, isToggle, NO_UNIT, readUnit, unitOf } from "./read.js";
 import { STROKE } from "./render.js";
 import type { State } from "./state.js";
 import type { Unit } from "./units.js";
@@ -13,6 +13,8 @@ import type { Unit } from "./units.js";
 export interface Touched {
   /** An object may look otherwise now, or be there no more. */
   touch(objectId: string): void;
+  /** These of its properties may have other values now; all else of how it looks, and its place, are as they were. */
+  touchProps(objectId: string, names: readonly string[]): void;
   /** A property of the canvas may have another value now. */
   touchSettings(): void;
   /** The clear may be another one now. */
@@ -26,8 +28,9 @@ export function write(state: State, op: CommittedOp, touched: Touched): void {
     return;
   }
   if (hasNoUnit(op)) return;
-  const unit = state.units.join(unitOf(op), op);
-  if (!isDrawing(op)) return;
+  const id = readUnit(op);
+  const unit = state.units.join(id ?? NO_UNIT, op);
+  if (id === undefined || !hasPayload(op)) return;
   unit.draws = true;
   new Writer(state, unit, op, touched).write(op);
 }
@@ -68,13 +71,16 @@ class Writer {
         this.#put(this.#object(op.object_id).end(op.count), undefined);
         break;
       case "object.update": {
-        const { z, set = {}, unset = [] } = op;
+        const { object_id, z, set = {}, unset = [] } = op;
+        const names = Object.keys(set);
         // It may write nothing, and of what nobody has written to nothing is known.
-        if (z === undefined && unset.length === 0 && Object.keys(set).length === 0) break;
-        const object = this.#object(op.object_id);
+        if (z === undefined && unset.length === 0 && names.length === 0) break;
+        if (z !== undefined) this.touched.touch(object_id);
+        else this.touched.touchProps(object_id, unset.length === 0 ? names : [...names, ...unset]);
+        const object = this.state.objects.toWrite(object_id);
         if (z !== undefined) this.#put(object.once("z"), z);
-        this.#props(object, set);
-        for (const key of unset) this.#put<Json | undefined>(object.prop(key), undefined);
+        for (const name of names) this.#put<Json | undefined>(object.prop(name), set[name]);
+        for (const name of unset) this.#put<Json | undefined>(object.prop(name), undefined);
         break;
       }
       case "object.delete":
