@@ -56,6 +56,8 @@ export class Drawing extends Observed {
   #closing: Promise<void> | undefined;
   /** Whether an op is being made here: others come from other tabs, or from the last time. */
   #isEditing = false;
+  /** Whether that has changed anything. */
+  #hasEdited = false;
   #isArranging = false;
 
   #userId: string | undefined;
@@ -151,23 +153,29 @@ export class Drawing extends Observed {
   // Edits: seen at once, stored, sent, and never lost.
 
   /**
-   * Makes an op and returns its id. The first op of a unit that `newUnit` gave has the id of the unit.
+   * Makes ops and returns their ids: all of them, or none where it throws. Listeners are told once. The first op of a unit
+   * that `newUnit` gave has the id of the unit.
    *
    * @throws {RevcastError} `forbidden` when the role is known not to allow it, `closed` after `close()`,
    * `client_outdated` when the server is too new for this version.
-   * @throws {TypeError} when it cannot be told as JSON.
+   * `outbox_full` when too much is pending.
+   * @throws {TypeError} when one cannot be told as JSON.
    */
-  override edit(op: NewOp): string {
-    this.#assertAllowed(op);
-    // What is seen is what is sent, whatever becomes of the objects that it was made of.
-    const named = this.name(asJson(op));
+  override editAll(ops: readonly NewOp[]): readonly string[] {
+    for (const type of new Set(ops.map((op) => op.type))) this.#assertAllowed(type);
+    const named = this.name(ops);
     try {
-      this.#editing(() => this.#writer.add(named));
+      // What is seen is what is sent, whatever becomes of the objects that it was made of.
+      const made = named.map((each) => {
+        const op = asJson(each);
+        return { op, body: JSON.stringify(op) };
+      });
+      this.#editing(() => this.#writer.add(made));
     } catch (error) {
       this.unname(named);
       throw error;
     }
-    return named.op_id;
+    return named.map(({ op_id }) => op_id);
   }
 
   /** Hides the unit that began last; false when there is nothing to undo. */
@@ -395,12 +403,16 @@ export class Drawing extends Observed {
       return edit();
     } finally {
       this.#isEditing = false;
+      if (this.#hasEdited) {
+        this.#hasEdited = false;
+        this.changed.emit();
+      }
     }
   }
 
   #put(op: PendingOp): void {
     this.#draft.put(op);
-    if (this.#isEditing) this.changed.emit();
+    if (this.#isEditing) this.#hasEdited = true;
     else this.#arrange();
   }
 
@@ -421,11 +433,11 @@ export class Drawing extends Observed {
     return this.role !== "editor" || !OWNERS_ONLY.has(type);
   }
 
-  #assertAllowed(op: NewOp): void {
+  #assertAllowed(type: string): void {
     if (this.connection === "closed") throw new RevcastError("closed", "the drawing is closed");
     if (this.connection === "outdated") throw outdatedError("the picture is not that of the log any more");
-    if (!this.isAllowed(op.type))
-      throw new RevcastError("forbidden", `${op.type} is not for the role ${this.role}`);
+    if (!this.isAllowed(type))
+      throw new RevcastError("forbidden", `${type} is not for the role ${this.role}`);
   }
 }
 

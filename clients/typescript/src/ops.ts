@@ -126,6 +126,12 @@ type Uncommitted<T> = T extends unknown ? Omit<T, "revision" | "actor" | "ts"> :
 /** An op as it is sent: what the server adds is not there yet. */
 export type PendingOp = Uncommitted<Exclude<KnownOp, Fold>>;
 
+/** A pending op, and its JSON: what is stored and sent. */
+export interface MadeOp {
+  readonly op: PendingOp;
+  readonly body: string;
+}
+
 /** A pending op of which the server has told its place in the log. */
 export type AcknowledgedOp = PendingOp & { readonly revision: number };
 

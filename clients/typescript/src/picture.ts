@@ -1,7 +1,7 @@
 // The picture of a drawing, and how it is kept on the device from one time to the next.
 
 import type { CachedCanvas, CanvasCache } from "./cache/cache.js";
-import { Keeper } from "./cache/keeper.js";
+import { Keeper, type Reading } from "./cache/keeper.js";
 import { Draft } from "./canvas/draft.js";
 import { isNewerFormat } from "./canvas/registers.js";
 import { outdatedError, type RevcastError } from "./errors.js";
@@ -136,11 +136,12 @@ export class Picture {
     this.#keeper?.forget();
   }
 
-  #confirmed(): CachedCanvas | undefined {
-    const { revision } = this.draft.confirmed;
+  *#confirmed(): Reading {
+    const { confirmed } = this.draft;
+    const { revision } = confirmed;
     const position = this.#options.position();
     // While a part of the first state is missing, the position is not that of the canvas.
     if (position?.revision !== revision || !this.#options.mayKeep()) return undefined;
-    return { epoch: position.epoch, revision, registers: this.draft.confirmed.registers() };
+    return { epoch: position.epoch, revision, registers: yield* confirmed.registersInSteps() };
   }
 }

@@ -4,7 +4,7 @@ import { backoff } from "./backoff.js";
 import { asRevcastError, closedError, RevcastError } from "./errors.js";
 import type { Http } from "./http.js";
 import { MAX_EARLY_OPS, MAX_EARLY_POINTS } from "./limits.js";
-import type { PendingOp, Point } from "./ops.js";
+import type { MadeOp, PendingOp, Point } from "./ops.js";
 import { Adoption } from "./outbox/adoption.js";
 import { Outbox } from "./outbox/outbox.js";
 import type { RejectedOp } from "./outbox/quarantine.js";
@@ -83,17 +83,21 @@ export class Writer {
     return this.#outbox?.rejected ?? NOTHING;
   }
 
-  add(op: PendingOp): void {
+  /** Takes in ops made here, all of them or none. */
+  add(made: readonly MadeOp[]): void {
     if (this.#outbox !== undefined) {
-      this.#outbox.add(op);
+      this.#outbox.addAll(made);
       return;
     }
-    if (this.#early.length >= MAX_EARLY_OPS) {
+    if (this.#early.length + made.length > MAX_EARLY_OPS) {
       throw new RevcastError("outbox_full", "too much is pending, and no token could be had yet");
     }
-    this.#early.push(op);
-    this.#options.events.added(op);
-    if (this.#early.length === 1) this.#options.events.sync("saving");
+    const wasEmpty = this.#early.length === 0;
+    for (const { op } of made) {
+      this.#early.push(op);
+      this.#options.events.added(op);
+    }
+    if (wasEmpty && made.length > 0) this.#options.events.sync("saving");
   }
 
   extend(objectId: string, points: readonly Point[]): boolean {

@@ -52,6 +52,11 @@ test("what is kept under a prefix is erased, and nothing else", async () => {
   expect(left.map((kept) => kept !== undefined)).toEqual([true, false, false, true]);
 });
 
+/** A reading in one step. */
+function atOnce(read: () => CachedCanvas | undefined) {
+  return () => ({ next: () => ({ done: true as const, value: read() }) });
+}
+
 describe("the keeper", () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
@@ -65,7 +70,11 @@ describe("the keeper", () => {
   test("saves once it has been quiet, and not what is kept already", async () => {
     const cache = fake();
     let now = canvas(1);
-    const keeper = new Keeper(cache, "a", () => now);
+    const keeper = new Keeper(
+      cache,
+      "a",
+      atOnce(() => now),
+    );
     for (let step = 0; step < 5; step += 1) {
       keeper.changed();
       vi.advanceTimersByTime(CACHE_QUIET - 1);
@@ -84,7 +93,11 @@ describe("the keeper", () => {
   test("saves now and then while it is never quiet", () => {
     const cache = fake();
     let revision = 0;
-    const keeper = new Keeper(cache, "a", () => canvas(revision));
+    const keeper = new Keeper(
+      cache,
+      "a",
+      atOnce(() => canvas(revision)),
+    );
     for (let time = 0; time < 2 * CACHE_LATEST; time += 100) {
       revision += 1;
       keeper.changed();
@@ -97,7 +110,11 @@ describe("the keeper", () => {
   test("saves nothing while there is nothing whole, and tries again after a failure", async () => {
     const cache = fake();
     let now: CachedCanvas | undefined;
-    const keeper = new Keeper(cache, "a", () => now);
+    const keeper = new Keeper(
+      cache,
+      "a",
+      atOnce(() => now),
+    );
     keeper.save();
     expect(cache.save).not.toHaveBeenCalled();
     now = canvas(1);
@@ -108,15 +125,58 @@ describe("the keeper", () => {
     expect(cache.save).toHaveBeenCalledTimes(2);
   });
 
+  test("reads step by step, and anew when the canvas changes in between", () => {
+    const cache = fake();
+    let [revision, steps] = [1, 0];
+    const keeper = new Keeper(cache, "a", function* () {
+      const read = canvas(revision);
+      for (let step = 0; step < 3; step += 1) {
+        steps += 1;
+        yield;
+      }
+      return read;
+    });
+    keeper.changed();
+    vi.advanceTimersByTime(CACHE_QUIET);
+    expect(steps).toBe(1);
+    vi.advanceTimersToNextTimer();
+    expect(steps).toBe(2);
+    revision = 2;
+    keeper.changed();
+    vi.advanceTimersByTime(CACHE_QUIET - 1);
+    expect(steps).toBe(2);
+    expect(cache.save).not.toHaveBeenCalled();
+    vi.runAllTimers();
+    expect(steps).toBe(5);
+    expect(cache.save).toHaveBeenCalledExactlyOnceWith("a", canvas(2));
+    keeper.changed();
+    vi.advanceTimersByTime(CACHE_QUIET);
+    revision = 3;
+    // The page is left: there is no time for steps.
+    keeper.save();
+    expect(cache.save).toHaveBeenLastCalledWith("a", canvas(3));
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   test("takes a cache that fails for an empty one", async () => {
     const cache = fake();
     cache.load.mockRejectedValueOnce(new Error("no access"));
-    expect(await new Keeper(cache, "a", () => undefined).load()).toBeUndefined();
+    expect(
+      await new Keeper(
+        cache,
+        "a",
+        atOnce(() => undefined),
+      ).load(),
+    ).toBeUndefined();
   });
 
   test("forgets, and saves no more by itself", () => {
     const cache = fake();
-    const keeper = new Keeper(cache, "a", () => canvas(1));
+    const keeper = new Keeper(
+      cache,
+      "a",
+      atOnce(() => canvas(1)),
+    );
     keeper.changed();
     keeper.forget();
     vi.runAllTimers();

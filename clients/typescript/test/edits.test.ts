@@ -11,10 +11,10 @@ class Recorded extends Edits {
   readonly made: PendingOp[] = [];
   mayDraw = true;
 
-  override edit(op: NewOp): string {
-    const named = this.name(op);
-    this.made.push(named);
-    return named.op_id;
+  override editAll(ops: readonly NewOp[]): readonly string[] {
+    const named = this.name(ops);
+    this.made.push(...named);
+    return named.map(({ op_id }) => op_id);
   }
 
   protected override isAllowed(): boolean {

@@ -26,7 +26,8 @@ export interface CanvasCache {
 interface Kept {
   readonly scope: string;
   readonly saved: number;
-  readonly canvas: CachedCanvas;
+  /** The registers as JSON, which is cheaper to spell and to read than so many arrays are to clone; before, as they are. */
+  readonly canvas: Omit<CachedCanvas, "registers"> & { readonly registers: string | Registers };
 }
 
 interface Schema extends DBSchema {
@@ -43,10 +44,14 @@ export class IndexedDbCache implements CanvasCache {
   }
 
   async load(scope: string): Promise<CachedCanvas | undefined> {
-    return (await (await this.#open()).get("canvases", scope))?.canvas;
+    const canvas = (await (await this.#open()).get("canvases", scope))?.canvas;
+    if (canvas === undefined) return undefined;
+    const { registers } = canvas;
+    return { ...canvas, registers: typeof registers === "string" ? JSON.parse(registers) : registers };
   }
 
-  async save(scope: string, canvas: CachedCanvas): Promise<void> {
+  async save(scope: string, { registers, ...rest }: CachedCanvas): Promise<void> {
+    const canvas = { ...rest, registers: JSON.stringify(registers) };
     const database = await this.#open();
     const transaction = database.transaction("canvases", "readwrite");
     const kept = transaction.store.put({ scope, saved: Date.now(), canvas });

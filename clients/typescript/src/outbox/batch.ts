@@ -62,10 +62,10 @@ function absorb(slot: Slot | undefined, entry: Entry): number | undefined {
   const merged = mergeUpdates(slot.op, entry.op);
   if (merged === undefined) return undefined;
   const before = byteLength(slot.body);
-  slot.op = merged;
-  slot.body = JSON.stringify(merged);
+  slot.op = merged.op;
+  slot.body = merged.body;
   slot.absorbed.push(entry);
-  return byteLength(slot.body) - before;
+  return merged.bytes - before;
 }
 
 /** The body of a request. Each op goes out exactly as it is stored. With an `epoch` it is for the log of that one alone. */

@@ -26,7 +26,10 @@ export function unitOf(op: PendingOp): string {
  * `later` in `earlier`, under the id of `earlier`: the last value of each property wins. `undefined` where the two are
  * not to be merged: other objects or units, something of their own to tell, or too large together.
  */
-export function mergeUpdates(earlier: PendingUpdate, later: PendingUpdate): PendingUpdate | undefined {
+export function mergeUpdates(
+  earlier: PendingUpdate,
+  later: PendingUpdate,
+): { readonly op: PendingUpdate; readonly body: string; readonly bytes: number } | undefined {
   if (earlier.object_id !== later.object_id || unitOf(earlier) !== unitOf(later)) return undefined;
   if (earlier.client_id !== later.client_id) return undefined;
   if (earlier.meta !== undefined || later.meta !== undefined) return undefined;
@@ -36,13 +39,15 @@ export function mergeUpdates(earlier: PendingUpdate, later: PendingUpdate): Pend
   for (const [name, value] of Object.entries(later.set ?? {})) set.set(name, value);
   for (const name of earlier.unset ?? []) if (!set.has(name)) unset.add(name);
   const { set: _set, unset: _unset, ...rest } = earlier;
-  const merged: PendingUpdate = {
+  const op: PendingUpdate = {
     ...rest,
     ...(later.z === undefined ? {} : { z: later.z }),
     ...(set.size === 0 ? {} : { set: Object.fromEntries(set) as JsonObject }),
     ...(unset.size === 0 ? {} : { unset: [...unset] }),
   };
-  return byteLength(JSON.stringify(merged)) > MAX_MERGED_BYTES ? undefined : merged;
+  const body = JSON.stringify(op);
+  const bytes = byteLength(body);
+  return bytes > MAX_MERGED_BYTES ? undefined : { op, body, bytes };
 }
 
 /**

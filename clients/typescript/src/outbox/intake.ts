@@ -120,10 +120,9 @@ export class Intake {
 
   #amend(amendment: Amendment | undefined): boolean {
     if (amendment === undefined) return false;
-    const { entry, op, bytes } = amendment;
+    const { entry, op, bytes, body } = amendment;
     const { queue, amended } = this.#options;
-    if (bytes === undefined) queue.replace(entry, op);
-    else queue.grow(entry, op, bytes);
+    queue.grow(entry, op, bytes, body);
     amended(op);
     return true;
   }

@@ -6,7 +6,7 @@
 import { closedError, RevcastError } from "../errors.js";
 import { drawingPath, type Http } from "../http.js";
 import { MAX_PENDING_BYTES, MAX_PENDING_OPS } from "../limits.js";
-import type { PendingOp, Point } from "../ops.js";
+import type { MadeOp, PendingOp, Point } from "../ops.js";
 import type { Lineage } from "../protocol.js";
 import { Acks } from "./acks.js";
 import { isToggle, unitOf } from "./coalesce.js";
@@ -193,22 +193,32 @@ export class Outbox {
     return this.#quarantine.list;
   }
 
+  /** The same as `addAll`, of one op. */
+  add(op: PendingOp): void {
+    this.addAll([{ op, body: JSON.stringify(op) }]);
+  }
+
   /**
-   * Takes in an op made here. An update may be merged into one that still waits, and is `amended` then.
+   * Takes in ops made here, all of them or none. An update may be merged into one that still waits, and is `amended` then.
    *
    * @throws {RevcastError} `outbox_full` when too much is pending, `closed` after `close`.
    */
-  add(made: PendingOp): void {
+  addAll(made: readonly MadeOp[]): void {
     this.#assertOpen();
-    if (this.#queue.get(made.op_id.toLowerCase()) !== undefined) return;
-    const op = this.#outgoing.continued(made);
-    if (op.type === "object.update" && this.#intake.merge(op)) return;
-    this.#assertRoom();
-    const entry = this.#queue.push(op);
-    this.#events.added(op);
-    this.#intake.push(entry);
+    const isFirst = this.#queue.size === 0;
+    // One that is merged takes no room; of many it is not known before.
+    if (made.length > 1) this.#assertRoom(made);
+    for (const each of made) {
+      if (this.#queue.get(each.op.op_id.toLowerCase()) !== undefined) continue;
+      const op = this.#outgoing.continued(each.op);
+      if (op.type === "object.update" && this.#intake.merge(op)) continue;
+      if (made.length === 1) this.#assertRoom(made);
+      const entry = this.#queue.push(op, op === each.op ? each.body : undefined);
+      this.#events.added(op);
+      this.#intake.push(entry);
+    }
     // Further ones change nothing of how it stands.
-    if (this.#queue.size === 1) this.#status.update();
+    if (isFirst && this.#queue.size > 0) this.#status.update();
   }
 
   /** Adds points to the newest append of a stroke, if that still waits; else a new append with the next index is due. */
@@ -448,8 +458,12 @@ export class Outbox {
     if (this.#closing !== undefined) throw closedError();
   }
 
-  #assertRoom(): void {
-    if (this.#queue.size < MAX_PENDING_OPS && this.#queue.bytes < MAX_PENDING_BYTES) return;
+  /** Whether all of these could be taken in, or anything at all. */
+  #assertRoom(more: readonly MadeOp[] = []): void {
+    const last = more.at(-1)?.body.length ?? 0;
+    const bytes = more.reduce((sum, { body }) => sum + body.length, this.#queue.bytes) - last;
+    const size = this.#queue.size + Math.max(1, more.length);
+    if (size <= MAX_PENDING_OPS && bytes < MAX_PENDING_BYTES) return;
     throw new RevcastError("outbox_full", "too much is pending: wait until the server has taken some of it");
   }
 }

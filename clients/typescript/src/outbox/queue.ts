@@ -56,8 +56,8 @@ export class Queue {
   }
 
   /** Takes in an op made here, at the end. */
-  push(op: PendingOp): Entry {
-    const entry = new Pending(op, JSON.stringify(op), undefined);
+  push(op: PendingOp, body = JSON.stringify(op)): Entry {
+    const entry = new Pending(op, body, undefined);
     this.#entries.push(entry);
     this.#note(entry);
     return entry;
@@ -113,9 +113,12 @@ export class Queue {
     this.#put(entry, op, byteLength(body), body);
   }
 
-  /** The same where the size is known. The body is made when it is asked for: it may change many times before. */
-  grow(entry: Entry, op: PendingOp, bytes: number): void {
-    this.#put(entry, op, bytes, undefined);
+  /**
+   * The same under its id, where the size is known. Without a body, that is made when it is asked for: it may change many
+   * times before.
+   */
+  grow(entry: Entry, op: PendingOp, bytes: number, body?: string): void {
+    this.#put(entry, op, bytes, body);
   }
 
   #put(entry: Entry, op: PendingOp, bytes: number, body: string | undefined): void {

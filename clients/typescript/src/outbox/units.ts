@@ -25,6 +25,7 @@ export class ContinuedUnits {
 
   /** The op in the unit as which its own goes on. What undoes or redoes a unit means that very one. */
   continued(op: PendingOp): PendingOp {
+    if (this.#next.size === 0) return op;
     const unit = this.#current(unitOf(op));
     return unit === unitOf(op) ? op : { ...op, unit };
   }

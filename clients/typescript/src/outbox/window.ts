@@ -9,8 +9,9 @@ import type { Entry } from "./queue.js";
 export interface Amendment {
   readonly entry: Entry;
   readonly op: PendingOp;
-  /** The size of `op`, where it is known already. */
-  readonly bytes?: number;
+  readonly bytes: number;
+  /** `op` as JSON, where it is there already. */
+  readonly body?: string;
 }
 
 export class Window {
@@ -50,8 +51,8 @@ export class Window {
   merge(update: Extract<PendingOp, { type: "object.update" }>): Amendment | undefined {
     const entry = this.#newest.get(update.object_id);
     if (entry?.op.type !== "object.update") return undefined;
-    const op = mergeUpdates(entry.op, update);
-    return op && { entry, op };
+    const merged = mergeUpdates(entry.op, update);
+    return merged && { entry, ...merged };
   }
 
   /** What points make of an append that waits, if there is room for them. */

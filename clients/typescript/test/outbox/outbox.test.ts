@@ -923,6 +923,20 @@ describe("the storage", () => {
     expect(told.added).toHaveLength(8);
   });
 
+  test("where there is no room for all ops that were made at once, it takes in none of them", async () => {
+    const { outbox, server, told } = await opened();
+    server.handler = offline;
+    const big = (n: number) => ({
+      op: custom(n),
+      body: JSON.stringify({ ...custom(n), data: "x".repeat(MAX_PENDING_BYTES / 5) }),
+    });
+    outbox.addAll([1, 2, 3].map(big));
+    expect(() => outbox.addAll([4, 5, 6].map(big))).toThrow(expect.objectContaining({ code: "outbox_full" }));
+    expect(outbox.pendingCount).toBe(3);
+    outbox.addAll([3, 4].map(big));
+    expect(told.added).toHaveLength(4);
+  });
+
   test("an unreadable record keeps nothing else from being sent", async () => {
     const store = new MemoryStore();
     const server = new Server();
