@@ -10,7 +10,7 @@ import { whyNothing } from "./words.js";
 export const COPY_OFFSET = 16;
 
 export function deleteSelection(board: Board): void {
-  deleteSelected(board, board.ui.getState().selection);
+  deleteSelected(board, board.selection);
 }
 
 /** Deletes these of the selection; the rest stays selected. */
@@ -19,7 +19,7 @@ export function deleteSelected(board: Board, ids: readonly string[]): void {
   board.abandon();
   deleteAll(board, ids);
   const gone = new Set(ids);
-  board.select(board.ui.getState().selection.filter((id) => !gone.has(id)));
+  board.select(board.selection.filter((id) => !gone.has(id)));
   board.ui.setState({ spoken: ids.length === 1 ? "Deleted" : `${ids.length} objects deleted` });
 }
 
@@ -53,10 +53,12 @@ export function nudge(
 ): string | undefined {
   const entries = board.selected();
   if (entries.length === 0) return undefined;
+  const changes = entries.map(({ object }) => ({
+    object_id: object.object_id,
+    set: shiftOf(object, dx, dy),
+  }));
   return board.edit(() => {
-    for (const { object } of entries) {
-      board.drawing.updateObject(object.object_id, { set: shiftOf(object, dx, dy) }, unit);
-    }
+    board.drawing.updateObjects(changes, unit);
     return unit;
   });
 }
@@ -65,13 +67,10 @@ export function nudge(
 export function restyle(board: Board, style: (object: ViewObject) => JsonObject): void {
   const entries = board.selected();
   if (entries.length === 0) return;
-  board.edit(() => {
-    const unit = board.drawing.newUnit();
-    for (const { object } of entries) {
-      const set = changed(object, style(object));
-      if (Object.keys(set).length > 0) board.drawing.updateObject(object.object_id, { set }, unit);
-    }
-  });
+  const changes = entries
+    .map(({ object }) => ({ object_id: object.object_id, set: changed(object, style(object)) }))
+    .filter(({ set }) => Object.keys(set).length > 0);
+  board.edit(() => board.drawing.updateObjects(changes));
 }
 
 /** Those of the props that the object does not have already: an undo of nothing would take back something else. */
@@ -91,14 +90,10 @@ function reorder(
   board: Board,
   order: (objects: readonly Ordered[], chosen: ReadonlySet<string>) => Reordering,
 ): void {
-  const { selection } = board.ui.getState();
+  const { selection } = board;
   if (selection.length === 0) return;
-  board.edit(() => {
-    const unit = board.drawing.newUnit();
-    for (const [id, z] of order(board.drawing.view().objects, new Set(selection))) {
-      board.drawing.updateObject(id, { z }, unit);
-    }
-  });
+  const changes = [...order(board.drawing.view().objects, new Set(selection))];
+  board.edit(() => board.drawing.updateObjects(changes.map(([object_id, z]) => ({ object_id, z }))));
 }
 
 /** A gesture that is under way is what is taken back first, and alone. Where there is nothing, the user is told why. */

@@ -42,6 +42,8 @@ export class Board {
   /** The tool that a key or a button of the mouse has put in place of the chosen one. */
   #held: Tool | undefined;
   #chosen: Chosen | undefined;
+  /** Whether something may be gone that is selected. */
+  #mayBeGone = false;
   /** Of what it is known whether anything is in view. */
   #seen: { readonly camera: Camera; readonly objects: readonly ViewObject[] } | undefined;
   /** Ends the gesture that is under way as if it had not been. Returns whether there was one. */
@@ -73,7 +75,10 @@ export class Board {
         if (!error.retryable && error.code !== "AUTH_FAILED") this.notify(wordsOf(error));
       }),
       stage.onCamera(({ zoom }) => ui.setState({ zoom })),
-      stage.onFrame(() => this.#lookAbout()),
+      stage.onFrame(() => {
+        this.#dropGone();
+        return this.#lookAbout();
+      }),
       ui.subscribe((now, before) => this.#uiChanged(now, before)),
     );
     this.#changed();
@@ -145,6 +150,12 @@ export class Board {
     this.ui.setState({ selection });
   }
 
+  /** The ids of what is selected and still there. */
+  get selection(): readonly string[] {
+    this.#dropGone();
+    return this.ui.getState().selection;
+  }
+
   /** What is selected and still there, from the back to the front. */
   selected(): readonly Entry[] {
     return this.#choice().entries;
@@ -191,9 +202,16 @@ export class Board {
     return this.#chosen;
   }
 
+  /** What is seen now is looked at when somebody asks, and in the next frame: an edit of thousands takes its time already. */
   #changed(): void {
     this.stage.viewChanged(() => this.view);
     this.#fitOnce();
+    this.#mayBeGone = true;
+  }
+
+  #dropGone(): void {
+    if (!this.#mayBeGone) return;
+    this.#mayBeGone = false;
     const { selection } = this.ui.getState();
     if (selection.length === 0) return;
     this.stage.sync();

@@ -42,7 +42,7 @@ export function listenToKeys(board: Board, input: Input): () => void {
     const way = ARROWS[event.key];
     if (way === undefined || isOnControl(event)) return false;
     const [x, y] = way;
-    if (board.ui.getState().selection.length === 0) {
+    if (board.selection.length === 0) {
       const push = event.shiftKey ? PUSH.far : PUSH.near;
       panBy(board, -x * push, -y * push);
     } else {

@@ -10,7 +10,11 @@ export function useSelectionLook(board: Board): Look | undefined {
   const listen = useCallback(
     (listener: () => void) => {
       const ends = [
-        board.drawing.onChange(listener),
+        // Not with each change: to look at thousands of objects is for the frame that shows them.
+        board.stage.onFrame(() => {
+          listener();
+          return false;
+        }),
         board.ui.subscribe((now, before) => {
           if (now.selection !== before.selection) listener();
         }),

@@ -99,7 +99,7 @@ export class SelectTool implements Tool {
       return true;
     }
     const under = this.#under(at);
-    const { selection } = this.board.ui.getState();
+    const { selection } = this.board;
     const was = under !== undefined && selection.includes(under);
     if (under !== undefined && !was) this.board.select(at.shift ? [...selection, under] : [under]);
     const isOnSelection = box !== undefined && holds(box, at.world) && !at.shift;
@@ -234,7 +234,7 @@ export class SelectTool implements Tool {
     { shift, world, slack }: Pointer,
   ): void {
     if (!was) return;
-    const { selection } = this.board.ui.getState();
+    const { selection } = this.board;
     if (shift) this.board.select(selection.filter((id) => id !== under));
     else {
       const [front] = this.board.stage.scene.at(world, slack);
@@ -267,11 +267,11 @@ export class SelectTool implements Tool {
     const { by, told, entries, unit } = gesture;
     if (by.x === told.x && by.y === told.y) return;
     gesture.told = by;
-    this.board.edit(() => {
-      for (const { object } of entries) {
-        this.board.drawing.updateObject(object.object_id, { set: shiftOf(object, by.x, by.y) }, unit);
-      }
-    });
+    const changes = entries.map(({ object }) => ({
+      object_id: object.object_id,
+      set: shiftOf(object, by.x, by.y),
+    }));
+    this.board.edit(() => this.board.drawing.updateObjects(changes, unit));
   }
 
   #resize({ entries, scaling }: Resize): void {
@@ -279,17 +279,14 @@ export class SelectTool implements Tool {
     const { drawing, stage } = this.board;
     const shapes = entries.flatMap((entry) => shapeOf(resized(entry, scaling)) ?? []);
     stage.linger(shapes);
-    this.board.edit(() => {
-      const unit = drawing.newUnit();
-      for (const { object } of entries) {
-        const set = scaleOf(object, scaling);
-        if (Object.keys(set).length > 0) drawing.updateObject(object.object_id, { set }, unit);
-      }
-    });
+    const changes = entries
+      .map(({ object }) => ({ object_id: object.object_id, set: scaleOf(object, scaling) }))
+      .filter(({ set }) => Object.keys(set).length > 0);
+    this.board.edit(() => drawing.updateObjects(changes));
   }
 
   #handle(at: Pointer): Handle | undefined {
-    const { selection } = this.board.ui.getState();
+    const { selection } = this.board;
     if (selection.length === 0) return undefined;
     const box = this.board.selectionBox();
     if (box === undefined) return undefined;
