@@ -3,6 +3,7 @@
 import { toWorld } from "../scene/camera.js";
 import { centreOf, type Vec } from "../scene/geometry.js";
 import { insertImages, isImage } from "../tools/image.js";
+import { svgFile } from "../tools/svg-file.js";
 import { insertText } from "../tools/text.js";
 import type { Board } from "./board.js";
 import { isElsewhere, Pasting } from "./copying.js";
@@ -81,17 +82,10 @@ function take(board: Board, data: DataTransfer | null, at: Vec): boolean {
   if (!board.canEdit) board.notify(MAY_NOT);
   // A program may give its text as a picture, too, and a picture as text.
   else if (files.some(isImage) || text === "") void insertImages(board, files, at);
-  else if (SVG.test(text) && isReadable(text)) void insertImages(board, [svgFile(text)], at);
-  else insertText(board, text, at);
+  else {
+    const picture = SVG.test(text) ? svgFile(text) : undefined;
+    if (picture === undefined) insertText(board, text, at);
+    else void insertImages(board, [picture], at);
+  }
   return true;
-}
-
-/** Whether it is the whole of a picture, and not a text that begins like one. */
-function isReadable(source: string): boolean {
-  const { documentElement } = new DOMParser().parseFromString(source, "image/svg+xml");
-  return documentElement.localName === "svg" && documentElement.namespaceURI === "http://www.w3.org/2000/svg";
-}
-
-function svgFile(source: string): File {
-  return new File([source], "SVG", { type: "image/svg+xml" });
 }

@@ -145,7 +145,7 @@ interface Fitted {
 async function fitted(file: File): Promise<Fitted> {
   if (!isImage(file)) throw new Error("it is no image");
   if (file.size > MAX_FILE) throw new Error(`it is larger than ${MAX_FILE / 1024 / 1024} MB`);
-  if (isSvg(file)) return fittedSvg(await file.text());
+  if (isSvg(file)) return fittedSvg(file);
   const image = await createImageBitmap(file);
   try {
     const { width, height } = image;
@@ -159,8 +159,8 @@ async function fitted(file: File): Promise<Fitted> {
 }
 
 /** A drawing of lines, which the server's pictures do not show as what it is: it becomes one of pixels. */
-async function fittedSvg(source: string): Promise<Fitted> {
-  const { width, height, href } = sizedSvg(source);
+async function fittedSvg(file: File): Promise<Fitted> {
+  const { width, height, href } = await sizedSvg(file);
   const image = new Image();
   image.src = href;
   await image.decode();

@@ -9,9 +9,23 @@ export function isSvg({ type, name }: File): boolean {
   return type === "image/svg+xml" || (type === "" && /\.svg$/i.test(name));
 }
 
+/** What was read already to find out that it is an SVG. */
+const known = new WeakMap<File, Element>();
+
+/** A text as a file, where it is the whole of a picture, and no text that only begins like one. */
+export function svgFile(source: string): File | undefined {
+  const svg = parsed(source);
+  if (svg.localName !== "svg" || svg.namespaceURI !== "http://www.w3.org/2000/svg") return undefined;
+  const file = new File([source], "SVG", { type: "image/svg+xml" });
+  known.set(file, svg);
+  return file;
+}
+
 /** The size that an SVG has, and the same SVG at a size that it is drawn with. Fails where it is none. */
-export function sizedSvg(source: string): { width: number; height: number; href: string } {
-  const svg = new DOMParser().parseFromString(source, "image/svg+xml").documentElement;
+export async function sizedSvg(file: File): Promise<{ width: number; height: number; href: string }> {
+  const svg = known.get(file) ?? parsed(await file.text());
+  // It is changed here, and is not what is in the file any more.
+  known.delete(file);
   if (svg.localName !== "svg") throw new Error("it is no SVG that can be read");
   const [, , boxWidth, boxHeight] = (svg.getAttribute("viewBox") ?? "").split(/[\s,]+/).map(Number);
   const box = { width: positive(boxWidth), height: positive(boxHeight) };
@@ -25,6 +39,10 @@ export function sizedSvg(source: string): { width: number; height: number; href:
   svg.setAttribute("height", `${Math.max(1, size.height * factor)}`);
   const written = new XMLSerializer().serializeToString(svg);
   return { ...size, href: `data:image/svg+xml;charset=utf-8,${encodeURIComponent(written)}` };
+}
+
+function parsed(source: string): Element {
+  return new DOMParser().parseFromString(source, "image/svg+xml").documentElement;
 }
 
 /** A length in pixels; none of one in parts of something else. */
