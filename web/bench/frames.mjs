@@ -6,12 +6,9 @@
 // another one than /usr/bin/chromium). A frame time is what lies between two frames; work is what painting one took.
 // Last, how long a page does nothing else while it takes in a fold that closes half of an open history at its budget.
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
 import { build } from "vite";
+import { launch, serve } from "./serving.mjs";
 
 const STROKES = Number(process.argv[2] ?? 20_000);
 const COLOURS = ["#1e1e1e", "#e03131", "#2f9e44", "#1971c2", "#7048e8", "#f08c00"];
@@ -21,34 +18,6 @@ const APART = 60;
 const UNITS = 26_000;
 /** Histories that are folded; the first by code that the browser has never run. */
 const FOLDS = 8;
-
-/** A server for as long as this process lives. */
-async function serve() {
-  const beside = fileURLToPath(new URL("../../target/release/testbed", import.meta.url));
-  // One user fills the drawing as fast as it goes.
-  const limits = ["write-requests", "write-ops", "drawing-bytes", "drawing-units"];
-  const flags = limits.flatMap((limit) => [`--${limit}-per-second`, "0"]);
-  const testbed = spawn(process.env.REVCAST_TESTBED ?? beside, flags, { stdio: ["pipe", "pipe", "inherit"] });
-  const [first] = await once(createInterface({ input: testbed.stdout }), "line");
-  return { url: JSON.parse(first).nodes[0], stop: () => testbed.stdin.end() };
-}
-
-async function call(method, path, body) {
-  for (;;) {
-    const answer = await fetch(new URL(path, url), {
-      method,
-      headers: { ...(token && { Authorization: `Bearer ${token}` }), "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-    });
-    if (answer.ok) return answer.json();
-    if (answer.status !== 429 && answer.status !== 503) {
-      throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
-    }
-    await new Promise((resolve) =>
-      setTimeout(resolve, 1_000 * Number(answer.headers.get("retry-after") ?? 1)),
-    );
-  }
-}
 
 /** A scribble of 24 points, as a hand would make it, with numbers that are the same in every run. */
 function strokeAt(nth, columns) {
@@ -146,21 +115,9 @@ async function measureFolds(browser) {
   await page.close();
 }
 
-const { url, stop } = await serve();
-let token;
-({ token } = await call("POST", "/v1/dev/tokens", { sub: "bench" }));
+const { url, token, call, stop } = await serve();
 const drawing = await fill();
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
+const browser = await launch();
 try {
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
   await page.addInitScript((value) => sessionStorage.setItem("revcast.token", value), token);

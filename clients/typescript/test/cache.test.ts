@@ -1,6 +1,7 @@
 // Canvases that are kept on the device.
 
 import "fake-indexeddb/auto";
+import { openDB } from "idb";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type CachedCanvas, IndexedDbCache } from "../src/cache/cache.js";
 import { Keeper } from "../src/cache/keeper.js";
@@ -28,6 +29,16 @@ describe("the database", () => {
     expect(await cache().load("b")).toEqual(canvas(3));
     await cache().remove("a");
     expect(await cache().load("a")).toBeUndefined();
+  });
+
+  test("gives back what an earlier version has kept, whose registers were no JSON", async () => {
+    await cache().save("a", canvas(1));
+    const database = await openDB(`test-${count}`);
+    const kept = await database.get("canvases", "a");
+    expect(typeof kept.canvas.registers).toBe("string");
+    await database.put("canvases", { ...kept, canvas: canvas(2) });
+    database.close();
+    expect(await cache().load("a")).toEqual(canvas(2));
   });
 
   test("keeps the canvases that were saved last", async () => {

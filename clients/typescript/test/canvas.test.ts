@@ -25,6 +25,16 @@ describe("registers", () => {
     expect(canvas.view().objects[0]?.props).toEqual({ x: 0 });
   });
 
+  test("are the same in steps, of which none is of more than some hundreds of objects", () => {
+    const canvas = drawn(...Array.from({ length: 1_200 }, (_, n) => create(`o${n}`, { x: n })));
+    const steps = canvas.registersInSteps();
+    let [count, step] = [1, steps.next()];
+    for (; !step.done; count += 1) step = steps.next();
+    expect(count).toBe(3);
+    expect(step.value).toEqual(canvas.registers());
+    expect(Object.keys(canvas.registers().objects)).toHaveLength(1_200);
+  });
+
   test("an update that writes nothing leaves nothing", () => {
     expect(drawn(update("a", {})).registers().objects).toEqual({});
   });
