@@ -96,6 +96,8 @@ mod snapshot_lineage;
 mod snapshot_outages;
 mod snapshot_setup;
 mod snapshot_stretches;
+mod sqlite_crash;
+mod sqlite_load;
 mod sqlite_lock;
 mod store_append;
 mod store_claims;
