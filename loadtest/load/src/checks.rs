@@ -18,6 +18,8 @@ pub(crate) struct Evidence<'a> {
     /// Why the load ended before its time.
     pub(crate) broken_off: Option<&'a str>,
     pub(crate) outcomes: &'a [Outcome],
+    /// Why the readers did not say what they saw.
+    pub(crate) silent: Option<&'a str>,
     /// What holding answers against logs has found, and the logs; or why these could not be read again.
     pub(crate) audit: Result<&'a (Audit, Vec<Log>), &'a str>,
     pub(crate) expected: u64,
@@ -30,7 +32,8 @@ pub(crate) fn all(evidence: &Evidence<'_>, totals: &Totals) -> Vec<Check> {
     let mut checks = vec![
         Check {
             name: "every op that was due is acknowledged".to_owned(),
-            ok: measured.acknowledged + measured.nothing_to_undo == measured.offered
+            ok: evidence.broken_off.is_none()
+                && measured.acknowledged + measured.nothing_to_undo == measured.offered
                 && is_all_of_the_schedule(evidence)
                 && measured.acknowledged > 0,
             detail: format!(
@@ -92,11 +95,13 @@ fn unbroken(evidence: &Evidence<'_>) -> Check {
     let failed: usize = evidence.outcomes.iter().map(|outcome| outcome.started.failed).sum();
     let told: Vec<&str> =
         evidence.outcomes.iter().flat_map(|outcome| &outcome.started.failures).map(String::as_str).collect();
-    let detail = match failed {
-        0 => format!("{} readers", evidence.scenario.readers),
+    let detail = match (failed, evidence.silent) {
+        (_, Some(why)) => why.to_owned(),
+        (0, None) => format!("{} readers", evidence.scenario.readers),
         _ => format!("{failed} readers failed, such as: {}", told.join("; ")),
     };
-    Check { name: "no reader saw a gap, a repeat or a step back".to_owned(), ok: failed == 0, detail }
+    let ok = failed == 0 && evidence.silent.is_none();
+    Check { name: "no reader saw a gap, a repeat or a step back".to_owned(), ok, detail }
 }
 
 /// Every reader got every op.
@@ -207,6 +212,7 @@ mod tests {
             measured: &measured,
             broken_off: None,
             outcomes: &outcomes,
+            silent: None,
             audit: Ok(&audit),
             expected: 1,
             delivery: Latency { count: 1, p50: 5.0, p99: 50.0, ..Latency::default() },
@@ -272,6 +278,7 @@ mod tests {
                 measured: &measured,
                 broken_off,
                 outcomes: &[],
+                silent: Some("the swarm has ended"),
                 audit,
                 expected: 1,
                 delivery: Latency::default(),
@@ -281,7 +288,8 @@ mod tests {
         };
         let lines: Vec<String> = told(Err("it is gone"), Some("no answer"));
         assert!(lines.contains(&"false the logs can be read again: it is gone".to_owned()), "{lines:?}");
-        assert!(lines[0].ends_with("the load was broken off: no answer"), "{lines:?}");
+        assert!(lines[0].starts_with("false ") && lines[0].ends_with("broken off: no answer"), "{lines:?}");
+        assert!(lines[1].starts_with("false ") && lines[1].ends_with("the swarm has ended"), "{lines:?}");
         let audit = Audit { acknowledged: 1, found_unanswered: 2, ..Audit::default() };
         let lines: Vec<String> = told(Ok(&(audit, Vec::new())), None);
         assert!(

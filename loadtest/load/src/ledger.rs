@@ -14,8 +14,10 @@ const TOLD: usize = 3;
 pub(crate) struct Ledger {
     /// Ops with the revision that an answer gave them.
     acknowledged: Vec<(Uuid, u64)>,
-    /// Ops of requests that never got an answer.
-    unanswered: Vec<Uuid>,
+    /// Requests that never got an answer.
+    unanswered: Vec<Vec<Uuid>>,
+    /// Ops of requests that were refused.
+    refused: Vec<Uuid>,
     /// The highest revision acknowledged.
     last: u64,
     /// Answers that cannot be true.
@@ -57,9 +59,14 @@ impl Ledger {
         self.acknowledged.extend(results.iter().map(|result| (result.op_id, result.revision)));
     }
 
-    /// Takes ops that got no answer.
+    /// Takes a request that got no answer.
     pub(crate) fn give_up(&mut self, sent: &[Uuid]) {
-        self.unanswered.extend_from_slice(sent);
+        self.unanswered.push(sent.to_vec());
+    }
+
+    /// Takes a request that was refused.
+    pub(crate) fn refuse(&mut self, sent: &[Uuid]) {
+        self.refused.extend_from_slice(sent);
     }
 
     /// The highest revision acknowledged.
@@ -165,8 +172,18 @@ impl Audit {
                     }
                 }
             }
-            self.found_unanswered +=
-                ledger.unanswered.iter().filter(|id| places.contains_key(id)).count() as u64;
+            for request in &ledger.unanswered {
+                let found = request.iter().filter(|id| places.contains_key(id)).count();
+                self.found_unanswered += found as u64;
+                if found != 0 && found != request.len() {
+                    self.disorder.add(|| {
+                        format!("{drawing}: {found} of the {} ops of one request are there", request.len())
+                    });
+                }
+            }
+            for id in ledger.refused.iter().filter(|id| places.contains_key(id)) {
+                self.disorder.add(|| format!("op {id} of {drawing} was refused and is there"));
+            }
         }
     }
 }
@@ -209,6 +226,17 @@ mod tests {
         let mut holed = log(&[1, 2, 3]);
         holed.push(5, id(9));
         assert_eq!(audit(&ledger, &holed), (0, 0, 1), "a hole");
+    }
+
+    #[test]
+    fn what_got_no_answer_is_there_whole_or_not_at_all_and_what_was_refused_is_not() {
+        let mut ledger = Ledger::default();
+        ledger.give_up(&[id(1), id(2)]);
+        ledger.refuse(&[id(3)]);
+        assert_eq!(audit(&ledger, &log(&[])), (0, 0, 0));
+        assert_eq!(audit(&ledger, &log(&[1, 2])), (0, 0, 0));
+        assert_eq!(audit(&ledger, &log(&[1])), (0, 0, 1), "a half of it");
+        assert_eq!(audit(&ledger, &log(&[3])), (0, 0, 1), "refused");
     }
 
     #[test]

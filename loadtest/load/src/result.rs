@@ -133,7 +133,10 @@ pub(crate) fn rows(writers: &[Second], outcomes: &[Outcome], start_ms: f64) -> V
         |seconds: &[Second]| seconds.iter().map(|second| (second.at, *second)).collect::<BTreeMap<_, _>>();
     let writers = by_second(writers);
     let readers: Vec<_> = outcomes.iter().map(|outcome| by_second(&outcome.seconds)).collect();
-    let all: BTreeSet<u64> = writers.keys().chain(readers.iter().flat_map(BTreeMap::keys)).copied().collect();
+    // Cursors move as soon as there are readers, before the load begins.
+    let all: BTreeSet<u64> = (writers.keys().chain(readers.iter().flat_map(BTreeMap::keys)).copied())
+        .filter(|at| *at >= start)
+        .collect();
     let (Some(first), Some(last)) = (all.first(), all.last()) else { return Vec::new() };
     (*first..=*last)
         .map(|at| {
@@ -167,8 +170,10 @@ mod tests {
             latency: Latency { p99, ..Latency::default() },
         };
         let outcome = |seconds| Outcome { seconds, ..Outcome::default() };
-        let readers =
-            [outcome(vec![second(11, 5, 1.0)]), outcome(vec![second(11, 7, 2.0), second(13, 1, 3.0)])];
+        let readers = [
+            outcome(vec![second(9, 1, 1.0), second(11, 5, 1.0)]),
+            outcome(vec![second(11, 7, 2.0), second(13, 1, 3.0)]),
+        ];
         let rows = rows(&[second(10, 2, 4.0), second(11, 3, 5.0)], &readers, 10_000.0);
         let told: Vec<_> =
             rows.iter().map(|row| (row.second, row.acknowledged, row.delivered, row.delivery.p99)).collect();

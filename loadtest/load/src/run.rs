@@ -88,7 +88,11 @@ pub(crate) async fn run(target: &Target, scenario: &Scenario, is_quiet: bool) ->
     };
     steps.tell("waiting until all readers have all ops");
     let heads = heads(&stage, &ledgers);
-    let outcomes = readers.finish(&heads).await?;
+    let outcomes = readers.finish(&heads).await.map_err(|error| format!("{error:#}"));
+    let (outcomes, silent) = match outcomes {
+        Ok(outcomes) => (outcomes, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
     steps.tell("reading the logs again");
     let audit = read_logs(target, &stage).await.map(|logs| {
         let mut audit = Audit::default();
@@ -106,12 +110,13 @@ pub(crate) async fn run(target: &Target, scenario: &Scenario, is_quiet: bool) ->
         measured: &measured,
         broken_off: broken_off.as_deref(),
         outcomes: &outcomes,
+        silent: silent.as_deref(),
         audit: audit.as_ref().map_err(String::as_str),
         expected,
         delivery,
     };
     let seconds = rows(&measured.timeline.seconds(), &outcomes, start_ms);
-    let totals = Totals::new(&measured, &outcomes, expected, elapsed, &steady(&seconds, scenario));
+    let totals = Totals::new(&measured, &outcomes, expected, elapsed, &steady(&seconds, scenario, elapsed));
     Ok(RunResult {
         checks: checks::all(&evidence, &totals),
         seconds,
@@ -129,9 +134,9 @@ pub(crate) async fn run(target: &Target, scenario: &Scenario, is_quiet: bool) ->
     })
 }
 
-/// The whole seconds after the ramp.
-fn steady(rows: &[Row], scenario: &Scenario) -> Vec<Row> {
-    let (ramp, end) = (scenario.ramp.as_secs(), (scenario.ramp + scenario.duration).as_secs());
+/// The whole seconds after the ramp, up to the end of the load.
+fn steady(rows: &[Row], scenario: &Scenario, elapsed: Duration) -> Vec<Row> {
+    let (ramp, end) = (scenario.ramp.as_secs(), (scenario.ramp + scenario.duration).min(elapsed).as_secs());
     rows.iter().copied().filter(|row| row.second > ramp && row.second < end).collect()
 }
 
@@ -237,8 +242,13 @@ impl Steps {
             tokio::select! {
                 joined = writers.join_next() => match joined {
                     Some(joined) => {
-                        let (drawing, ledger, ended) = joined?;
-                        ledgers.entry(drawing).or_default().push(ledger);
+                        let ended = match joined {
+                            Ok((drawing, ledger, ended)) => {
+                                ledgers.entry(drawing).or_default().push(ledger);
+                                ended
+                            }
+                            Err(error) => Err(error.into()),
+                        };
                         if let Err(error) = ended {
                             self.tell(&format!("the load ends here: {error:#}"));
                             shared.end.cancel();

@@ -118,6 +118,8 @@ struct Answer {
 enum Attempt {
     Done(Vec<OpResult>),
     NothingToUndo,
+    /// More of the same would only be refused again: the load ends.
+    Refused(String),
     /// To be sent again after a pause.
     Again(String, Duration),
 }
@@ -155,6 +157,8 @@ impl Writer {
         let is_ramp = due_ms < self.schedule.start_ms + self.schedule.ramp * 1e3;
         let (path, ids, body) = self.request(wish, due_ms, is_ramp)?;
         let give_up = Instant::now() + GIVE_UP_AFTER;
+        // An attempt without an answer may have been carried out.
+        let mut is_unknown = false;
         loop {
             let attempt = self.attempt(&path, &body, connection, give_up).await;
             match attempt.inspect_err(|_| ledger.give_up(&ids))? {
@@ -167,12 +171,21 @@ impl Writer {
                     self.shared.measured().nothing_to_undo += 1;
                     return Ok(());
                 }
+                Attempt::Refused(why) => {
+                    if is_unknown {
+                        ledger.give_up(&ids);
+                    } else {
+                        ledger.refuse(&ids);
+                    }
+                    bail!("a request was answered {why}");
+                }
                 Attempt::Again(why, _) if Instant::now() >= give_up => {
                     ledger.give_up(&ids);
                     let seconds = GIVE_UP_AFTER.as_secs();
                     bail!("a request was not answered within {seconds} s; at last: {why}");
                 }
                 Attempt::Again(why, pause) => {
+                    is_unknown = true;
                     self.shared.measured().hindered(&why);
                     // However long the server would have it.
                     sleep_until((Instant::now() + pause.min(MAX_PAUSE)).min(give_up)).await;
@@ -212,8 +225,8 @@ impl Writer {
                 Attempt::Done(answer.results)
             }
             409 if code(answer) == "nothing_to_undo" => Attempt::NothingToUndo,
-            // A 429 is a limit, which more of the same would only hit again: the run ends.
             503 => Attempt::Again(format!("503 {}", code(answer)), Duration::from_secs(pause)),
+            400..500 => Attempt::Refused(problem(status, answer)),
             _ => bail!("a request was answered {}", problem(status, answer)),
         };
         if !is_closed {
