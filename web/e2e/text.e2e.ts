@@ -34,10 +34,10 @@ async function writeOn({ page }: Artist, text: string, at = ON_IT): Promise<void
 }
 
 /** The texts on the drawing, as the server has them. */
-async function texts(artist: Artist): Promise<string[]> {
+async function texts(artist: Artist, drawing = artist.drawingId): Promise<string[]> {
   const { view } = await world.testbed.call<{
     view: { objects: { kind: string; props: { text?: string } }[] };
-  }>(artist.person, "GET", `/v1/drawings/${artist.drawingId}/snapshot?view=only`);
+  }>(artist.person, "GET", `/v1/drawings/${drawing}/snapshot?view=only`);
   return view.objects.flatMap(({ kind, props }) => (kind === "text" ? [props.text ?? ""] : []));
 }
 
@@ -50,6 +50,16 @@ async function pair(): Promise<[Artist, Artist]> {
   await alice.page.keyboard.press("Escape");
   await bob.seesInk(await alice.steadyInk());
   return [alice, bob];
+}
+
+/** So far that a reader takes a snapshot in place of the log. */
+async function getsFarBehind(reader: Artist, writer: Artist): Promise<void> {
+  for (let nth = 0; nth < 11; nth += 1) {
+    const ops = Array.from({ length: 500 }, () => {
+      return { op_id: crypto.randomUUID(), type: "custom.note", data: nth };
+    });
+    await world.testbed.commit(writer.person, reader.drawingId, ops);
+  }
 }
 
 test("who writes is seen, and of two who write in one text both keep their words", async () => {
@@ -123,14 +133,37 @@ test("what is written offline takes nothing away from a text that comes in a sna
   await alice.page.keyboard.press("Escape");
   await alice.isSaved();
   await alice.page.goto("about:blank");
-  // A reader that is so far behind takes a snapshot in place of the log.
-  for (let nth = 0; nth < 11; nth += 1) {
-    const ops = Array.from({ length: 500 }, () => {
-      return { op_id: crypto.randomUUID(), type: "custom.note", data: nth };
-    });
-    await world.testbed.commit(alice.person, bob.drawingId, ops);
-  }
+  await getsFarBehind(bob, alice);
   bob.mend();
+  await bob.says("notice", /two at the same time/);
+  await bob.isSaved();
+  expect((await texts(bob)).sort()).toEqual(["Milk and bread", "Milk and eggs"]);
+});
+
+test("what was written over is found also if the page is closed before the server has told what it was", async () => {
+  const [alice, bob] = await pair();
+  await bob.isSaved();
+  await bob.cut();
+  await writeOn(bob, " and bread");
+  await bob.page.keyboard.press("Escape");
+  await bob.says("sync-badge", /stored|device|local|offline/i);
+  await writeOn(alice, " and eggs");
+  await alice.page.keyboard.press("Escape");
+  await alice.isSaved();
+  await alice.page.goto("about:blank");
+  await getsFarBehind(bob, alice);
+  const drawing = bob.drawingId;
+  // It is asked for, and not answered.
+  const isPast = (url: URL) => url.pathname.endsWith("/snapshot") && url.searchParams.has("at");
+  const asked = bob.page.waitForRequest((request) => isPast(new URL(request.url())));
+  await bob.context.route(isPast, () => {});
+  bob.mend();
+  await asked;
+  await bob.isSaved();
+  await bob.page.close();
+  await bob.context.unroute(isPast);
+  expect(await texts(alice, drawing)).toEqual(["Milk and bread"]);
+  await bob.open(drawing);
   await bob.says("notice", /two at the same time/);
   await bob.isSaved();
   expect((await texts(bob)).sort()).toEqual(["Milk and bread", "Milk and eggs"]);

@@ -30,6 +30,21 @@ export function write(where: Where, key: string, value: string | undefined): voi
   }
 }
 
+/** The names that begin so of all that is kept. */
+export function keys(where: Where, prefix: string): string[] {
+  const names = new Set<string>();
+  try {
+    for (const name of Object.keys(storage(where))) names.add(name);
+  } catch {
+    // Blocked: the page has what it has.
+  }
+  for (const [name, value] of unstored[where]) {
+    if (value === undefined) names.delete(name);
+    else names.add(name);
+  }
+  return [...names].filter((name) => name.startsWith(prefix));
+}
+
 /** Reads a JSON object, whose members may be anything. */
 export function readObject(where: Where, key: string): Readonly<Record<string, unknown>> | undefined {
   try {

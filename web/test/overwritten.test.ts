@@ -1,8 +1,24 @@
 // Which texts were written over, or deleted, by somebody who had not seen them.
 
-import { expect, test, vi } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
+import { DueStore } from "../src/board/due.js";
 import { type Lost, MAX_KNOWN, Overwritten, printOf } from "../src/board/overwritten.js";
 import type { AcknowledgedOp, CommittedOp, ViewObject } from "../src/revcast.js";
+
+beforeEach(() => vi.stubGlobal("localStorage", new Kept()));
+
+/** What a browser keeps. */
+class Kept {
+  getItem(name: string): string | null {
+    return Object.hasOwn(this, name) ? String(Reflect.get(this, name)) : null;
+  }
+  setItem(name: string, value: string): void {
+    Reflect.set(this, name, value);
+  }
+  removeItem(name: string): void {
+    Reflect.deleteProperty(this, name);
+  }
+}
 
 interface Written {
   readonly by: string;
@@ -41,6 +57,7 @@ const textObject = (text: string, id = "a"): ViewObject => ({
 function watch({
   past = async (): Promise<readonly ViewObject[]> => [] as ViewObject[],
   revision = 1_000,
+  store = () => new DueStore("d", "me") as DueStore | undefined,
 } = {}) {
   const kept: Pick<Lost, "kept_id" | "text">[] = [];
   const asked = vi.fn<(revision: number) => Promise<readonly ViewObject[]>>(past);
@@ -52,6 +69,7 @@ function watch({
     past: asked,
     mayRetry: (error) => error === "later",
     lost: ({ kept_id, text }) => kept.push({ kept_id, text }),
+    store,
   });
   const settled = () => new Promise((resolve) => setTimeout(resolve));
   return { overwritten, kept, asked, at, settled };
@@ -222,4 +240,66 @@ test("a past that cannot be had now is asked for when the server is in reach aga
   overwritten.retry();
   await settled();
   expect(asked).toHaveBeenCalledTimes(3);
+});
+
+test("what a page could not look up before it was closed is looked up the next time", async () => {
+  const mine = own(9_001, { text: "mine", over: "none", seen: 10 });
+  const closed = watch({ past: () => new Promise(() => {}), revision: 9_001 });
+  closed.overwritten.acknowledged([mine]);
+  await closed.settled();
+  expect(closed.asked).toHaveBeenCalledTimes(1);
+  const past = async () => [textObject("theirs")];
+
+  const others = watch({ past, revision: 9_001, store: () => new DueStore("d", "bob") });
+  others.overwritten.look();
+  await others.settled();
+  expect(others.asked).not.toHaveBeenCalled();
+
+  let store: DueStore | undefined;
+  const next = watch({ past, revision: 10, store: () => store });
+  next.overwritten.look();
+  store = new DueStore("d", "me");
+  next.overwritten.look();
+  await next.settled();
+  expect(next.asked).not.toHaveBeenCalled();
+  next.at.revision = 9_001;
+  next.overwritten.look();
+  await next.settled();
+  expect(next.kept).toEqual([{ kept_id: "kept-op-9001", text: "theirs" }]);
+  expect(store.load().size).toBe(0);
+});
+
+test("what is not asked for again, or comes in the log, is not kept either", async () => {
+  const store = new DueStore("d", "me");
+  const { overwritten, at, settled } = watch({
+    past: async () => {
+      throw "gone";
+    },
+    revision: 10,
+  });
+  overwritten.acknowledged([own(11, { text: "mine", over: "none", seen: 10 })]);
+  overwritten.acknowledged([own(12, { text: "mine", over: "none", seen: 10, id: "b" })]);
+  expect(store.load().size).toBe(2);
+  overwritten.see([
+    op(10, { by: "bob", text: "none", over: "" }),
+    op(11, { by: "me", text: "mine", over: "none", seen: 10 }),
+  ]);
+  expect([...store.load().keys()]).toEqual(["op-12"]);
+  at.revision = 12;
+  overwritten.look();
+  await settled();
+  expect(store.load().size).toBe(0);
+});
+
+test("what is too old, or cannot be read, is forgotten", () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  const store = new DueStore("d", "me");
+  store.keep({ op: own(2, { text: "mine", over: "" }), revision: 2 });
+  localStorage.setItem("revcast.due.d.me.x", "{");
+  localStorage.setItem("revcast.other", "{");
+  expect([...store.load().keys()]).toEqual(["op-2"]);
+  vi.setSystemTime(Date.now() + 31 * 24 * 3_600_000);
+  expect(new DueStore("other", "bob").load().size).toBe(0);
+  expect(Object.keys(localStorage)).toEqual(["revcast.other"]);
+  vi.useRealTimers();
 });

@@ -6,6 +6,7 @@
 
 import type { AcknowledgedOp, CommittedOp, JsonObject, ViewObject } from "../revcast.js";
 import { text } from "../scene/props.js";
+import type { Due, DueStore } from "./due.js";
 
 /** Objects whose last writer is remembered, and ops that are to be compared with the past. */
 export const MAX_KNOWN = 1_000;
@@ -45,6 +46,8 @@ export interface OverwrittenOptions {
   /** Whether the past may be asked for once more after such an error. */
   mayRetry(error: unknown): boolean;
   lost(lost: Lost): void;
+  /** Where it is kept what is still to be looked up; `undefined` until the user is known. */
+  store(): Pick<DueStore, "load" | "keep" | "forget"> | undefined;
 }
 
 /** Who wrote a text last, or deleted it. */
@@ -54,12 +57,6 @@ interface Change {
   readonly tab: string | undefined;
   /** None of a deletion. */
   readonly text: string | undefined;
-}
-
-/** An op of the user's own that is to be compared with the past. */
-interface Due {
-  readonly op: AcknowledgedOp | CommittedOp;
-  readonly revision: number;
 }
 
 /** Short, and another one for nearly every other text. */
@@ -80,6 +77,7 @@ export class Overwritten {
   #epoch: string | undefined;
   /** By op id. */
   readonly #due = new Map<string, Due>();
+  #store: ReturnType<OverwrittenOptions["store"]>;
   #isAsking = false;
   /** Whether the past could not be had, the last time. */
   #hasFailed = false;
@@ -90,26 +88,30 @@ export class Overwritten {
 
   /** Takes in ops of the log. */
   see(ops: readonly CommittedOp[]): void {
+    this.#recall();
     for (const op of ops) {
       this.#follow(op);
       const id = op.op_id.toLowerCase();
-      this.#due.delete(id);
-      if (this.#see(op)) put(this.#due, id, { op, revision: op.revision });
+      const wasDue = this.#due.delete(id);
+      if (this.#see(op)) this.#want(id, { op, revision: op.revision });
+      else if (wasDue) this.#store?.forget(id);
     }
     this.look();
   }
 
   /** The server has these of the user's own. The log tells the rest, unless a snapshot was quicker. */
   acknowledged(ops: readonly AcknowledgedOp[]): void {
+    this.#recall();
     for (const op of ops) {
       if (markOf(op)?.over === undefined || op.revision <= 1) continue;
-      put(this.#due, op.op_id.toLowerCase(), { op, revision: op.revision });
+      this.#want(op.op_id.toLowerCase(), { op, revision: op.revision });
     }
     this.look();
   }
 
   /** Looks up what is due, once the drawing is there. To be called when it has changed. */
   look(): void {
+    this.#recall();
     if (this.#isAsking || this.#hasFailed || this.#due.size === 0) return;
     this.#isAsking = true;
     // After those who are told of the same ops.
@@ -120,6 +122,18 @@ export class Overwritten {
   retry(): void {
     this.#hasFailed = false;
     this.look();
+  }
+
+  /** Takes over what was due when the page was closed the last time, once it is known whose it is. */
+  #recall(): void {
+    if (this.#store !== undefined) return;
+    this.#store = this.#options.store();
+    for (const [id, due] of this.#store?.load() ?? []) put(this.#due, id, due);
+  }
+
+  #want(id: string, due: Due): void {
+    this.#store?.keep(due);
+    for (const { op } of put(this.#due, id, due)) this.#store?.forget(op.op_id);
   }
 
   #follow({ revision }: CommittedOp): void {
@@ -184,10 +198,14 @@ export class Overwritten {
         if (this.#due.get(id) !== due) continue;
         this.#due.delete(id);
         this.#compare(due.op, objects);
+        this.#store?.forget(id);
       }
     } catch (error) {
       this.#hasFailed = mayRetry(error);
-      if (!this.#hasFailed) this.#due.clear();
+      if (!this.#hasFailed) {
+        for (const id of this.#due.keys()) this.#store?.forget(id);
+        this.#due.clear();
+      }
     } finally {
       this.#isAsking = false;
     }

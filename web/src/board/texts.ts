@@ -10,6 +10,7 @@ import { wrapped } from "../scene/wrap.js";
 import { newSize } from "../tools/text.js";
 import { quantized } from "../tools/tool.js";
 import type { Board } from "./board.js";
+import { DueStore } from "./due.js";
 import { type Lost, MAX_MARKED, Overwritten, printOf, put } from "./overwritten.js";
 import type { Writing } from "./ui.js";
 
@@ -115,6 +116,7 @@ export class Texts {
       mayRetry: (error) =>
         error instanceof RevcastError && (error.retryable || error.code === "epoch_changed"),
       lost: (lost) => this.#keep(lost),
+      store: () => (drawing.userId === undefined ? undefined : new DueStore(drawing.id, drawing.userId)),
     });
     this.#ends = [
       drawing.onOps((ops) => this.#overwritten.see(ops)),
