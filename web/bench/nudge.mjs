@@ -7,8 +7,8 @@
 // three times. What counts is the longest task of the page from the press until the canvas is kept on the device, seconds
 // later: on the clock, and of the processor, which is what a machine would need that has nothing else to do.
 
-import { readFile } from "node:fs/promises";
-import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { preview } from "vite";
 import { launch, serve } from "./serving.mjs";
 
 const PAGES = Number(process.argv[2] ?? 5);
@@ -21,9 +21,15 @@ const NUDGES = 3;
 /** From when all is saved to when the canvas has been kept. */
 const KEPT_AFTER = 4_500;
 const APART = 30;
-const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 
 const { url, token, call, stop } = await serve();
+/** Shows the whiteboard as it was built last, whatever is built into the server. */
+const shown = await preview({
+  root: fileURLToPath(new URL("..", import.meta.url)),
+  logLevel: "error",
+  preview: { host: "127.0.0.1", port: 0, proxy: { "/v1": { target: url, ws: true } } },
+});
+const [address] = shown.resolvedUrls.local;
 const browser = await launch();
 
 async function fill(count) {
@@ -47,22 +53,17 @@ async function fill(count) {
   return drawing_id;
 }
 
-/** A page of the whiteboard as it was built last, whatever is built into the server. */
+/** A page of the drawing, with all of it selected. */
 async function open(drawing, count) {
   const context = await browser.newContext({
     viewport: { width: 1280, height: 800 },
     serviceWorkers: "block",
   });
-  const isOwn = ({ origin, pathname }) => origin === new URL(url).origin && !pathname.startsWith("/v1/");
-  await context.route(isOwn, async (route) => {
-    const { pathname } = new URL(route.request().url());
-    const file = new URL(`../dist${pathname === "/" ? "/index.html" : pathname}`, import.meta.url);
-    await route.fulfill({ body: await readFile(file), contentType: TYPES[extname(file.pathname)] });
-  });
   const page = await context.newPage();
   await page.addInitScript((value) => sessionStorage.setItem("revcast.token", value), token);
-  await page.goto(new URL(`/?measure#/d/${drawing}`, url).href);
+  await page.goto(new URL(`/?measure#/d/${drawing}`, address).href);
   await page.waitForFunction((least) => (window.__revcast?.stats().objects ?? 0) >= least, count);
+  await page.getByTestId("connection-badge").getByText("Live").waitFor();
   await page.waitForTimeout(2_000);
   await page.mouse.click(640, 400);
   await page.keyboard.press("v");
@@ -117,5 +118,6 @@ try {
   }
 } finally {
   await browser.close();
+  await shown.close();
   stop();
 }
