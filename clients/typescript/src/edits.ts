@@ -70,7 +70,7 @@ export abstract class Edits {
   }
 
   /**
-   * Changes many objects at once, in one unit: all of them, or none where that is refused. Costs far less than as many
+   * Changes many objects at once, in one unit: all of them, or none where this client refuses it. Costs far less than as many
    * calls of `updateObject`. Returns the ids of the ops.
    */
   updateObjects(

@@ -99,7 +99,7 @@ export function readUnit(op: CommittedOp): string | undefined {
   if (!isUuid(op_id)) return undefined;
   if (unit === op_id) return op_id.toLowerCase();
   // Of a gesture there may be thousands.
-  if (unit !== last.unit) {
+  if (unit !== last?.unit) {
     if (!isUuid(unit)) return undefined;
     last = { unit, lower: unit.toLowerCase() };
   }
@@ -107,7 +107,7 @@ export function readUnit(op: CommittedOp): string | undefined {
 }
 
 /** The unit that was read last. */
-let last = { unit: "", lower: "" };
+let last: { readonly unit: string; readonly lower: string } | undefined;
 
 /** What ops belong to whose ids cannot be read. */
 export const NO_UNIT = "00000000-0000-0000-0000-000000000000";
