@@ -23,6 +23,10 @@ use crate::{
     model::{Branch, DrawingId, Epoch, History, Revision, Scope, UserId},
 };
 
+/// How often a canvas is read anew because the log was another one meanwhile. One failover shows twice: as a log that has
+/// lost its end, and then, with the first commit, as an epoch.
+const BRANCH_CHANGES: usize = 2;
+
 /// Canvases by drawing. Cheap to clone.
 #[derive(Clone)]
 pub struct Canvases(Arc<Shared>);
@@ -237,7 +241,10 @@ impl Canvases {
             return Ok(held);
         }
         let mut outcome = self.catch_up(drawing, &mut held).await;
-        if matches!(outcome, Err(LoadError::EpochChanged)) {
+        for _ in 0..BRANCH_CHANGES {
+            if !matches!(outcome, Err(LoadError::EpochChanged)) {
+                break;
+            }
             outcome = self.catch_up(drawing, &mut held).await;
         }
         // To weigh a canvas takes a look at all of it; a few ops change little.

@@ -16,10 +16,23 @@ use crate::{
 
 on_both_stores! {
     a_canvas_is_never_made_of_two_branches,
+    a_failover_that_shows_twice_is_no_error,
 }
 
 /// Fails the database over to one that has seen all but the last ops of a drawing, to which others are committed then.
 async fn fail_over(setup: &Setup, drawing: DrawingId) {
+    lose_the_end(setup, drawing).await;
+    begin_epoch(setup, drawing).await;
+}
+
+/// Others are committed to a drawing after a failover: that begins the epoch.
+async fn begin_epoch(setup: &Setup, drawing: DrawingId) {
+    promote(&setup.database).await;
+    setup.grow(drawing, EVERY).await;
+}
+
+/// The log of a drawing has become shorter, and nothing was committed since.
+async fn lose_the_end(setup: &Setup, drawing: DrawingId) {
     let url = setup.database.url();
     for sql in [
         "DELETE FROM ops WHERE drawing_id = $1 AND revision > 7",
@@ -32,8 +45,6 @@ async fn fail_over(setup: &Setup, drawing: DrawingId) {
             sqlx::query(sql).bind(drawing.0).execute(&PgPool::connect(url).await.unwrap()).await.unwrap();
         }
     }
-    promote(&setup.database).await;
-    setup.grow(drawing, EVERY).await;
 }
 
 async fn replay(setup: &Setup, drawing: DrawingId) -> Canvas {
@@ -79,6 +90,50 @@ async fn a_canvas_is_never_made_of_two_branches(setup: Setup) {
         assert_eq!(picture.revision, replayed.revision());
         assert_eq!(picture.branch.epoch, epoch);
         assert!(picture.view().unwrap() == replayed.view(), "at call {nth} it was made of two branches");
+    }
+    assert!(interrupted >= 4, "{interrupted} calls were interrupted");
+}
+
+async fn a_failover_that_shows_twice_is_no_error(setup: Setup) {
+    let mut interrupted = 0;
+    for nth in 1.. {
+        let drawing = setup.drawing_with_snapshots(1).await;
+        let script = Script::at(nth, Fault::Pauses);
+        let blobs = Blobs::new(script.objects(&setup.objects));
+        let loader = Loader::new(&script.store(&setup.store), &blobs, &setup.metrics);
+        let canvases = Canvases::new(loader, TaskTracker::new(), CancellationToken::new());
+        let ask = || {
+            let canvases = canvases.clone();
+            tokio::spawn(async move { canvases.picture(drawing, Extent::Whole).await })
+        };
+        let mut asked = ask();
+        tokio::select! {
+            outcome = &mut asked => drop(outcome.unwrap().unwrap()),
+            // What is told before the failover is not what this is about.
+            () = script.is_reached() => {
+                script.go_on();
+                asked.await.unwrap().unwrap();
+                continue;
+            }
+        }
+        // The canvas that is kept is ahead of the log, and while it is read anew the epoch begins.
+        lose_the_end(&setup, drawing).await;
+        let mut asked = ask();
+        let picture = tokio::select! {
+            outcome = &mut asked => {
+                outcome.unwrap().unwrap();
+                break;
+            }
+            () = script.is_reached() => {
+                interrupted += 1;
+                begin_epoch(&setup, drawing).await;
+                script.go_on();
+                asked.await.unwrap().unwrap_or_else(|error| panic!("at call {nth}: {error}"))
+            }
+        };
+        let lies_on_the_log =
+            picture.branch.epoch == setup.store.meta().await.unwrap().epoch || picture.revision.0 == 7;
+        assert!(lies_on_the_log, "at call {nth} revision {}", picture.revision.0);
     }
     assert!(interrupted >= 4, "{interrupted} calls were interrupted");
 }
