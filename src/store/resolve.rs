@@ -276,6 +276,11 @@ fn resolve_request(request: &AppendRequest, known: &Known) -> Result<Vec<OpOutco
             outcomes.push(OpOutcome::Duplicate(first.revision));
             continue;
         }
+        // A retry of a conditional request is whole already, wherever the head is now. Of any other one the log on which it
+        // insists is looked at first: in another one its units may be missing.
+        if head == first_head.revision {
+            check_guards(request, known, first_head)?;
+        }
         if let Some(unit) = op.named_unit() {
             check_unit(request, op, find(unit).filter(|first| first.unit == Some(unit)), first_head.floor)
                 .map_err(|fault| match fault {
@@ -296,10 +301,6 @@ fn resolve_request(request: &AppendRequest, known: &Known) -> Result<Vec<OpOutco
         head = head.next();
         staged.insert(op.op_id, known_op(request, op, head));
         outcomes.push(OpOutcome::Committed(head));
-    }
-    // A retry of a conditional request is whole already, wherever the head is now.
-    if head != first_head.revision {
-        check_guards(request, known, first_head)?;
     }
     Ok(outcomes)
 }
@@ -886,6 +887,17 @@ mod tests {
         assert_eq!(at(BEFORE, 10), accepted(13, &[committed(13)]));
         assert_eq!(at(BEFORE, 11), toggled);
         assert_eq!(at(Epoch(Uuid::nil()), 1), toggled);
+    }
+
+    #[test]
+    fn what_a_request_insists_on_goes_before_what_its_ops_name() {
+        // The unit was lost with the end of the epoch before.
+        let undo = || request(&[undoing(5, 11)]);
+        let of_before = AppendRequest { epoch: Some(BEFORE), ..undo() };
+        assert_eq!(outcome(of_before, log(12, &[])), refused(Refusal::EpochChanged { head: Revision(12) }));
+        let at_3 = AppendRequest { if_revision: Some(Revision(3)), ..undo() };
+        assert_eq!(outcome(at_3, log(12, &[])), refused(Refusal::RevisionConflict { head: Revision(12) }));
+        assert_eq!(outcome(undo(), log(12, &[])), refused(Refusal::UnknownUnit { index: 0 }));
     }
 
     #[test]
