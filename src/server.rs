@@ -2,7 +2,14 @@
 //!
 //! The only place that picks concrete back ends.
 
-use std::{convert::Infallible, net::SocketAddr, num::NonZeroU32, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    num::NonZeroU32,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use axum::Router;
@@ -36,7 +43,7 @@ use crate::{
     model::{DrawingId, Epoch, ServerOps, UserId},
     room::{RoomParts, Rooms, presence::PresenceRooms},
     snapshot::{self, Background, BlobHealth, Blobs, Builder, Canvases, Hints, Loader, Memory, Worker},
-    store::{FileLock, PoolOptions, PostgresStore, SqliteStore, Store, StoreError},
+    store::{FileLock, Meta, PoolOptions, PostgresStore, SqliteStore, Store, StoreError},
     telemetry::{self, Metrics},
     user_connections::UserConnections,
 };
@@ -122,6 +129,20 @@ pub async fn open_store(args: &StoreArgs) -> anyhow::Result<Arc<dyn Store>> {
         let store = PostgresStore::connect(&args.database_url, options).await;
         Arc::new(store.context("connecting to the Postgres database")?)
     })
+}
+
+/// Reads what belongs to the database as a whole, waiting for a database that has gone since it was opened.
+async fn read_meta(store: &dyn Store) -> Result<Meta, StoreError> {
+    let deadline = Instant::now() + limits::STORE_START_TIMEOUT;
+    loop {
+        match store.meta().await {
+            Err(error) if error.is_passing() && Instant::now() < deadline => {
+                tracing::warn!(%error, "the database has gone while this server starts; trying on");
+                tokio::time::sleep(limits::RETRY_AFTER).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Keeps other processes from serving the file, if the database is one.
@@ -286,7 +307,7 @@ impl Server {
         let metrics = Arc::new(Metrics::new());
         let store = open_store(&args.store).await?;
         let bus = connect_bus(args, &metrics).await?;
-        let meta = store.meta().await.context("reading the database")?;
+        let meta = read_meta(&*store).await.context("reading the database")?;
         let authenticator = start_authenticator(args, meta.server_key, &stops)?;
         let access = Access::start(&store, tasks, stop);
         let (committer, unattended) = start_committer(args, &store, &bus, &metrics, &stops);

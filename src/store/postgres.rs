@@ -12,8 +12,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use sqlx::{Connection, Postgres, migrate::Migrator};
-use tokio::time::{sleep, timeout};
+use sqlx::{
+    Connection, Postgres,
+    migrate::{MigrateError, Migrator},
+};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::{
@@ -73,16 +76,30 @@ impl PostgresStore {
     /// # Errors
     /// When the server is not there in time, is not fit, or a migration fails.
     pub async fn connect(url: &str, options: PoolOptions) -> Result<Self, StoreError> {
-        let hosts = Arc::new(Hosts::parse(url)?);
-        hosts.wait(options).await?;
-        let health = Arc::<Health>::default();
-        let trust = Trust::new(health.clone());
-        let sessions = Sessions::new(hosts.current().clone(), options.max_connections.max(2), &trust);
-        let store = Self { read: sessions.clone(), write: sessions, hosts, health };
-        store.look_for_a_pooler().await?;
-        store.migrate().await?;
-        store.warn_without_timeline().await?;
-        Ok(store)
+        let deadline = Instant::now() + options.start_timeout;
+        loop {
+            let hosts = Arc::new(Hosts::parse(url)?);
+            hosts.wait(options).await?;
+            let health = Arc::<Health>::default();
+            let trust = Trust::new(health.clone());
+            let sessions = Sessions::new(hosts.current().clone(), options.max_connections.max(2), &trust);
+            let store = Self { read: sessions.clone(), write: sessions, hosts, health };
+            match store.prepare().await {
+                // It was there a moment ago, and a failover or a restart may bring it back.
+                Err(error) if error.is_passing() && !error.is_refusal() && Instant::now() < deadline => {
+                    tracing::warn!(%error, "the database has gone while this server starts; trying on");
+                    sleep(limits::RETRY_AFTER).await;
+                }
+                outcome => return outcome.map(|()| store),
+            }
+        }
+    }
+
+    /// Sees to it that this server can work with the database.
+    async fn prepare(&self) -> Result<(), StoreError> {
+        self.look_for_a_pooler().await?;
+        self.migrate().await?;
+        self.warn_without_timeline().await
     }
 
     /// Connects to a database as it is, to read only: nothing is brought up to date or written. A server that is not
@@ -161,12 +178,15 @@ impl PostgresStore {
             migrator.set_ignore_missing(true).set_locking(false).run(&mut *tx).await?;
             Ok(tx.commit().await?)
         };
-        migrate.await.map_err(|error: sqlx::migrate::MigrateError| {
-            let error = sqlx::Error::Migrate(Box::new(error));
+        migrate.await.map_err(|error: MigrateError| {
+            let error = match error {
+                MigrateError::Execute(error) => error,
+                error => sqlx::Error::Migrate(Box::new(error)),
+            };
             if is_forbidden(&error) {
                 StoreError::Unfit(OLD_SCHEMA.to_owned())
             } else {
-                StoreError::Failed(error)
+                StoreError::from(error)
             }
         })
     }

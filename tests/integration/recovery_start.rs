@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use loadtest::services::{Durability, PgBouncer, Postgres, execute, free_port, pgbouncer_version};
 use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::support::{Client, LIFTED_LIMITS, new_database, new_id, op, program, program::Serving};
+use crate::support::{
+    Client, LIFTED_LIMITS, eventually, new_database, new_id, op, program, program::Serving,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_port_is_told_within_five_seconds() {
@@ -57,6 +60,40 @@ async fn a_role_that_may_only_read_and_write_rows_runs_a_server() {
     alice.commit(&drawing, &[op(2)]).await.expect(200);
     alice.delete(&format!("/v1/drawings/{drawing}")).await.expect(204);
     assert_eq!(server.lines("ERROR"), Vec::<Value>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_goes_away_while_a_server_starts_is_waited_for() {
+    // Somebody stands in the way of the migrations, then of what is read after them, until the sessions of the server have
+    // been ended.
+    for (is_migrated, stand_in_the_way) in [
+        (false, "SELECT pg_advisory_lock(x'7265766361737401'::bigint)"),
+        (true, "BEGIN; LOCK TABLE meta IN ACCESS EXCLUSIVE MODE"),
+    ] {
+        let url = new_database();
+        if is_migrated {
+            assert!(program::run(&["migrate", "--database-url", &url]).await.succeeded);
+        }
+        let mut other = PgConnection::connect(&url).await.unwrap();
+        sqlx::raw_sql(stand_in_the_way).execute(&mut other).await.unwrap();
+        let starting = tokio::spawn({
+            let url = url.clone();
+            async move { Serving::start(&["--database-url", &url]).await }
+        });
+        eventually("the server waits", || async {
+            let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            let mut watcher = PgConnection::connect(&url).await.unwrap();
+            let ended: i64 = sqlx::query_scalar(end).fetch_one(&mut watcher).await.unwrap();
+            (ended > 0).then_some(())
+        })
+        .await;
+        other.close().await.unwrap();
+        let server = starting.await.unwrap();
+        assert_eq!(server.count("the database has gone while this server starts"), 1);
+        let alice = Client::new(&server.base, "alice").await;
+        alice.get("/readyz").await.expect(200);
+    }
 }
 
 /// Which parameters of a session PgBouncer has to let pass.
