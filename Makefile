@@ -56,8 +56,11 @@ test: setup web ## Run all tests, on throwaway Postgres and NATS servers
 	$(MAKE) --no-print-directory e2e
 
 .PHONY: verify
-verify: setup ## Run what takes too long for make test: restarts behind all balancers
+verify: setup ## Run what takes too long for make test: restarts behind all balancers, fuzz targets, dependencies
 	REVCAST_BALANCERS=nginx,haproxy,caddy cargo test --test integration rolling_restart:: -- --test-threads 1 --nocapture
+	REVCAST_CRASHES=3000 cargo test --test integration sqlite_crash:: -- --nocapture
+	$(MAKE) --no-print-directory fuzz
+	scripts/deny.sh offline
 
 .PHONY: client
 client: $(CLIENT_BUILT) ## Build the TypeScript client and its React hooks
@@ -104,6 +107,7 @@ $(WEB_BUILT): $(WEB_PACKAGES) $(CLIENT_BUILT) $(WEB_FILES)
 .PHONY: lint
 lint: setup web $(LOAD_CHECK_PACKAGES) ## Check format, lints, and that what is generated is up to date
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	@cargo run --quiet -- openapi | diff - openapi/openapi.json \
 		|| { echo 'openapi/openapi.json is out of date: run make openapi' >&2; exit 1; }
@@ -226,15 +230,20 @@ previous: ## Build the version before, to run beside this one in make chaos (REV
 .PHONY: fmt
 fmt: $(CLIENT_PACKAGES) $(WEB_PACKAGES) $(LOAD_CHECK_PACKAGES) ## Format the code
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 	cd $(CLIENT) && node_modules/.bin/biome check --write
 	cd web && node_modules/.bin/biome check --write
 	cd tests/load && node_modules/.bin/biome check --write . ../../loadtest/k6 ../../loadtest/artillery ../../loadtest/chaos
 
 .PHONY: deny
 deny: ## Check licenses, advisories and sources of dependencies
-	@cargo deny --version >/dev/null 2>&1 \
-		|| { echo 'cargo-deny is missing: cargo install cargo-deny --locked' >&2; exit 1; }
-	cargo deny check
+	scripts/deny.sh
+
+# One of the targets with TARGET=frame_reader.
+SECONDS ?= 30
+.PHONY: fuzz
+fuzz: ## Run each fuzz target for some seconds (SECONDS=30 TARGET=)
+	scripts/fuzz.sh $(SECONDS) $(TARGET)
 
 .PHONY: setup
 setup: ## Install what the tests need (Debian, Ubuntu)

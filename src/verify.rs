@@ -16,7 +16,7 @@ use crate::{
     limits,
     model::{Canvas, DrawingId, Revision},
     snapshot::{BlobError, Blobs},
-    store::{InspectedHead, Store, StoreError, call},
+    store::{InspectedHead, InspectedOp, Store, StoreError, call},
 };
 
 pub use finding::{Finding, Kind};
@@ -79,6 +79,17 @@ enum Looked {
     Gone,
     /// A failover has changed it meanwhile.
     Changed,
+}
+
+/// What is wrong with the rows of a whole log, as [`Verifier`] would tell it.
+#[must_use]
+pub fn check_log(drawing: DrawingId, head: &InspectedHead, rows: &[InspectedOp]) -> Vec<Finding> {
+    let (mut check, mut found) = (LogCheck::default(), Findings::of(drawing));
+    for row in rows {
+        check.take(row, &mut found);
+    }
+    check.end(head, &mut found);
+    found.into_told().0
 }
 
 impl<'a> Verifier<'a> {

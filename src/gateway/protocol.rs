@@ -101,6 +101,12 @@ impl ClientMessage {
         text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
     }
 
+    /// The JSON of a message in MessagePack; `None` when it is none.
+    #[must_use]
+    pub fn unpack(bytes: &[u8]) -> Option<String> {
+        rmp_serde::from_slice::<Value>(bytes).ok().map(|value| value.to_string())
+    }
+
     /// Whether a message of no known type is an op on the wrong way.
     #[must_use]
     pub fn names_an_op(text: &str) -> bool {

@@ -5,7 +5,6 @@
 use std::{cell::RefCell, io::ErrorKind, num::NonZeroU32, sync::Arc};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use serde_json::Value;
 use socket2::SockRef;
 use tokio::{io::Interest, time::timeout};
 
@@ -216,9 +215,9 @@ impl Session {
         let is_message_pack = self.connection.encoding.is_message_pack();
         match incoming {
             Incoming::Text(text) if !is_message_pack => self.on_text(&text),
-            Incoming::Binary(bytes) if is_message_pack => match rmp_serde::from_slice::<Value>(&bytes) {
-                Ok(value) => self.on_text(&value.to_string()),
-                Err(_) => self.refuse(ErrorCode::InvalidRequest, "the message is no MessagePack", None),
+            Incoming::Binary(bytes) if is_message_pack => match ClientMessage::unpack(&bytes) {
+                Some(json) => self.on_text(&json),
+                None => self.refuse(ErrorCode::InvalidRequest, "the message is no MessagePack", None),
             },
             Incoming::Text(_) | Incoming::Binary(_) => Err(CloseCode::ProtocolViolation),
             Incoming::Ping(payload) => {

@@ -271,7 +271,7 @@ impl Builder {
 
     async fn encode(&self, drawing_id: DrawingId, epoch: Epoch, canvas: Canvas) -> std::io::Result<Encoded> {
         let work = move || {
-            let (bytes, checksum) = format::encode(drawing_id, &canvas)?;
+            let (bytes, checksum) = format::encode_snapshot(drawing_id, &canvas)?;
             let (revision, floor, units) = (canvas.revision(), canvas.floor(), canvas.open_units());
             let open = OpenHistory { drawing_id, epoch, revision, floor, units };
             Ok(Encoded { bytes, checksum, open })

@@ -17,6 +17,8 @@ use crate::{
 const FORMAT: u32 = 2;
 /// What stands around the registers, at most, in bytes.
 const FRAME_BYTES: u64 = 256;
+/// Bytes that one byte of deflated data comes to, at most: 258 from two bits.
+const MOST_INFLATED: u64 = 1032;
 
 /// Why bytes are no snapshot of what they should be.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +61,10 @@ struct Snapshot<'a> {
 }
 
 /// The bytes of a snapshot, and their checksum.
-pub(super) fn encode(drawing_id: DrawingId, canvas: &Canvas) -> std::io::Result<(Bytes, String)> {
+///
+/// # Errors
+/// When there is more of it than a snapshot may have.
+pub fn encode_snapshot(drawing_id: DrawingId, canvas: &Canvas) -> std::io::Result<(Bytes, String)> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::new(limits::SNAPSHOT_GZIP_LEVEL));
     let revision = canvas.revision();
     write!(gzip, r#"{{"format":{FORMAT},"drawing_id":"{drawing_id}","revision":{revision},"registers":"#)?;
@@ -100,7 +105,7 @@ pub(super) fn check(bytes: &[u8], expected: &str) -> Result<u64, Damage> {
     Ok(json_len(bytes))
 }
 
-/// The canvas that [`encode`] was given, of bytes that have been checked.
+/// The canvas that [`encode_snapshot`] was given, of bytes that have been checked.
 pub(super) fn decode(bytes: &[u8], drawing_id: DrawingId, revision: Revision) -> Result<Canvas, Damage> {
     let mut json = String::with_capacity(usize::try_from(json_len(bytes)).unwrap_or(0));
     GzDecoder::new(bytes).take(limits::MAX_SNAPSHOT_JSON_BYTES).read_to_string(&mut json)?;
@@ -114,10 +119,10 @@ pub(super) fn decode(bytes: &[u8], drawing_id: DrawingId, revision: Revision) ->
     Ok(Canvas::from_registers(revision, snapshot.registers.get())?)
 }
 
-/// What gzip says of the length of what is in it (RFC 1952: the last four bytes, less than 4 GiB).
+/// What gzip says of the length of what is in it (RFC 1952: the last four bytes, less than 4 GiB), as far as that can be.
 fn json_len(bytes: &[u8]) -> u64 {
     let len = bytes.last_chunk().map_or(0, |len| u64::from(u32::from_le_bytes(*len)));
-    len.min(limits::MAX_SNAPSHOT_JSON_BYTES)
+    len.min(limits::MAX_SNAPSHOT_JSON_BYTES).min(MOST_INFLATED * bytes.len() as u64)
 }
 
 /// SHA-256 as hexadecimal digits.
@@ -151,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_is_read_as_it_was_written() {
-        let (bytes, checksum) = encode(DRAWING, &canvas()).unwrap();
+        let (bytes, checksum) = encode_snapshot(DRAWING, &canvas()).unwrap();
         let read = read(&bytes, &checksum, DRAWING, Revision(1)).unwrap();
         assert_eq!(read.view(), canvas().view());
         assert_eq!(read.registers(), canvas().registers());
@@ -159,15 +164,27 @@ mod tests {
 
     #[test]
     fn its_length_is_known_before_it_is_inflated() {
-        let (bytes, checksum) = encode(DRAWING, &canvas()).unwrap();
+        let (bytes, checksum) = encode_snapshot(DRAWING, &canvas()).unwrap();
         let mut json = Vec::new();
         GzDecoder::new(&*bytes).read_to_end(&mut json).unwrap();
         assert_eq!(check(&bytes, &checksum).unwrap(), json.len() as u64);
     }
 
     #[test]
+    fn memory_is_not_taken_for_a_length_that_cannot_be() {
+        let (bytes, _) = encode_snapshot(DRAWING, &canvas()).unwrap();
+        let mut damaged = bytes.to_vec();
+        damaged.last_chunk_mut::<4>().unwrap().copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(matches!(decode(&damaged, DRAWING, Revision(1)), Err(Damage::Gzip(_))));
+        assert_eq!(json_len(&damaged), MOST_INFLATED * bytes.len() as u64);
+        let mut densest = GzEncoder::new(Vec::new(), Compression::best());
+        densest.write_all(&vec![b' '; 1 << 20]).unwrap();
+        assert_eq!(json_len(&densest.finish().unwrap()), 1 << 20);
+    }
+
+    #[test]
     fn every_flipped_or_missing_byte_is_found() {
-        let (bytes, checksum) = encode(DRAWING, &canvas()).unwrap();
+        let (bytes, checksum) = encode_snapshot(DRAWING, &canvas()).unwrap();
         for at in 0..bytes.len() {
             let mut damaged = bytes.to_vec();
             damaged[at] ^= 1;
@@ -178,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_snapshot_of_something_else_is_not_taken() {
-        let (bytes, checksum) = encode(DRAWING, &canvas()).unwrap();
+        let (bytes, checksum) = encode_snapshot(DRAWING, &canvas()).unwrap();
         let of = |drawing, revision| read(&bytes, &checksum, drawing, Revision(revision));
         assert!(matches!(of(DrawingId(Uuid::from_u128(3)), 1), Err(Damage::Other)));
         assert!(matches!(of(DRAWING, 2), Err(Damage::Other)));

@@ -24,7 +24,7 @@ pub use blob_url::{BlobUrl, InvalidBlobUrl};
 pub use blobs::{BlobError, BlobOpenError, Blobs};
 pub use builder::{BuildError, Builder, Built, OpenHistory};
 pub use canvases::{Canvases, PastSteps, Turn};
-pub use format::{Damage, decode_snapshot};
+pub use format::{Damage, decode_snapshot, encode_snapshot};
 pub use health::BlobHealth;
 pub use loader::{LoadError, Loader, Reached};
 pub use memory::{Memory, OutOfMemory, Purpose, Share};
