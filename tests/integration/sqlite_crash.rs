@@ -23,11 +23,11 @@ use crate::{
 };
 
 /// What the load does, step by step.
-const STEPS: usize = 80;
+const STEPS: usize = 120;
 /// Crashes of one load.
 const CRASHES: usize = 200;
 /// Crashes on the disk that lies.
-const LIES: usize = 16;
+const LIES: usize = 20;
 /// Of so many crashes, one is followed by another while the store recovers and goes on.
 const TWICE_EVERY: usize = 4;
 /// Crashes that are looked at at once.
@@ -185,7 +185,7 @@ async fn survive_twice(files: &Files, expected: Vec<Shown>, mut random: Random) 
 }
 
 async fn open(folder: &TempFolder) -> Result<Box<dyn Store>, Failure> {
-    let options = PoolOptions { max_connections: 1, start_timeout: limits::STORE_START_TIMEOUT };
+    let options = PoolOptions { max_connections: 2, start_timeout: limits::STORE_START_TIMEOUT };
     let store = SqliteStore::connect(&url_in(folder.path()), options).await;
     match store {
         Ok(store) => Ok(Box::new(store)),
