@@ -186,6 +186,9 @@ fn sweep() {
             && pid.parse::<u32>().is_ok()
             && !Path::new("/proc").join(pid).exists()
         {
+            if name.to_str().and_then(|name| name.split('-').nth(1)) == Some(disk::LABEL) {
+                disk::unmount(&entry.path());
+            }
             // Another process may sweep as well.
             let _ = fs::remove_dir_all(entry.path());
         }

@@ -195,7 +195,7 @@ impl fmt::Display for Fault {
             Self::FreezeStore => write!(f, "Postgres is frozen"),
             Self::EndSessions => write!(f, "all sessions of Postgres are ended"),
             Self::FailOver(standby) => write!(f, "failover to the {} standby", name(*standby)),
-            Self::FullDisk => write!(f, "the disk of the tables is full"),
+            Self::FullDisk => write!(f, "the disk of the database is full"),
             Self::KillBus(server) => write!(f, "NATS server {server} is killed"),
             Self::RotateKeys => write!(f, "the issuer signs with a new key"),
             Self::DropClients => write!(f, "all clients are dropped"),

@@ -137,7 +137,8 @@ impl Hand {
         path: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<End> {
-        let request = self.request(self.base().to_owned(), method, path, body)?;
+        let base = self.base().to_owned();
+        let request = self.request(&base, method, path, body)?;
         let id = self.recorder.invoke(drawing, asked)?;
         let end = self.hear(send(request).await);
         self.recorder.end(drawing, id, &end)?;
@@ -156,8 +157,9 @@ impl Hand {
         body: &Value,
     ) -> anyhow::Result<End> {
         let other = self.scene.nodes[(self.node + 1) % self.scene.nodes.len()].clone();
-        let first = self.request(self.base().to_owned(), Method::POST, path, Some(body))?;
-        let second = self.request(other, Method::POST, path, Some(body))?;
+        let base = self.base().to_owned();
+        let first = self.request(&base, Method::POST, path, Some(body))?;
+        let second = self.request(&other, Method::POST, path, Some(body))?;
         let ids = [self.recorder.invoke(drawing, asked.clone())?, self.recorder.invoke(drawing, asked)?];
         let (first, second) = tokio::join!(send(first), send(second));
         let (first, second) = (self.hear(first), self.hear(second));
@@ -214,7 +216,7 @@ impl Hand {
 
     fn request(
         &mut self,
-        base: String,
+        base: &str,
         method: Method,
         path: &str,
         body: Option<&Value>,

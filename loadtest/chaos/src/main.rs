@@ -146,7 +146,9 @@ async fn run_one(cli: &Cli, programs: &Programs, plan: Plan) -> anyhow::Result<b
     if cli.plan {
         return Ok(true);
     }
-    let folder = cli.folder.join(cli.seed.to_string()).join(format!("{}-again", plan.round));
+    let folder = cli.folder.join(cli.seed.to_string());
+    let mut folders = (1..).map(|nth| folder.join(format!("{}-again-{nth}", plan.round)));
+    let folder = folders.find(|folder| !folder.exists()).context("there is always another number")?;
     let outcome = round::run(&plan, programs, Sabotage::None, &folder).await?;
     tell(&outcome, &folder)?;
     println!("  its history is in {}", folder.display());
@@ -183,8 +185,10 @@ fn list(numbers: &[usize]) -> String {
 
 /// Prints what came of a round, and keeps all of it beside its history.
 fn tell(outcome: &Outcome, folder: &Path) -> anyhow::Result<()> {
-    let Outcome { findings, events, ops, recovery_ms, verdict } = outcome;
-    let told = format!("{events} events, {ops} ops, ready {recovery_ms} ms after the last fault");
+    let Outcome { findings, events, ops, unanswered, recovery_ms, verdict } = outcome;
+    let told = format!(
+        "{events} events, {ops} ops, {unanswered} requests without an answer, ready {recovery_ms} ms after the last fault"
+    );
     if findings.is_empty() {
         println!("  good: {told}");
     } else {

@@ -1,7 +1,8 @@
 //! One round: a deployment, clients, faults, the time in which all has to be well again, and the verdict.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -38,6 +39,9 @@ const ANSWERS: Duration = Duration::from_secs(10);
 /// For how long a role that was taken away may be served (G10), and what the way to the client may add.
 const REVOCATION: Duration = Duration::from_millis(2_500);
 
+/// How a line begins that says so of a request.
+const UNANSWERED: &str = "{\"event\":\"info\"";
+
 /// What came of a round.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Outcome {
@@ -47,6 +51,8 @@ pub struct Outcome {
     pub events: u64,
     /// Ops in the logs.
     pub ops: u64,
+    /// Requests of which nobody knows what became of them.
+    pub unanswered: u64,
     /// How many milliseconds after the last fault all nodes were ready.
     pub recovery_ms: u64,
     /// What the checker says, in full.
@@ -317,6 +323,12 @@ fn judge_history(
         paths.push(entry?.path());
     }
     paths.sort();
+    for path in &paths {
+        let lines = BufReader::new(File::open(path)?).lines();
+        for line in lines {
+            outcome.unanswered += u64::from(line?.starts_with(UNANSWERED));
+        }
+    }
     // A message may come later by as long as something held it up.
     let held_up: i64 = windows.iter().map(|(begin, end)| end - begin).max().unwrap_or_default();
     let grace = i64::try_from(REVOCATION.as_millis()).unwrap_or(i64::MAX) + held_up / 1_000_000;

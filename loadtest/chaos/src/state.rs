@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_run_is_gone_on_with_after_its_last_whole_round() {
-        let folder = TempFolder::new("chaos-state").unwrap();
+        let folder = TempFolder::new("state").unwrap();
         let state = State::open(folder.path(), 7, false).unwrap();
         assert!(state.done().unwrap().is_empty());
         state.add(&done(1)).unwrap();

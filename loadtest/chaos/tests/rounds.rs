@@ -24,7 +24,7 @@ async fn round(number: u64, faults: &[Fault], sabotage: Sabotage) -> Outcome {
         Planned { number, at, lasts: Duration::from_millis(500), fault }
     };
     plan.faults = faults.iter().enumerate().map(planned).collect();
-    let folder = TempFolder::new("chaos-round").unwrap();
+    let folder = TempFolder::new("round").unwrap();
     round::run(&plan, &programs, sabotage, &folder.path().join("round")).await.unwrap()
 }
 

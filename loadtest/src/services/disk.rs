@@ -11,6 +11,9 @@ use anyhow::Context;
 
 use super::{TempFolder, run};
 
+/// What the folders of disks are called.
+pub(super) const LABEL: &str = "disk";
+
 /// A small disk; it is unmounted when the handle goes.
 #[derive(Debug)]
 pub struct SmallDisk {
@@ -29,7 +32,7 @@ impl SmallDisk {
 
     /// A disk owned by another user.
     pub(super) fn mount_for(mebibytes: u32, uid: &str, gid: &str) -> anyhow::Result<Self> {
-        let folder = TempFolder::new("disk")?;
+        let folder = TempFolder::new(LABEL)?;
         let options = format!("size={mebibytes}m,uid={uid},gid={gid},mode=0700");
         let mut mount = as_root("mount")?;
         run(mount.args(["-t", "tmpfs", "-o", &options, "revcast-test"]).arg(folder.path()))
@@ -67,9 +70,13 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // Whoever has a file open there keeps it until they end.
-        let _ = as_root("umount").map(|mut umount| run(umount.arg("-l").arg(self.folder.path())));
+        unmount(self.folder.path());
     }
+}
+
+/// Takes a disk away; nothing happens where there is none. Whoever has a file open there keeps it until they end.
+pub(super) fn unmount(path: &Path) {
+    let _ = as_root("umount").map(|mut umount| run(umount.arg("-l").arg(path)));
 }
 
 fn as_root(program: &str) -> anyhow::Result<Command> {
