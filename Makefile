@@ -221,7 +221,8 @@ chaos: setup client servers ## Let faults happen under load and judge what clien
 # Without what is given to other targets, so that it is the same each time.
 .PHONY: chaos-check
 chaos-check: setup client servers
-	env -u ROUND -u FAULTS -u PREVIOUS ROUNDS=5 SEED=42 target/debug/revcast-chaos --shrink 3
+	env -u ROUND -u FAULTS -u PREVIOUS ROUNDS=5 SEED=42 target/debug/revcast-chaos --shrink 3 \
+		--folder target/chaos-check
 
 .PHONY: previous
 previous: ## Build the version before, to run beside this one in make chaos (REV=v1)

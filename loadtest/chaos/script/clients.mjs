@@ -18,6 +18,8 @@ import { WebSocket } from "../../../clients/typescript/node_modules/ws/wrapper.m
 const REDUCER = "typescript";
 /** Milliseconds between two edits of a client, at most. */
 const PAUSE_MS = 120;
+/** Milliseconds for a client to close. */
+const CLOSE_MS = 3_000;
 /** Milliseconds between two pictures of a client. */
 const PICTURE_MS = 1_500;
 
@@ -103,7 +105,8 @@ class Person {
   }
 
   async close() {
-    await this.revcast.close();
+    const isClosed = await Promise.race([this.revcast.close().then(() => true), sleep(CLOSE_MS, false)]);
+    if (!isClosed) this.complaints.push(`${this.client} cannot be closed`);
     closeSync(this.#file);
     this.#file = undefined;
   }

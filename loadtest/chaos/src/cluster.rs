@@ -2,34 +2,28 @@
 //!
 //! Owns what runs, and in which order it ends. What happens to it is done by `inject`.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use loadtest::{
     proxy::Proxy,
-    services::{Launch, Nats, PostgresTrio, Revcast, S3Server, SmallDisk, TempFolder, free_port},
+    services::{Nats, PostgresTrio, S3Server, SmallDisk, TempFolder, free_port},
 };
-use tokio::{
-    task::{JoinHandle, spawn_blocking},
-    time::{Instant, sleep, timeout, timeout_at},
-};
+use tokio::time::{Instant, sleep, timeout_at};
 
+pub use crate::node::Programs;
 use crate::{
-    fault::{Link, NodeId},
+    fault::Link,
     issuer::Issuer,
     lie::Liar,
+    node::Node,
     plan::{Kind, Plan},
 };
 
 /// The disk that a round may fill, in MiB: room for all that a round writes.
 const DISK_MIB: u32 = 96;
-/// How long a fault waits for a node that is stopping or starting.
-const CHANGE: Duration = Duration::from_secs(3);
+/// Time for a node to say whether it is ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often a node is asked whether it is ready.
 const POLL: Duration = Duration::from_millis(50);
 /// What all nodes are told: writes without limits, quick heartbeats and drains, and snapshots soon.
@@ -54,19 +48,6 @@ const STORE_SETTINGS: &str = "wal_sender_timeout = '3s'\n";
 /// Settings of Postgres by which it acknowledges what it may lose.
 const FORGETFUL: &str =
     "synchronous_commit = off\nwal_writer_delay = '10s'\nwal_writer_flush_after = '1GB'\n";
-
-/// The programs of a round.
-#[derive(Clone, Debug)]
-pub struct Programs {
-    /// The server.
-    pub revcast: PathBuf,
-    /// The server of the version before.
-    pub previous: Option<PathBuf>,
-    /// The library that sets clocks wrong.
-    pub faketime: Option<PathBuf>,
-    /// The script with TypeScript clients.
-    pub script: Option<PathBuf>,
-}
 
 /// What a deployment does wrong on purpose, to see that a round tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,19 +82,6 @@ pub struct Cluster {
     /// Has the SQLite file.
     file_disk: Option<SmallDisk>,
     _folder: TempFolder,
-}
-
-/// A node, which may be down, or on its way up.
-#[derive(Debug)]
-pub struct Node {
-    launch: Launch,
-    server: Option<Revcast>,
-    /// Ends the server, if that is still to be done, and starts it again.
-    change: Option<JoinHandle<anyhow::Result<Option<Revcast>>>>,
-    /// Why it did not stop or start, if that has not been told.
-    failure: Option<anyhow::Error>,
-    /// Says how wrong its clock is.
-    pub clock: Option<PathBuf>,
 }
 
 impl Cluster {
@@ -244,6 +212,7 @@ impl Cluster {
     /// # Errors
     /// When a node has no address.
     pub async fn ready(&mut self, deadline: Instant) -> anyhow::Result<Vec<String>> {
+        let http = reqwest::Client::builder().timeout(READY_TIMEOUT).build()?;
         let mut late = Vec::new();
         for (number, node) in self.nodes.iter_mut().enumerate() {
             match timeout_at(deadline, node.settle()).await {
@@ -259,7 +228,7 @@ impl Cluster {
             }
             let url = format!("http://127.0.0.1:{}/readyz", node.port()?);
             loop {
-                let told = match reqwest::get(&url).await {
+                let told = match http.get(&url).send().await {
                     Ok(answer) => answer.text().await.unwrap_or_else(|error| error.to_string()),
                     Err(error) => error.to_string(),
                 };
@@ -276,106 +245,16 @@ impl Cluster {
         Ok(late)
     }
 
-    /// Nodes that have ended although nobody has ended them.
+    /// Nodes that have ended although nobody has ended them, and panics in their logs.
     ///
     /// # Errors
     /// When that cannot be told.
-    pub fn ended(&mut self) -> anyhow::Result<Vec<String>> {
-        let mut ended = Vec::new();
+    pub fn crashes(&mut self) -> anyhow::Result<Vec<String>> {
+        let mut crashes = Vec::new();
         for (number, node) in self.nodes.iter_mut().enumerate() {
-            if let Some(server) = &mut node.server
-                && let Some(status) = server.ended()?
-            {
-                ended.push(format!("node {number} has ended by itself: {status}"));
-            }
+            crashes.extend(node.crashes()?.into_iter().map(|crash| format!("node {number} {crash}")));
         }
-        Ok(ended)
-    }
-}
-
-impl Node {
-    fn new(
-        plan: &Plan,
-        programs: &Programs,
-        number: NodeId,
-        flags: Vec<String>,
-        (folder, logs): (&Path, &Path),
-    ) -> anyhow::Result<Self> {
-        let previous = programs.previous.as_ref().filter(|_| plan.previous == Some(number));
-        let mut launch = Launch {
-            binary: previous.unwrap_or(&programs.revcast).clone(),
-            address: Some(format!("127.0.0.1:{}", free_port()?)),
-            flags,
-            environment: Vec::new(),
-            log: Some(logs.join(format!("node-{number}.log"))),
-        };
-        let mut clock = None;
-        if let Some(library) = programs.faketime.as_ref().filter(|_| plan.has_wrong_clock(number)) {
-            let path = folder.join(format!("clock-{number}"));
-            fs::write(&path, "+0")?;
-            let mut set = |name: &str, value: &Path| launch.environment.push((name.to_owned(), value.into()));
-            set("LD_PRELOAD", library);
-            set("FAKETIME_TIMESTAMP_FILE", &path);
-            set("FAKETIME_DONT_FAKE_MONOTONIC", Path::new("1"));
-            set("FAKETIME_DISABLE_SHM", Path::new("1"));
-            set("FAKETIME_CACHE_DURATION", Path::new("1"));
-            clock = Some(path);
-        }
-        Ok(Self { launch, server: None, change: None, failure: None, clock })
-    }
-
-    /// Where it listens.
-    fn port(&self) -> anyhow::Result<u16> {
-        let address = self.launch.address.as_deref().context("a node has an address")?;
-        let (_, port) = address.rsplit_once(':').context("an address has a port")?;
-        Ok(port.parse()?)
-    }
-
-    /// The process id, if it runs: what was begun with it may take some time.
-    pub async fn pid(&mut self) -> Option<u32> {
-        if let Ok(Err(error)) = timeout(CHANGE, self.settle()).await {
-            self.failure = Some(error);
-        }
-        self.server.as_ref().map(Revcast::pid)
-    }
-
-    /// Waits until what was begun with it is done.
-    ///
-    /// # Errors
-    /// When it does not stop, or does not start.
-    pub async fn settle(&mut self) -> anyhow::Result<()> {
-        if let Some(change) = &mut self.change {
-            let server = change.await?;
-            self.change = None;
-            self.server = server?;
-        }
-        self.failure.take().map_or(Ok(()), Err)
-    }
-
-    /// Ends it at once.
-    ///
-    /// # Errors
-    /// When that is not possible.
-    pub fn kill(&mut self) -> anyhow::Result<()> {
-        self.server.take().map_or(Ok(()), |mut server| server.kill())
-    }
-
-    /// Asks it to stop, and lets it take its time.
-    pub fn terminate(&mut self) {
-        if let Some(mut server) = self.server.take() {
-            self.change = Some(spawn_blocking(move || server.terminate().map(|()| None)));
-        }
-    }
-
-    /// Starts it, once it has stopped.
-    pub fn start(&mut self) {
-        let (before, launch) = (self.change.take(), self.launch.clone());
-        self.change = Some(tokio::spawn(async move {
-            if let Some(before) = before {
-                before.await??;
-            }
-            spawn_blocking(move || Revcast::launch(&launch).map(Some)).await?
-        }));
+        Ok(crashes)
     }
 }
 

@@ -82,6 +82,10 @@ pub struct Hand {
     token: Option<String>,
     /// The number of the node that is asked.
     node: usize,
+    /// Whether no other node is asked, whatever becomes of requests.
+    is_pinned: bool,
+    /// Requests of which nobody knows what became of them.
+    unknown: u64,
 }
 
 impl Hand {
@@ -93,7 +97,34 @@ impl Hand {
         let http =
             reqwest::Client::builder().timeout(REQUEST_TIMEOUT).connect_timeout(CONNECT_TIMEOUT).build()?;
         let recorder = Recorder::start(Path::new(&scene.folder), client, user, scene.clock)?;
-        Ok(Self { recorder, user: user.to_owned(), scene: scene.clone(), http, token: None, node })
+        Ok(Self {
+            recorder,
+            user: user.to_owned(),
+            scene: scene.clone(),
+            http,
+            token: None,
+            node,
+            is_pinned: false,
+            unknown: 0,
+        })
+    }
+
+    /// The same, who asks this node alone.
+    #[must_use]
+    pub fn pinned(self) -> Self {
+        Self { is_pinned: true, ..self }
+    }
+
+    /// The number of the node that is asked.
+    #[must_use]
+    pub fn node(&self) -> usize {
+        self.node % self.scene.nodes.len()
+    }
+
+    /// How many requests had an end that nobody knows.
+    #[must_use]
+    pub fn unknown(&self) -> u64 {
+        self.unknown
     }
 
     /// What all clients share.
@@ -105,7 +136,7 @@ impl Hand {
     /// The address of the node that is asked.
     #[must_use]
     pub fn base(&self) -> &str {
-        &self.scene.nodes[self.node % self.scene.nodes.len()]
+        &self.scene.nodes[self.node()]
     }
 
     /// The token that is shown.
@@ -121,7 +152,7 @@ impl Hand {
 
     /// Another node is to be asked from now on, with another token.
     pub fn turn(&mut self) {
-        self.node += 1;
+        self.node += usize::from(!self.is_pinned);
         self.token = None;
     }
 
@@ -165,6 +196,16 @@ impl Hand {
         let (first, second) = (self.hear(first), self.hear(second));
         self.recorder.end(drawing, ids[0], &first)?;
         self.recorder.end(drawing, ids[1], &second)?;
+        match (&first, &second) {
+            (End::Ok(_), refused @ End::Refused { .. }) | (refused @ End::Refused { .. }, End::Ok(_))
+                if !may_be_sent_again(refused) =>
+            {
+                self.scene
+                    .complaints
+                    .add(format!("of two equal requests one is taken and one is {refused:?}"));
+            }
+            _ => (),
+        }
         Ok(if matches!(first, End::Ok(_)) { first } else { second })
     }
 
@@ -208,7 +249,10 @@ impl Hand {
             if !may_be_sent_again(&end) {
                 return Ok(Some(end));
             }
-            if !patience.lasts(&self.scene, &format!("{method} {path} has no answer"), &end).await {
+            if !patience
+                .lasts(&self.scene, &format!("{method} {path} has no answer from node {}", self.node()), &end)
+                .await
+            {
                 return Ok(None);
             }
         }
@@ -235,7 +279,10 @@ impl Hand {
             End::Ok(_) => (),
             End::Refused { status: 401, .. } => self.token = None,
             End::Refused { .. } => (),
-            End::Unknown(_) => self.node += 1,
+            End::Unknown(_) => {
+                self.node += usize::from(!self.is_pinned);
+                self.unknown += 1;
+            }
         }
         end
     }

@@ -33,10 +33,7 @@ pub async fn begin(cluster: &mut Cluster, fault: Fault) -> anyhow::Result<()> {
         Fault::Kill(node) => cluster.nodes[node].kill(),
         // A node that is down cannot be frozen, nor can its descriptors be taken from it.
         Fault::Freeze(node) => cluster.nodes[node].pid().await.map_or(Ok(()), |pid| send_signal(pid, "STOP")),
-        Fault::Terminate(node) => {
-            cluster.nodes[node].terminate();
-            Ok(())
-        }
+        Fault::Terminate(node) => cluster.nodes[node].terminate(),
         Fault::Descriptors(node) => {
             let Some(pid) = cluster.nodes[node].pid().await else { return Ok(()) };
             let open = fs::read_dir(format!("/proc/{pid}/fd"))?.count();

@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
+use loadtest::socket::Socket;
 use reqwest::Method;
 use revcast_checker::{
     format::{CallName, EntryLine, Line, LogLine, Role, Tag},
@@ -10,7 +11,10 @@ use revcast_checker::{
     ids::{Digest, OpId},
 };
 use serde_json::{Value, json};
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -21,6 +25,10 @@ use crate::{
 
 /// The pause between two looks, in milliseconds.
 const PAUSE_MS: (u64, u64) = (100, 400);
+/// Ops that are read of a node that is inspected, and the time to follow them.
+const INSPECTED_OPS: u64 = 5;
+/// See [`INSPECTED_OPS`].
+const FOLLOWED: Duration = Duration::from_secs(8);
 /// Pictures of the past that are compared at the end, of each drawing.
 pub const PAST_PICTURES: u64 = 3;
 
@@ -29,6 +37,14 @@ pub const PAST_PICTURES: u64 = 3;
 pub struct Owner(Hand);
 
 impl Owner {
+    /// An owner who asks this node alone.
+    ///
+    /// # Errors
+    /// When the history cannot be written.
+    pub fn at(scene: &Arc<Scene>, node: usize) -> anyhow::Result<Self> {
+        Ok(Self(Hand::new(scene, &format!("inspector{node}"), "owner", node)?.pinned()))
+    }
+
     /// An owner whose client has this name.
     ///
     /// # Errors
@@ -61,10 +77,13 @@ impl Owner {
             Some(role) => (Method::PUT, Some(json!({"role": role}))),
             None => (Method::DELETE, None),
         };
+        let unknown = self.0.unknown();
         match self.0.insist(drawing, asked, method, &path, body.as_ref()).await? {
             Some(End::Ok(_)) => Ok(true),
             // It was taken away by a request whose answer was lost.
-            Some(End::Refused { status: 404, .. }) if role.is_none() => Ok(true),
+            Some(End::Refused { status: 404, .. }) if role.is_none() && self.0.unknown() > unknown => {
+                Ok(true)
+            }
             Some(end) => bail!("the role of {user} cannot be set: {end:?}"),
             None => Ok(false),
         }
@@ -84,11 +103,73 @@ impl Owner {
             } else {
                 let path = format!("/v1/drawings/{drawing}/ops?after=0");
                 let asked = Asked { after: Some(0), ..Asked::to(CallName::Page) };
-                self.0.ask(drawing, asked, Method::GET, &path, None).await?;
+                let end = self.0.ask(drawing, asked, Method::GET, &path, None).await?;
+                self.expect_no_refusal("a page", &end);
             }
             sleep(Duration::from_millis(random.between(PAUSE_MS.0, PAUSE_MS.1))).await;
         }
         self.0.recorder.finish()
+    }
+
+    /// Does at its node, and there alone, all that a node is for. What is not answered in time, or otherwise than it should
+    /// be, is a complaint.
+    ///
+    /// # Errors
+    /// When the history cannot be written.
+    pub async fn inspect(mut self) -> anyhow::Result<()> {
+        let scene = self.0.scene().clone();
+        for drawing in &scene.drawings {
+            let path = format!("/v1/drawings/{drawing}");
+            let op = json!({"op_id": Uuid::now_v7(), "type": "custom.inspected", "data": {}});
+            let end = self.0.append(drawing, &[op], false).await?;
+            let Some(committed) = self.taken("a commit", end) else { continue };
+            let (epoch, head) = (committed["epoch"].as_str(), committed["latest_revision"].as_u64());
+            let (Some(epoch), Some(head)) = (epoch, head) else { bail!("no position: {committed}") };
+            let after = head.saturating_sub(INSPECTED_OPS);
+            let asked = Asked { after: Some(after), ..Asked::to(CallName::Page) };
+            let page = format!("{path}/ops?after={after}");
+            let end = self.0.insist(drawing, asked, Method::GET, &page, None).await?;
+            self.taken("a page", end);
+            for at in [None, Some(head / 2)] {
+                let query = at.map_or_else(String::new, |at| format!("&at={at}"));
+                let asked = Asked { at, ..Asked::to(CallName::Snapshot) };
+                let picture = format!("{path}/snapshot?view=only{query}");
+                let end = self.0.insist(drawing, asked, Method::GET, &picture, None).await?;
+                self.taken("a picture", end);
+            }
+            let followed = timeout(FOLLOWED, self.follow(drawing, (after, head), epoch)).await;
+            if let Err(error) = followed.unwrap_or_else(|_| Err(anyhow::anyhow!("not in time"))) {
+                let node = self.0.node();
+                scene
+                    .complaints
+                    .add(format!("node {node}: {drawing} cannot be followed to its head: {error:#}"));
+            }
+        }
+        self.0.recorder.finish()
+    }
+
+    /// Follows a drawing from one revision to another.
+    async fn follow(&mut self, drawing: &str, (after, to): (u64, u64), epoch: &str) -> anyhow::Result<()> {
+        let (base, token) = (self.0.base().to_owned(), self.0.token()?);
+        let mut socket = Socket::open(&base, &token).await?;
+        let told = socket.resume(drawing, after, epoch).await?;
+        ensure!(told["type"] == "subscribed", "{told}");
+        while socket.receive_type("ops").await?["revision"].as_u64().is_none_or(|at| at < to) {}
+        Ok(())
+    }
+
+    /// The body of an answer that is one; any other is a complaint.
+    fn taken(&self, what: &str, end: Option<End>) -> Option<Value> {
+        match end {
+            Some(End::Ok(body)) => return Some(body),
+            // That there is none has been said.
+            None => (),
+            Some(end) => {
+                let node = self.0.node();
+                self.0.scene().complaints.add(format!("node {node} does not answer {what}: {end:?}"));
+            }
+        }
+        None
     }
 
     /// Commits a last op to each drawing, reads all logs and compares pictures. Returns where the logs end.
@@ -136,7 +217,18 @@ impl Owner {
         let query = at.map_or_else(String::new, |at| format!("&at={at}"));
         let path = format!("/v1/drawings/{drawing}/snapshot?view=only{query}");
         let asked = Asked { at, ..Asked::to(CallName::Snapshot) };
-        self.0.ask(drawing, asked, Method::GET, &path, None).await.map(drop)
+        let end = self.0.ask(drawing, asked, Method::GET, &path, None).await?;
+        self.expect_no_refusal("a picture", &end);
+        Ok(())
+    }
+
+    /// Complains of a refusal: the owner may look at everything.
+    fn expect_no_refusal(&self, what: &str, end: &End) {
+        if let End::Refused { status, code } = end
+            && !matches!(status, 401 | 429)
+        {
+            self.0.scene().complaints.add(format!("{what} is refused to the owner: {status} {code}"));
+        }
     }
 
     /// Reads a log from its beginning to its end and notes it as what is true.

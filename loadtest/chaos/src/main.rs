@@ -2,6 +2,7 @@
 //! not, and with 2 if there was no run.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -107,19 +108,18 @@ async fn run(cli: Cli) -> anyhow::Result<bool> {
         let (began, folder) = (Instant::now(), state.folder.join(number.to_string()));
         let outcome = round::run(&plan, &programs, Sabotage::None, &folder).await?;
         tell(&outcome, &folder)?;
-        let is_good = outcome.findings.is_empty();
-        let seconds = began.elapsed().as_secs_f64();
-        let mut shrunk = None;
+        let (is_good, seconds) = (outcome.findings.is_empty(), began.elapsed().as_secs_f64());
+        let faults = plan.faults.iter().map(|planned| planned.fault.to_string()).collect();
+        state.add(&Done { round: number, is_good, seconds, faults, outcome })?;
         if is_good {
             fs::remove_dir_all(&folder)?;
         } else {
             failed.push(number);
-            shrunk = Some(run_fewer(&cli, &programs, &plan).await?);
+            run_fewer(&cli, &programs, &plan).await?;
         }
-        let faults = plan.faults.iter().map(|planned| planned.fault.to_string()).collect();
-        state.add(&Done { round: number, is_good, seconds, faults, outcome, shrunk })?;
         println!();
     }
+    tell_unexamined(&state.done()?);
     let count = cli.rounds;
     match failed.is_empty() {
         true => println!("{count} rounds of seed {}: all good", cli.seed),
@@ -156,24 +156,28 @@ async fn run_one(cli: &Cli, programs: &Programs, plan: Plan) -> anyhow::Result<b
 }
 
 /// Runs a round that has failed with fewer and fewer faults, and prints what is left.
-async fn run_fewer(cli: &Cli, programs: &Programs, plan: &Plan) -> anyhow::Result<Vec<usize>> {
+async fn run_fewer(cli: &Cli, programs: &Programs, plan: &Plan) -> anyhow::Result<()> {
     let (seed, round) = (plan.seed, plan.round);
     println!("  once more: make chaos SEED={seed} ROUND={round}");
     let folder = cli.folder.join(seed.to_string()).join(format!("{round}-fewer"));
     let left = shrink(plan.numbers(), cli.shrink, |numbers| {
         let (plan, folder) = (plan.only(&numbers), &folder);
         async move {
-            let outcome = round::run(&plan, programs, Sabotage::None, folder).await?;
-            let word = if outcome.findings.is_empty() { "good" } else { "fails" };
+            let (word, fails) = match round::run(&plan, programs, Sabotage::None, folder).await {
+                Ok(outcome) if outcome.findings.is_empty() => ("good".to_owned(), false),
+                Ok(_) => ("fails".to_owned(), true),
+                // That says nothing about the server.
+                Err(error) => (format!("could not be run: {error:#}"), false),
+            };
             println!("  with the faults {}: {word}", list(&numbers));
-            Ok(!outcome.findings.is_empty())
+            Ok(fails)
         }
     });
     let left = left.await?;
     let plan = plan.only(&left);
     println!("  the fewest faults with which it was seen to fail:\n{plan}");
     println!("  once more: make chaos SEED={seed} ROUND={round} FAULTS={}", list(&left));
-    Ok(left)
+    Ok(())
 }
 
 fn list(numbers: &[usize]) -> String {
@@ -185,7 +189,7 @@ fn list(numbers: &[usize]) -> String {
 
 /// Prints what came of a round, and keeps all of it beside its history.
 fn tell(outcome: &Outcome, folder: &Path) -> anyhow::Result<()> {
-    let Outcome { findings, events, ops, unanswered, recovery_ms, verdict } = outcome;
+    let Outcome { findings, events, ops, unanswered, recovery_ms, verdict, .. } = outcome;
     let told = format!(
         "{events} events, {ops} ops, {unanswered} requests without an answer, ready {recovery_ms} ms after the last fault"
     );
@@ -197,6 +201,18 @@ fn tell(outcome: &Outcome, folder: &Path) -> anyhow::Result<()> {
     }
     fs::write(folder.join("findings.txt"), findings.join("\n") + "\n\n" + verdict)?;
     Ok(())
+}
+
+/// Names the checks that have found nothing to examine in any round.
+fn tell_unexamined(done: &[Done]) {
+    let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+    for (check, examined) in done.iter().flat_map(|done| &done.outcome.examined) {
+        *sums.entry(check).or_default() += examined;
+    }
+    let none: Vec<_> = sums.into_iter().filter(|(_, sum)| *sum == 0).map(|(check, _)| check).collect();
+    if !none.is_empty() {
+        println!("nothing was examined by {}", none.join(", "));
+    }
 }
 
 fn programs(cli: &Cli) -> anyhow::Result<Programs> {

@@ -11,7 +11,7 @@ use revcast_checker::format::{CallName, FrameType};
 use serde_json::{Value, json};
 use tokio::{
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use crate::{
@@ -23,6 +23,8 @@ use crate::{
 const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
 /// Silence after which a socket is given up: some heartbeats.
 const SILENCE: Duration = Duration::from_secs(4);
+/// For how long a socket is listened to on which nothing may come, and how long after it others are tried.
+const AFTER_DENIAL: Duration = Duration::from_secs(2);
 /// The pause before another socket is opened.
 const PAUSE: Duration = Duration::from_millis(150);
 
@@ -78,8 +80,7 @@ pub async fn follow(
         scene.complaints.add(format!("reader{nth} {word}"));
     }
     if denied {
-        // What is refused live is refused over HTTP, too.
-        reader.page().await?;
+        reader.try_everywhere().await?;
     }
     reader.hand.recorder.finish()
 }
@@ -102,6 +103,41 @@ impl Reader {
             self.hand.turn();
             sleep(PAUSE).await;
         }
+    }
+
+    /// Whoever has no role gets nothing any more from any node, live or over HTTP.
+    async fn try_everywhere(&mut self) -> anyhow::Result<()> {
+        sleep(AFTER_DENIAL).await;
+        for _ in 0..self.hand.scene().nodes.len() {
+            let node = self.hand.node();
+            let is_denied = matches!(self.page().await?, Some(Over::Denied | Over::Broken));
+            self.position = None;
+            // One that does not answer at all serves nothing either.
+            if let Ok(over) = timeout(AFTER_DENIAL, self.connect()).await {
+                over?;
+            }
+            let is_followed = self.position.is_some();
+            if !is_denied || is_followed {
+                let text =
+                    format!("{} is served by node {node} long after the role was gone", self.hand.user);
+                self.hand.scene().complaints.add(text);
+            }
+            self.hand.turn();
+        }
+        Ok(())
+    }
+
+    /// What comes on a socket that should be silent is noted, and judged.
+    async fn listen_on(&mut self, socket: &mut Socket) -> anyhow::Result<()> {
+        let until = Instant::now() + AFTER_DENIAL;
+        while let Ok(Ok(message)) = timeout_at(until, socket.receive()).await {
+            match message["type"].as_str() {
+                Some("ops") => self.note(FrameType::Ops, &message)?,
+                Some("head") => self.note(FrameType::Head, &message)?,
+                _ => (),
+            }
+        }
+        Ok(())
     }
 
     async fn connect(&mut self) -> anyhow::Result<Over> {
@@ -170,6 +206,7 @@ impl Reader {
             "role" => {
                 self.note(FrameType::Role, message)?;
                 if message["role"].is_null() {
+                    self.listen_on(socket).await?;
                     return Ok(Some(Over::Denied));
                 }
             }

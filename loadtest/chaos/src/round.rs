@@ -1,34 +1,31 @@
 //! One round: a deployment, clients, faults, the time in which all has to be well again, and the verdict.
 
-use std::{
-    fs::{self, File},
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use revcast_checker::{Options, format::Role, judge};
-use serde::{Deserialize, Serialize};
+use loadtest::services::{PostgresTrio, Standby};
+use revcast_checker::format::Role;
 use tokio::{
     sync::watch,
     task::{JoinHandle, JoinSet},
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 use uuid::Uuid;
 
 use crate::{
     cluster::{Cluster, Programs, Sabotage},
+    fault::Fault,
     hand::{Complaints, Scene},
     inject,
-    looker::{Owner, PAST_PICTURES},
+    looker::Owner,
     plan::Plan,
     reader::{self, Heads},
     recorder::Clock,
     scripts::{Person, Scripts},
-    writer,
+    verdict, writer,
 };
+
+pub use crate::verdict::Outcome;
 
 /// Within how long after the last fault every node is ready again (G11).
 const RECOVERY: Duration = Duration::from_secs(5);
@@ -36,29 +33,8 @@ const RECOVERY: Duration = Duration::from_secs(5);
 const BUSY_MACHINE: Duration = Duration::from_secs(3);
 /// Within how long after that every request has its answer, and every reader the whole log.
 const ANSWERS: Duration = Duration::from_secs(10);
-/// For how long a role that was taken away may be served (G10), and what the way to the client may add.
-const REVOCATION: Duration = Duration::from_millis(2_500);
-
-/// How a line begins that says so of a request.
-const UNANSWERED: &str = "{\"event\":\"info\"";
-
-/// What came of a round.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Outcome {
-    /// What is wrong; nothing, if all is well.
-    pub findings: Vec<String>,
-    /// Events of the history.
-    pub events: u64,
-    /// Ops in the logs.
-    pub ops: u64,
-    /// Requests of which nobody knows what became of them.
-    pub unanswered: u64,
-    /// How many milliseconds after the last fault all nodes were ready.
-    pub recovery_ms: u64,
-    /// What the checker says, in full.
-    #[serde(skip)]
-    pub verdict: String,
-}
+/// How long a round may take besides its load.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Runs a round with its history and logs in a folder.
 ///
@@ -86,12 +62,22 @@ pub async fn run(
         complaints: Complaints::default(),
         deadline: watch::Sender::new(None),
     });
-    let mut round = Round { plan, cluster, scene, outcome: Outcome::default(), windows: Vec::new() };
-    round.live(programs).await?;
-    let Round { outcome, windows, scene, cluster, .. } = round;
+    let outcome = Outcome::default();
+    let mut round = Round { plan, cluster, scene, outcome, windows: Vec::new(), kept_until: None };
+    match timeout(plan.load() + PATIENCE, round.live(programs)).await {
+        Ok(Ok(())) => (),
+        Ok(Err(error)) => round.outcome.findings.push(format!("the round breaks off: {error:#}")),
+        Err(_) => round.outcome.findings.push("the round does not come to an end".to_owned()),
+    }
+    let Round { mut outcome, windows, scene, cluster, kept_until, .. } = round;
     // Nobody writes any more.
     tokio::task::block_in_place(|| drop(cluster));
-    judge_history(&scene, &history, outcome, &windows)
+    outcome.findings.extend(scene.complaints.take());
+    match verdict::judge_history(&history, &windows, kept_until) {
+        Ok(verdict) => verdict.add_to(&mut outcome),
+        Err(error) => outcome.findings.push(format!("the history cannot be judged: {error:#}")),
+    }
+    Ok(outcome)
 }
 
 struct Round<'a> {
@@ -101,6 +87,8 @@ struct Round<'a> {
     outcome: Outcome,
     /// When faults happened that keep messages from arriving, by the clock of all, in nanoseconds.
     windows: Vec<(i64, i64)>,
+    /// Before this the asynchronous standby has all that was acknowledged, in nanoseconds.
+    kept_until: Option<i64>,
 }
 
 /// Everybody who takes part.
@@ -112,6 +100,9 @@ struct Cast {
     heads: watch::Sender<Option<Heads>>,
 }
 
+/// Who takes the role of a reader away.
+type Revoking = JoinHandle<anyhow::Result<()>>;
+
 /// What happens at a time.
 enum Event {
     Begin(usize),
@@ -122,12 +113,12 @@ enum Event {
 impl Round<'_> {
     async fn live(&mut self, programs: &Programs) -> anyhow::Result<()> {
         let mut owner = Owner::new(&self.scene, "owner", 0)?;
+        self.scene.deadline.send_replace(Some(Instant::now() + ANSWERS));
         self.set_stage(&mut owner).await?;
+        self.scene.deadline.send_replace(None);
         let mut cast = self.enter(programs)?;
-        let revoked = self.happen().await?;
-        let healed = Instant::now();
+        let (healed, revoked) = self.happen().await?;
         self.recover(healed).await?;
-        sleep_until(healed + Duration::from_millis(500)).await;
         let deadline = Instant::now() + ANSWERS;
         self.scene.deadline.send_replace(Some(deadline));
         cast.stop.send_replace(true);
@@ -139,13 +130,27 @@ impl Round<'_> {
             let complaints = scripts.stop(ANSWERS);
             self.note_all(complaints);
         }
+        self.inspect().await?;
+        self.scene.deadline.send_replace(Some(Instant::now() + ANSWERS));
         match owner.close(self.plan.is_lossless()).await {
             Ok(heads) => self.finish(&mut owner, &mut cast, heads).await?,
             Err(error) => self.outcome.findings.push(format!("{error:#}")),
         }
         owner.finish()?;
-        let ended = self.cluster.ended()?;
-        self.outcome.findings.extend(ended);
+        let crashes = self.cluster.crashes()?;
+        self.outcome.findings.extend(crashes);
+        Ok(())
+    }
+
+    /// Asks of each node by itself all that it is for.
+    async fn inspect(&mut self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + ANSWERS;
+        self.scene.deadline.send_replace(Some(deadline));
+        let mut inspections = JoinSet::new();
+        for node in 0..self.plan.nodes() {
+            inspections.spawn(Owner::at(&self.scene, node)?.inspect());
+        }
+        self.join(&mut inspections, deadline, "those who ask each node").await;
         Ok(())
     }
 
@@ -194,8 +199,9 @@ impl Round<'_> {
         Ok(Cast { workers, readers, scripts, stop, heads })
     }
 
-    /// Lets the faults happen, each at its time. Returns who takes the role away, who may not have done.
-    async fn happen(&mut self) -> anyhow::Result<Option<JoinHandle<anyhow::Result<()>>>> {
+    /// Lets the faults happen, each at its time. Returns when the last one was over, and who takes the role away, who may
+    /// not have done.
+    async fn happen(&mut self) -> anyhow::Result<(Instant, Option<Revoking>)> {
         let mut events = vec![(self.plan.revoked_at, Event::Revoke)];
         for (index, planned) in self.plan.faults.iter().enumerate() {
             events.push((planned.at, Event::Begin(index)));
@@ -204,6 +210,7 @@ impl Round<'_> {
         // What begins and ends at one time begins first: the sort is stable.
         events.sort_by_key(|(at, _)| *at);
         let (began, mut revoking) = (Instant::now(), None);
+        let mut healed = began;
         let mut begun_at = vec![0; self.plan.faults.len()];
         for (at, event) in events {
             sleep_until(began + at).await;
@@ -214,12 +221,17 @@ impl Round<'_> {
                     if let Err(error) = inject::begin(&mut self.cluster, fault).await {
                         self.outcome.findings.push(format!("cannot be done: {fault}: {error:#}"));
                     }
+                    let is_lossy = fault == Fault::FailOver(Standby::Asynchronous);
+                    if is_lossy && self.cluster.store.as_ref().is_some_and(PostgresTrio::has_parted) {
+                        self.kept_until = Some(begun_at[index]);
+                    }
                 }
                 Event::End(index) => {
                     let fault = self.plan.faults[index].fault;
                     if let Err(error) = inject::end(&mut self.cluster, fault).await {
                         self.outcome.findings.push(format!("cannot be undone: {fault}: {error:#}"));
                     }
+                    healed = Instant::now();
                     if fault.delays_delivery() {
                         self.windows.push((begun_at[index], self.scene.clock.now()));
                     }
@@ -227,14 +239,14 @@ impl Round<'_> {
                 Event::Revoke => revoking = Some(self.revoke()?),
             }
         }
-        Ok(revoking)
+        Ok((healed, revoking))
     }
 
     /// Takes the role of the last reader away, however long that takes.
-    fn revoke(&self) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
+    fn revoke(&self) -> anyhow::Result<Revoking> {
         let last = self.plan.readers - 1;
         let drawing = self.scene.drawings[last % self.scene.drawings.len()].clone();
-        let mut owner = Owner::new(&self.scene, "revoker", 2)?;
+        let mut owner = Owner::new(&self.scene, verdict::REVOKER, 2)?;
         Ok(tokio::spawn(async move {
             owner.set_role(&drawing, &format!("reader{last}"), None).await?;
             owner.finish()
@@ -266,8 +278,10 @@ impl Round<'_> {
         let complaints = scripts.reach(&self.scene, &heads, ANSWERS);
         self.note_all(complaints);
         let log = self.scene.folder.join("owner.ndjson");
-        for (nth, (drawing, (_, head))) in self.scene.drawings.iter().zip(&heads).enumerate() {
-            let revisions: Vec<_> = (1..=PAST_PICTURES).map(|part| head * part / PAST_PICTURES).collect();
+        // Also those that somebody has seen while faults happened.
+        let shown = verdict::pictures(&self.scene.folder)?;
+        for (nth, drawing) in self.scene.drawings.iter().enumerate() {
+            let revisions = shown.get(drawing).cloned().unwrap_or_default();
             let path = self.scene.folder.join(format!("replay{nth}.ndjson"));
             if let Err(error) = scripts.replay(drawing, &log, &path, &revisions) {
                 self.outcome.findings.push(format!("{error:#}"));
@@ -294,7 +308,7 @@ impl Round<'_> {
         }
     }
 
-    async fn wait_for(&mut self, task: JoinHandle<anyhow::Result<()>>, deadline: Instant, what: &str) {
+    async fn wait_for(&mut self, task: Revoking, deadline: Instant, what: &str) {
         match timeout_at(deadline + RECOVERY, task).await {
             Ok(Ok(Ok(()))) => (),
             Ok(Ok(Err(error))) => self.outcome.findings.push(format!("{what}: {error:#}")),
@@ -309,34 +323,4 @@ impl Round<'_> {
             Err(error) => self.outcome.findings.push(format!("{error:#}")),
         }
     }
-}
-
-fn judge_history(
-    scene: &Scene,
-    history: &Path,
-    mut outcome: Outcome,
-    windows: &[(i64, i64)],
-) -> anyhow::Result<Outcome> {
-    outcome.findings.extend(scene.complaints.take());
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for entry in fs::read_dir(history)? {
-        paths.push(entry?.path());
-    }
-    paths.sort();
-    for path in &paths {
-        let lines = BufReader::new(File::open(path)?).lines();
-        for line in lines {
-            outcome.unanswered += u64::from(line?.starts_with(UNANSWERED));
-        }
-    }
-    // A message may come later by as long as something held it up.
-    let held_up: i64 = windows.iter().map(|(begin, end)| end - begin).max().unwrap_or_default();
-    let grace = i64::try_from(REVOCATION.as_millis()).unwrap_or(i64::MAX) + held_up / 1_000_000;
-    let verdict = judge(&paths, Options::with_grace_ms(u32::try_from(grace).unwrap_or(u32::MAX)))?;
-    outcome.events = verdict.input.events;
-    for finding in &verdict.findings {
-        outcome.findings.push(format!("{}: {}", finding.check, finding.text));
-    }
-    outcome.verdict = verdict.table();
-    Ok(outcome)
 }

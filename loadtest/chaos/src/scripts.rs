@@ -3,7 +3,9 @@
 use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command},
+    process::{Child, ChildStdin, Command},
+    sync::mpsc::{Receiver, sync_channel},
+    thread,
     time::Duration,
 };
 
@@ -14,6 +16,8 @@ use tokio::task::block_in_place;
 
 use crate::{hand::Scene, reader::Heads, recorder::Clock};
 
+/// Time for an answer, beside what a command is given itself.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// How often the clocks are compared; the best time counts.
 const COMPARISONS: usize = 9;
 
@@ -22,7 +26,8 @@ const COMPARISONS: usize = 9;
 pub struct Scripts {
     child: Child,
     input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    /// The lines that it prints.
+    output: Receiver<String>,
 }
 
 /// A client in it.
@@ -48,7 +53,10 @@ impl Scripts {
         program.arg(script);
         let mut child = spawn_with_pipes(&program)?;
         let input = child.stdin.take().context("the script has no input")?;
-        let output = BufReader::new(child.stdout.take().context("the script has no output")?);
+        let lines = BufReader::new(child.stdout.take().context("the script has no output")?).lines();
+        // One answer to one command: there is never more than one line.
+        let (sender, output) = sync_channel(1);
+        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
         let mut scripts = Self { child, input, output };
         let (offset, error) = scripts.compare(scene.clock)?;
         let person = |person: &Person| {
@@ -118,10 +126,8 @@ impl Scripts {
     fn order(&mut self, order: &Value) -> anyhow::Result<Value> {
         block_in_place(|| {
             writeln!(self.input, "{order}")?;
-            let mut line = String::new();
-            if self.output.read_line(&mut line)? == 0 {
-                bail!("the script with the TypeScript clients has ended by itself");
-            }
+            let line = self.output.recv_timeout(ANSWER_TIMEOUT);
+            let line = line.context("the script with the TypeScript clients has ended, or hangs")?;
             let answer: Value = serde_json::from_str(&line)?;
             match answer["error"].as_str() {
                 Some(error) => bail!("the TypeScript clients: {error}"),

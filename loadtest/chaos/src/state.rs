@@ -24,9 +24,6 @@ pub struct Done {
     pub faults: Vec<String>,
     /// What came of it.
     pub outcome: Outcome,
-    /// The numbers of the faults with which it still fails, if fewer do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shrunk: Option<Vec<usize>>,
 }
 
 /// The file of a run, which has a folder by its seed.
@@ -49,21 +46,28 @@ impl State {
         }
         fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         let path = folder.join("rounds.ndjson");
+        if path.exists() {
+            // A last line that was not written to its end is no round.
+            let text = fs::read_to_string(&path)?;
+            let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+            if whole.len() < text.len() {
+                fs::write(&path, whole)?;
+            }
+        }
         Ok(Self { folder, path })
     }
 
     /// Rounds that are over.
     ///
     /// # Errors
-    /// When the file cannot be read, but for a last line that was not written to its end.
+    /// When the file cannot be read.
     pub fn done(&self) -> anyhow::Result<Vec<Done>> {
         if !self.path.exists() {
             return Ok(Vec::new());
         }
         let text = fs::read_to_string(&self.path)?;
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         let parse = |line| serde_json::from_str(line).with_context(|| format!("a line of the state: {line}"));
-        whole.lines().map(parse).collect()
+        text.lines().map(parse).collect()
     }
 
     /// Adds a round.
@@ -86,7 +90,7 @@ mod tests {
 
     fn done(round: u64) -> Done {
         let outcome = Outcome { events: 5, ..Outcome::default() };
-        Done { round, is_good: true, seconds: 1.5, faults: vec!["a".to_owned()], outcome, shrunk: None }
+        Done { round, is_good: true, seconds: 1.5, faults: vec!["a".to_owned()], outcome }
     }
 
     #[test]
@@ -101,6 +105,8 @@ mod tests {
         let again = State::open(folder.path(), 7, true).unwrap();
         let rounds: Vec<_> = again.done().unwrap().iter().map(|done| done.round).collect();
         assert_eq!(rounds, [1, 2]);
+        again.add(&done(3)).unwrap();
+        assert_eq!(again.done().unwrap().len(), 3);
         let anew = State::open(folder.path(), 7, false).unwrap();
         assert!(anew.done().unwrap().is_empty());
     }

@@ -36,6 +36,8 @@ pub struct PostgresTrio {
     fronts: Vec<Proxy>,
     /// Has the tables of the first primary, if they are on a small one. It goes after those who use it.
     disk: Option<SmallDisk>,
+    /// Whether a standby was cut off after it had everything.
+    has_parted: bool,
 }
 
 #[derive(Debug)]
@@ -63,7 +65,7 @@ impl PostgresTrio {
         }
         let synchronous = Some(Follower::start(primary.port, SYNCHRONOUS).await?);
         let asynchronous = Some(Follower::start(primary.port, ASYNCHRONOUS).await?);
-        let trio = Self { primary, synchronous, asynchronous, fronts, disk };
+        let trio = Self { primary, synchronous, asynchronous, fronts, disk, has_parted: false };
         let follow = "SELECT count(*) = 2 FROM pg_stat_replication WHERE state = 'streaming'";
         wait_until(&trio.primary, "both standbys follow", follow).await?;
         Ok(trio)
@@ -100,7 +102,7 @@ impl PostgresTrio {
     }
 
     /// Waits until a standby has what is committed by now, and cuts it off from anything more.
-    pub async fn part(&self, standby: Standby) -> anyhow::Result<()> {
+    pub async fn part(&mut self, standby: Standby) -> anyhow::Result<()> {
         let follower = self.follower(standby)?;
         let mut primary: PgConnection = connect(&self.primary).await?;
         let (lsn,): (String,) =
@@ -108,7 +110,13 @@ impl PostgresTrio {
         let has_it = format!("SELECT coalesce(pg_last_wal_receive_lsn() >= '{lsn}', false)");
         wait_until(&follower.postgres, "the standby has caught up", &has_it).await?;
         follower.link.cut();
+        self.has_parted = true;
         Ok(())
+    }
+
+    /// Whether a standby was cut off in this way: what was acknowledged before survives its promotion.
+    pub fn has_parted(&self) -> bool {
+        self.has_parted
     }
 
     /// Kills the primary, and makes a standby the primary in its place. The other standby is led to it, and follows if it
