@@ -84,12 +84,16 @@ impl Known {
         unit: OpId,
         (revision, body): (i64, String),
     ) -> Result<(), StoreError> {
-        let revision = revision_from_sql(revision)?;
-        if Op::parse(&body).is_ok_and(|op| op.is_undo_redo()) {
+        self.add_toggle(drawing_id, unit, revision_from_sql(revision)?, &body);
+        Ok(())
+    }
+
+    /// The same for an op that was never a row.
+    pub(super) fn add_toggle(&mut self, drawing_id: DrawingId, unit: OpId, revision: Revision, body: &str) {
+        if Op::parse(body).is_ok_and(|op| op.is_undo_redo()) {
             let last = self.toggles.entry((drawing_id, unit)).or_default();
             *last = revision.max(*last);
         }
-        Ok(())
     }
 }
 

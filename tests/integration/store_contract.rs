@@ -10,8 +10,8 @@ use revcast::{
     limits,
     model::{DrawingId, OpId, Revision, Role, UserId},
     store::{
-        AppendOutcome, AppendRequest, CreateOutcome, FoldPlan, NewOp, OpOutcome, PoolOptions, PostgresStore,
-        ReadRange, Refusal, SqliteStore, Store, StoredOp,
+        AppendOutcome, AppendRequest, CreateOutcome, FoldPlan, MemoryStore, NewOp, OpOutcome, PoolOptions,
+        PostgresStore, ReadRange, Refusal, SqliteStore, Store, StoredOp,
     },
 };
 use uuid::Uuid;
@@ -26,6 +26,14 @@ macro_rules! contract {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $rule() {
                 let database = $crate::store_contract::Database::sqlite();
+                $(let $store = database.connect().await;)+
+                super::$rule($(&*$store),+).await;
+            })+
+        }
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $rule() {
+                let database = $crate::store_contract::Database::memory();
                 $(let $store = database.connect().await;)+
                 super::$rule($(&*$store),+).await;
             })+
@@ -45,6 +53,8 @@ pub(crate) use contract;
 /// A database without a schema; it goes with the handle.
 pub struct Database {
     url: String,
+    /// The store itself, where it is in memory.
+    memory: Option<MemoryStore>,
     _folder: Option<TempFolder>,
 }
 
@@ -52,17 +62,23 @@ impl Database {
     /// A file that is not there yet.
     pub fn sqlite() -> Self {
         let folder = TempFolder::new("store").unwrap();
-        Self { url: format!("sqlite://{}/revcast.db", folder.path().display()), _folder: Some(folder) }
+        let url = format!("sqlite://{}/revcast.db", folder.path().display());
+        Self { url, memory: None, _folder: Some(folder) }
+    }
+
+    /// One that is nowhere else.
+    pub fn memory() -> Self {
+        Self { url: String::new(), memory: Some(MemoryStore::new()), _folder: None }
     }
 
     /// A database in the shared cluster.
     pub fn postgres() -> Self {
-        Self { url: new_database(), _folder: None }
+        Self { url: new_database(), memory: None, _folder: None }
     }
 
     /// One that somebody else keeps.
     pub fn at(url: &str) -> Self {
-        Self { url: url.to_owned(), _folder: None }
+        Self { url: url.to_owned(), memory: None, _folder: None }
     }
 
     /// Where it is, for a server.
@@ -72,7 +88,10 @@ impl Database {
 
     /// A store on it, with connections of its own.
     pub async fn connect(&self) -> Box<dyn Store> {
-        connect(&self.url).await
+        match &self.memory {
+            Some(store) => Box::new(store.of_another_node()),
+            None => connect(&self.url).await,
+        }
     }
 }
 

@@ -1,0 +1,149 @@
+//! Imports into the store in memory, and its rows as `revcast verify` sees them.
+
+use async_trait::async_trait;
+use tokio::task::yield_now;
+
+use super::{Head, Life, MemoryStore, Op, Row};
+use crate::{
+    model::{DrawingId, Revision, Role, UserId},
+    store::{
+        CreateOutcome, ImportStore, ImportedLog, ImportedOp, InspectStore, InspectedDrawing, InspectedHead,
+        InspectedOp, InspectedOps, StoreError, import::ops_after, revision_to_sql, unit_to_sql,
+    },
+};
+
+#[async_trait]
+impl ImportStore for MemoryStore {
+    async fn begin_import(
+        &self,
+        id: DrawingId,
+        title: &str,
+        owner: &UserId,
+        now_ms: i64,
+    ) -> Result<CreateOutcome, StoreError> {
+        let mut state = self.write()?;
+        if let Some(row) = state.drawings.get(&id) {
+            let is_same = row.created_by == *owner && matches!(row.life, Life::Importing(_));
+            return Ok(if is_same { CreateOutcome::Exists } else { CreateOutcome::Taken });
+        }
+        state.drawings.insert(id, Row::new(title, owner, now_ms, Life::Importing(now_ms)));
+        Ok(CreateOutcome::Created)
+    }
+
+    async fn import_ops(&self, id: DrawingId, ops: &[ImportedOp]) -> Result<bool, StoreError> {
+        // Whoever imports on and on lets others come between.
+        yield_now().await;
+        let mut state = self.write()?;
+        let row = state.drawings.get_mut(&id).filter(|row| matches!(row.life, Life::Importing(_)));
+        let Some(row) = row else { return Ok(false) };
+        let last = (Revision(row.ops.len() as u64), row.ops.last().map(|op| op.op_id));
+        let Some(ops) = ops_after(last, ops) else { return Ok(false) };
+        for (nth, op) in ops.iter().enumerate() {
+            if row.find(op.op_id).is_some() || ops[..nth].iter().any(|before| before.op_id == op.op_id) {
+                let twice = sqlx::Error::InvalidArgument("an op id stands twice in a log".to_owned());
+                return Err(StoreError::Failed(twice));
+            }
+        }
+        for ImportedOp { op_id, unit, actor, ts, creates_fog, touches, body, .. } in ops.iter().cloned() {
+            if creates_fog {
+                row.fog.extend(touches);
+            }
+            row.push(Op { op_id, unit, actor, ts, body });
+        }
+        Ok(true)
+    }
+
+    async fn finish_import(
+        &self,
+        id: DrawingId,
+        owner: &UserId,
+        log: &ImportedLog,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.write()?;
+        let epoch = Some(state.epoch);
+        let row = state.drawings.get_mut(&id).filter(|row| matches!(row.life, Life::Importing(_)));
+        let Some(row) = row.filter(|row| row.ops.len() as u64 == log.head.0) else { return Ok(false) };
+        let ImportedLog { head: revision, floor, ts, bytes } = *log;
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        row.head = Some(Head { revision, floor, ts, bytes, epoch, base: Revision(0) });
+        row.life = Life::Whole;
+        row.members.insert(owner.clone(), Role::Owner);
+        Ok(true)
+    }
+
+    async fn abort_import(&self, id: DrawingId, limit: u32) -> Result<bool, StoreError> {
+        let mut state = self.write()?;
+        let Some(row) = state.drawings.get_mut(&id) else { return Ok(true) };
+        if !matches!(row.life, Life::Importing(_) | Life::Aborting) {
+            return Ok(true);
+        }
+        row.life = Life::Aborting;
+        let removed = row.ops.len().min(limit as usize);
+        row.ops.drain(..removed);
+        let is_all = removed < limit as usize;
+        if is_all {
+            state.drawings.remove(&id);
+        }
+        Ok(is_all)
+    }
+
+    async fn stale_imports(&self, before_ms: i64) -> Result<Vec<DrawingId>, StoreError> {
+        let state = self.lock()?;
+        let is_stale = |row: &Row| match row.life {
+            Life::Importing(since) => since < before_ms,
+            life => life == Life::Aborting,
+        };
+        Ok(state.drawings.iter().filter(|(_, row)| is_stale(row)).map(|(id, _)| *id).collect())
+    }
+}
+
+#[async_trait]
+impl InspectStore for MemoryStore {
+    async fn list_drawings(
+        &self,
+        after: Option<DrawingId>,
+        limit: u32,
+    ) -> Result<Vec<DrawingId>, StoreError> {
+        let state = self.lock()?;
+        let whole = state.drawings.iter().filter(|(_, row)| row.life == Life::Whole).map(|(id, _)| *id);
+        Ok(whole.filter(|id| after.is_none_or(|after| *id > after)).take(limit as usize).collect())
+    }
+
+    async fn inspect_drawing(&self, id: DrawingId) -> Result<Option<InspectedDrawing>, StoreError> {
+        let state = self.lock()?;
+        let Some(row) = state.drawings.get(&id).filter(|row| row.life == Life::Whole) else {
+            return Ok(None);
+        };
+        let head = row.head.map(|head| InspectedHead {
+            epoch: state.epoch,
+            revision: revision_to_sql(head.revision),
+            floor: revision_to_sql(head.floor),
+            ts: head.ts,
+            bytes: head.bytes,
+            has_fog: !row.fog.is_empty(),
+        });
+        let ends = (!row.ops.is_empty()).then(|| (1, i64::try_from(row.ops.len()).unwrap_or(i64::MAX)));
+        Ok(Some(InspectedDrawing { ends, head }))
+    }
+
+    async fn inspect_ops(
+        &self,
+        id: DrawingId,
+        after: Revision,
+        until: Revision,
+        limit: u32,
+    ) -> Result<Option<InspectedOps>, StoreError> {
+        let state = self.lock()?;
+        let Some((head, row)) = state.headed(id) else { return Ok(None) };
+        let inspected = |(revision, op): (Revision, &Op)| InspectedOp {
+            revision,
+            op_id: op.op_id.0,
+            unit: unit_to_sql(op.unit),
+            actor: op.actor.as_str().into(),
+            ts: op.ts,
+            body: op.body.as_bytes().into(),
+        };
+        let ops = row.range(after, until).take(limit as usize).map(inspected).collect();
+        Ok(Some(InspectedOps { epoch: state.epoch, head: revision_to_sql(head.revision), ops }))
+    }
+}
