@@ -47,6 +47,12 @@ impl Places {
         Self { ordinary: Arc::new(ordinary), spare: Arc::new(spare) }
     }
 
+    /// An ordinary place, if one is free.
+    #[must_use]
+    pub fn take(&self) -> Option<OwnedSemaphorePermit> {
+        self.ordinary.clone().try_acquire_owned().ok()
+    }
+
     /// Accepts connections, as long as this is polled. Those that have a place are given to `serve`; the others are
     /// answered in `connections`: where `router` tells how the node is, by it, else that the node is overloaded.
     pub async fn accept(

@@ -13,9 +13,10 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     time::Sleep,
 };
+
+use crate::transport::Transport;
 
 /// How long a client may take.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +52,7 @@ impl Requests {
 /// is made of are not held for ever, or when a request is begun and not gone on with. Between two requests it may rest.
 #[derive(Debug)]
 pub struct ClientStream {
-    stream: TcpStream,
+    stream: Transport,
     patience: Patience,
     requests: Requests,
     /// The moment of the requests at which `head` was looked at last.
@@ -65,14 +66,15 @@ pub struct ClientStream {
 impl ClientStream {
     /// A connection that waits for its first request.
     #[must_use]
-    pub fn new(stream: TcpStream, patience: Patience, requests: Requests) -> Self {
+    pub fn new(stream: impl Into<Transport>, patience: Patience, requests: Requests) -> Self {
+        let stream = stream.into();
         let (moment, head) = (requests.moment(), Some(Box::pin(tokio::time::sleep(patience.head))));
         Self { stream, patience, requests, moment, head, stalled: None }
     }
 
     /// The connection itself, without patience.
     #[must_use]
-    pub fn into_inner(self) -> TcpStream {
+    pub fn into_inner(self) -> Transport {
         self.stream
     }
 
@@ -155,7 +157,7 @@ impl AsyncWrite for ClientStream {
 mod tests {
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
+        net::{TcpListener, TcpStream},
     };
 
     use super::*;

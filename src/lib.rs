@@ -24,6 +24,7 @@
 //! | [`fold`] | when what can be undone is bounded, and the server op that does it |
 //! | [`import`] | a drawing of the log of another server |
 //! | [`accept`], [`descriptors`] | who gets in, and how many there is room for |
+//! | [`transport`] | the bytes of a connection: TCP, or a pipe in memory |
 //! | [`verify`] | whether logs and snapshots are whole |
 //! | [`config`], [`server`] | flags; the one place that puts it all together |
 //!
@@ -53,5 +54,6 @@ pub mod snapshot;
 pub mod store;
 pub mod telemetry;
 pub mod trace;
+pub mod transport;
 pub mod user_connections;
 pub mod verify;

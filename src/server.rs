@@ -7,12 +7,13 @@ use std::{
     net::SocketAddr,
     num::NonZeroU32,
     pin::pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
 use axum::Router;
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -45,6 +46,7 @@ use crate::{
     snapshot::{self, Background, BlobHealth, Blobs, Builder, Canvases, Hints, Loader, Memory, Worker},
     store::{FileLock, Meta, PoolOptions, PostgresStore, SqliteStore, Store, StoreError},
     telemetry::{self, Metrics},
+    transport::Transport,
     user_connections::UserConnections,
 };
 
@@ -95,6 +97,17 @@ struct Stops {
 struct Admin {
     listener: TcpListener,
     router: Router,
+}
+
+/// What a server stands on.
+#[allow(missing_debug_implementations, reason = "made once, and never shown")]
+pub struct BackEnds {
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// The hint.
+    pub bus: Arc<dyn Bus>,
+    /// Counters, which the bus may have a part in.
+    pub metrics: Arc<Metrics>,
 }
 
 struct SharedStore(Arc<dyn Store>);
@@ -258,6 +271,25 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
     document
 }
 
+/// What a server says of itself.
+struct Documents {
+    openapi: Document,
+    asyncapi: Bytes,
+}
+
+impl Documents {
+    /// Made once in a process, however many servers it has.
+    fn get() -> anyhow::Result<&'static Self> {
+        static MADE: OnceLock<Documents> = OnceLock::new();
+        if let Some(made) = MADE.get() {
+            return Ok(made);
+        }
+        let openapi = Document::new(&openapi_document())?;
+        let asyncapi = gateway::asyncapi_yaml()?.into();
+        Ok(MADE.get_or_init(|| Self { openapi, asyncapi }))
+    }
+}
+
 /// Listens on `address`; port 0 picks a free one.
 ///
 /// # Errors
@@ -300,13 +332,25 @@ impl Server {
     /// When the configuration or a back end does not do.
     pub async fn start(args: &ServeArgs) -> anyhow::Result<Self> {
         args.check()?;
-        let (places, admin) = (count_places(args), listen_for_operators(args).await?);
         let file_lock = lock_file(&args.store)?;
-        let stops = Stops::default();
-        let (tasks, stop) = (&stops.tasks, &stops.all);
         let metrics = Arc::new(Metrics::new());
         let store = open_store(&args.store).await?;
         let bus = connect_bus(args, &metrics).await?;
+        let server = Self::start_on(args, BackEnds { store, bus, metrics }).await?;
+        Ok(Self { file_lock, ..server })
+    }
+
+    /// The same on back ends that somebody else has connected, whatever `args` say of them.
+    ///
+    /// # Errors
+    /// When the configuration or a back end does not do.
+    pub async fn start_on(args: &ServeArgs, back_ends: BackEnds) -> anyhow::Result<Self> {
+        args.check()?;
+        let BackEnds { store, bus, metrics } = back_ends;
+        let documents = Documents::get()?;
+        let (places, admin) = (count_places(args), listen_for_operators(args).await?);
+        let stops = Stops::default();
+        let (tasks, stop) = (&stops.tasks, &stops.all);
         let meta = read_meta(&*store).await.context("reading the database")?;
         let authenticator = start_authenticator(args, meta.server_key, &stops)?;
         let access = Access::start(&store, tasks, stop);
@@ -348,8 +392,8 @@ impl Server {
             limits: write_limits,
             drawings_per_user: args.drawings_per_user,
             connections: sockets.of_users(),
-            document: Document::new(&openapi_document())?,
-            asyncapi: gateway::asyncapi_yaml()?.into(),
+            document: documents.openapi.clone(),
+            asyncapi: documents.asyncapi.clone(),
             tasks: tasks.clone(),
             notice: stops.notice.clone(),
             draining: stops.draining.clone(),
@@ -370,7 +414,7 @@ impl Server {
         let router = routes(args, (api, gateway), admin.is_none(), limits)?;
         let (store, bus, keys) = (SharedStore(store), SharedBus(bus), authenticator);
         let waits = Waits { keep_alive: args.keep_alive, drain_notice: args.drain_notice };
-        Ok(Self { router, places, waits, admin, metrics, keys, file_lock, store, bus, sockets, stops })
+        Ok(Self { router, places, waits, admin, metrics, keys, file_lock: None, store, bus, sockets, stops })
     }
 
     /// Where operators ask, if that is a listener of its own.
@@ -385,6 +429,22 @@ impl Server {
     /// Without `--dev`.
     pub fn dev_token(&self, user: &UserId) -> Result<String, crate::error::Error> {
         self.keys.issue_dev_token(user, None, limits::DEV_TOKEN_TTL).map(|(token, _)| token)
+    }
+
+    /// Serves a connection that somebody else has accepted, until it ends; at once if there is no place for it.
+    pub fn serve(&self, stream: Transport, peer: SocketAddr) -> impl Future<Output = ()> + Send + use<> {
+        let (rest, draining) = (self.waits.keep_alive, self.stops.draining.clone());
+        let (place, router) = (self.places.take(), self.router.clone());
+        async move {
+            let Some(place) = place else { return };
+            serve_connection(stream, Peer(peer), ConnectionPlace::new(place), rest, router, draining).await;
+        }
+    }
+
+    /// Stops everything where it is: nothing is finished, and nobody is told.
+    pub fn abandon(&self) {
+        let Stops { notice, draining, writers, all, .. } = &self.stops;
+        [notice, draining, writers, all].into_iter().for_each(CancellationToken::cancel);
     }
 
     /// Serves connections until the first of `signals` and, with `/readyz` saying `draining`, for the time of the notice
@@ -407,7 +467,7 @@ impl Server {
             let Ok(peer) = stream.peer_addr() else { return };
             let (peer, place) = (Peer(peer), ConnectionPlace::new(place));
             connections.spawn(serve_connection(
-                stream,
+                stream.into(),
                 peer,
                 place,
                 keep_alive,
@@ -483,7 +543,7 @@ impl Admin {
             let place = ConnectionPlace::new(place);
             let Ok(peer) = stream.peer_addr() else { return };
             let (router, rest) = (self.router.clone(), limits::KEEP_ALIVE_TIMEOUT);
-            tokio::spawn(serve_connection(stream, Peer(peer), place, rest, router, stop.clone()));
+            tokio::spawn(serve_connection(stream.into(), Peer(peer), place, rest, router, stop.clone()));
         };
         tokio::select! {
             () = stop.cancelled() => (),
@@ -543,7 +603,7 @@ fn routes(
 
 /// Serves one connection; it ends after the request at hand when the server stops.
 async fn serve_connection(
-    stream: TcpStream,
+    stream: Transport,
     peer: Peer,
     place: ConnectionPlace,
     keep_alive: Duration,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::{net::TcpStream, sync::Notify};
+use tokio::sync::Notify;
 
 use super::{
     encode::{self, Encoding},
@@ -23,13 +23,14 @@ use crate::{
     model::{ConnectionId, DrawingId, Role},
     room::Reader,
     telemetry,
+    transport::Transport,
 };
 
 /// An open socket.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
-    pub(super) stream: TcpStream,
+    pub(super) stream: Transport,
     pub(super) encoding: Encoding,
     /// Wakes the task of the connection: it fell behind, or is to close.
     pub(super) wake: Notify,
@@ -90,7 +91,7 @@ pub(super) struct Subscription {
 }
 
 impl Connection {
-    pub(super) fn new(id: ConnectionId, stream: TcpStream, encoding: Encoding, identity: Identity) -> Self {
+    pub(super) fn new(id: ConnectionId, stream: Transport, encoding: Encoding, identity: Identity) -> Self {
         let now = Instant::now();
         let state = State {
             identity,

@@ -5,7 +5,6 @@
 use std::{cell::RefCell, io::ErrorKind, num::NonZeroU32, sync::Arc};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use socket2::SockRef;
 use tokio::{io::Interest, time::timeout};
 
 use super::{
@@ -74,7 +73,7 @@ impl Session {
         let _ = timeout(limits::SOCKET_CLOSE_TIMEOUT, Box::pin(self.linger())).await;
         self.connection.leave(&mut self.connection.lock());
         // Broadcasters may hold the connection a moment longer.
-        let _ = SockRef::from(&self.connection.stream).shutdown(std::net::Shutdown::Both);
+        let _ = self.connection.stream.end(std::net::Shutdown::Both);
     }
 
     fn say_hello(&self) {
@@ -145,7 +144,7 @@ impl Session {
                 state.is_flushed()
             };
             if is_flushed && !std::mem::replace(&mut is_over, true) {
-                let _ = SockRef::from(stream).shutdown(std::net::Shutdown::Write);
+                let _ = stream.end(std::net::Shutdown::Write);
             }
             let interest = match (is_over, is_heard_out) {
                 (true, true) => return,

@@ -11,10 +11,8 @@ use axum::{
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     sync::OwnedSemaphorePermit,
     time::timeout,
 };
@@ -43,6 +41,7 @@ use crate::{
     limits,
     model::ConnectionId,
     telemetry,
+    transport::Transport,
     user_connections::ConnectionKind,
 };
 
@@ -240,7 +239,7 @@ async fn begin(
     handshake: &Handshake,
     place: Option<ConnectionPlace>,
 ) {
-    // Every listener is a TCP listener.
+    // Every connection is served as one.
     let Ok(parts) = upgraded.downcast::<TokioIo<ClientStream>>() else { return };
     let (stream, early) = (parts.io.into_inner().into_inner(), parts.read_buf);
     let Some(identity) = identity else { return turn_away(stream, CloseCode::BadTicket).await };
@@ -248,8 +247,8 @@ async fn begin(
     let Ok(counted) = counted else {
         return turn_away(stream, CloseCode::Overloaded).await;
     };
-    // What a reader that stands still may hold in the kernel; a system that refuses has a bound of its own.
-    let _ = SockRef::from(&stream).set_send_buffer_size(limits::SOCKET_SEND_BUFFER_BYTES);
+    // What a reader that stands still may hold in the kernel.
+    stream.bound_what_waits();
     let id = ConnectionId(Uuid::now_v7());
     let connection = Arc::new(Connection::new(id, stream, handshake.encoding(), identity));
     let mut session = Session::new(gateway.clone(), connection, handshake.extension.is_some());
@@ -266,7 +265,7 @@ async fn begin(
 }
 
 /// Tells a client why it has no socket: a browser sees only the code with which one closes.
-async fn turn_away(mut stream: TcpStream, code: CloseCode) {
+async fn turn_away(mut stream: Transport, code: CloseCode) {
     telemetry::count_close(code as u16);
     let goodbye = async {
         stream.write_all(&encode::close(code)).await?;

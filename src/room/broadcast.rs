@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use tokio::sync::Notify;
+use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -67,7 +67,7 @@ struct Shard {
 
 impl Broadcast {
     pub(super) fn new(ring: &Arc<Ring>, tasks: &TaskTracker, stop: CancellationToken) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = Handle::current().metrics().num_workers();
         let shard = |_| Shard {
             is_running: AtomicBool::new(false),
             wake: Notify::new(),

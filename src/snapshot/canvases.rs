@@ -21,6 +21,7 @@ use crate::{
     clock::{millis, now_ms},
     limits,
     model::{Branch, DrawingId, Epoch, History, Revision, Scope, UserId},
+    offload::on_another_thread,
 };
 
 /// How often a canvas is read anew because the log was another one meanwhile. One failover shows twice: as a log that has
@@ -104,7 +105,7 @@ impl Canvases {
                 held.histories.insert(actor, history);
                 history
             };
-            let history = done(tokio::task::spawn_blocking(look)).await;
+            let history = done(on_another_thread(look)).await;
             Ok(PastSteps { branch, revision, floor, history })
         })
         .await
@@ -129,7 +130,7 @@ impl Canvases {
             let share = memory.share(Purpose::Present, held.weight / limits::PICTURE_PART).await?;
             let draw = move || (Arc::new(Picture::new(branch, &held.canvas, extent, share)), held);
             // The canvas stays locked until the picture is at hand: those who wait want the same one.
-            let (picture, mut held) = done(tokio::task::spawn_blocking(draw)).await;
+            let (picture, mut held) = done(on_another_thread(draw)).await;
             held.told.insert(extent, Arc::downgrade(&picture));
             this.0.kept.pictures.insert(key, picture.clone());
             Ok(picture)
@@ -167,7 +168,7 @@ impl Canvases {
                 }
                 share.grow_to(share.bytes() + share.bytes() / limits::PICTURE_PART).await?;
                 let render = move || Arc::new(Picture::new(stand.branch, &canvas, extent, share));
-                let picture = done(tokio::task::spawn_blocking(render)).await;
+                let picture = done(on_another_thread(render)).await;
                 this.0.kept.pictures.insert(key, picture.clone());
                 Ok(picture)
             })
@@ -193,7 +194,7 @@ impl Canvases {
             let share = this.0.loader.memory().share(Purpose::Present, picture.drawing_weight()).await?;
             let source = picture.clone();
             let draw = move || source.draw(share).map(Arc::new).map_err(LoadError::Undrawable);
-            let drawn = done(tokio::task::spawn_blocking(draw)).await?;
+            let drawn = done(on_another_thread(draw)).await?;
             *drawing = Arc::downgrade(&drawn);
             Ok(drawn)
         })
@@ -252,7 +253,7 @@ impl Canvases {
         if held.weighed == Revision(0) || revision.0.abs_diff(held.weighed.0) >= limits::CANVAS_WEIGH_OPS {
             held.weighed = revision;
             let weigh = move || (held.canvas.weight() as u64, held);
-            let (weight, weighed) = done(tokio::task::spawn_blocking(weigh)).await;
+            let (weight, weighed) = done(on_another_thread(weigh)).await;
             held = weighed;
             held.weight = limits::SLOT_WEIGHT + weight + weight / limits::CANVAS_OVERHEAD;
             self.0.kept.weigh(drawing, slot, held.weight);

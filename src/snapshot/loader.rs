@@ -15,7 +15,7 @@ use super::{
 use crate::{
     limits,
     model::{Applied, Branch, Canvas, DrawingId, LoggedOp, Revision},
-    offload::on_bytes,
+    offload::{on_another_thread, on_bytes},
     store::{LogPage, ReadRange, Snapshot, Store, StoreError, call},
     telemetry::Metrics,
 };
@@ -297,7 +297,7 @@ impl Loader {
     ) -> Result<T, Damage> {
         match &self.mode {
             Mode::Worker(background) => background.run(work).await.unwrap_or(Err(Damage::Other)),
-            Mode::Request(_) => match tokio::task::spawn_blocking(work).await {
+            Mode::Request(_) => match on_another_thread(work).await {
                 Ok(outcome) => outcome,
                 Err(error) if error.is_panic() => Err(Damage::Other),
                 // The process ends, which says nothing of the snapshot.
