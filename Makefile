@@ -207,6 +207,13 @@ sdk-check: servers $(CLIENT_PACKAGES) ## Make clients in all languages from the 
 sdk-check-quick: servers $(CLIENT_PACKAGES)
 	scripts/sdk-check.sh quick
 
+# How many seeds, or which one.
+SEEDS ?= 1000
+SEED ?=
+.PHONY: simulation
+simulation: ## Run nodes in virtual time under faults that follow from a seed (SEEDS=1000, or SEED=7)
+	cargo run --quiet -p revcast-simulation -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
 .PHONY: porcupine-check
 porcupine-check: ## Let Porcupine judge histories, and see that it refuses wrong ones
 	@command -v go >/dev/null || { echo 'Go 1.23 or later is missing (https://go.dev)' >&2; exit 1; }
