@@ -58,8 +58,13 @@ export const MAX_WILL_BYTES = 256 * 1024;
 export const MAX_PENDING_OPS = 100_000;
 /** The same in bytes. */
 export const MAX_PENDING_BYTES = 64 * 1024 * 1024;
-/** Rejected ops that are kept until they are dismissed; the oldest go first. */
-export const MAX_REJECTED_OPS = 1_000;
+/**
+ * Rejected ops that are kept until they are dismissed: several gestures of thousands. The oldest go first, each with its
+ * whole unit; the newest unit is kept for as much as may be pending.
+ */
+export const MAX_REJECTED_OPS = 20_000;
+/** The same in bytes. */
+export const MAX_REJECTED_BYTES = 16 * 1024 * 1024;
 /** Ids of settled ops that are remembered, so that a late look into the storage does not bring them back. */
 export const MAX_SETTLED_IDS = 10_000;
 /** Acknowledged ops that are kept in case that a failover has lost them; the oldest go first. */

@@ -27,10 +27,12 @@ export function deleteAll(board: Board, ids: readonly string[]): void {
   board.edit(() => board.texts.delete(ids));
 }
 
+/** Selects all that the user may change: fog is its owners'. */
 export function selectAll(board: Board): void {
   board.setTool("select");
   board.stage.sync();
-  board.select(board.stage.scene.objects.map(({ object_id }) => object_id));
+  const mine = board.stage.scene.objects.filter(({ kind }) => kind !== "fog" || board.isOwner);
+  board.select(mine.map(({ object_id }) => object_id));
 }
 
 export function duplicate(board: Board): void {

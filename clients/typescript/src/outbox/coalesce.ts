@@ -17,6 +17,13 @@ export function isToggle(op: PendingOp): boolean {
   return op.type === "undo" || op.type === "redo";
 }
 
+/** Whether an op brings an object into being. */
+export function isCreation(
+  op: PendingOp,
+): op is Extract<PendingOp, { type: "object.create" | "stroke.begin" }> {
+  return op.type === "object.create" || op.type === "stroke.begin";
+}
+
 /** The undo unit of an op; for `undo` and `redo` the unit that they act on. */
 export function unitOf(op: PendingOp): string {
   return (op.unit ?? op.op_id).toLowerCase();

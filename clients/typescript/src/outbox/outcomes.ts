@@ -50,13 +50,16 @@ export class Outcomes {
 
   /** These were refused, and go aside with what depends on them or on those of before. */
   reject(refused: ReadonlyMap<Entry, Refusal> = new Map()): void {
-    const { queue, quarantine, journal, events, storeOpen, changed } = this.#options;
+    const { queue, quarantine, settled, journal, events, storeOpen, changed } = this.#options;
     const { rejected, excess } = quarantine.take(queue.entries, refused);
     if (rejected.length === 0) return;
     // What still waits may depend on it too. Rejected ops are stored like others.
     if (rejected.some(({ entry }) => entry.state === "open")) storeOpen();
     queue.remove(rejected.map(({ entry }) => entry));
-    void journal.reject(rejected, excess).then(changed);
+    // A late look into the storage does not bring them back.
+    for (const { id } of excess) settled.add(id);
+    const places = excess.map(({ place }) => place);
+    void journal.reject(rejected, places).then(changed);
     events.rejected(rejected.map(({ held }) => held));
   }
 

@@ -1,8 +1,8 @@
 // The ops that the server has refused, and what cannot go on without them.
 
-import { MAX_REJECTED_OPS } from "../limits.js";
 import type { PendingOp } from "../ops.js";
-import { isToggle, unitOf } from "./coalesce.js";
+import { isCreation, isToggle, unitOf } from "./coalesce.js";
+import { excessOf } from "./families.js";
 import type { Entry } from "./queue.js";
 import type { Refusal } from "./store.js";
 
@@ -29,7 +29,7 @@ export interface Place {
 /** What was rejected at once; `excess` had to go for it. */
 export interface Taken {
   readonly rejected: readonly { readonly entry: Entry; readonly held: Held }[];
-  readonly excess: readonly Place[];
+  readonly excess: readonly Held[];
 }
 
 /** The refusal of what cannot go on without a refused op. */
@@ -48,12 +48,12 @@ class Missing {
     // With another body in the log, the unit and the object are there.
     if (error.code === "op_id_conflict") return;
     if (!isToggle(op) && unitOf(op) === id) this.#units.add(id);
-    if (op.type === "object.create" || op.type === "stroke.begin") this.#objects.add(op.object_id);
+    if (isCreation(op)) this.#objects.add(op.object_id);
   }
 
   delete({ id, op }: Held): void {
     this.#units.delete(id);
-    if (op.type === "object.create" || op.type === "stroke.begin") this.#objects.delete(op.object_id);
+    if (isCreation(op)) this.#objects.delete(op.object_id);
   }
 
   /** Whether an op cannot go on. Ops are to be asked about in their order: a new creation ends the dependence. */
@@ -79,10 +79,12 @@ class Missing {
 export class Quarantine {
   readonly #held = new Map<string, Held>();
   readonly #missing = new Missing();
-  #list: readonly RejectedOp[] = [];
+  /** Made when it is asked for: thousands may come one by one. */
+  #list: readonly RejectedOp[] | undefined;
 
   /** Oldest first; the same array as before when nothing changed. */
   get list(): readonly RejectedOp[] {
+    this.#list ??= this.held;
     return this.#list;
   }
 
@@ -95,33 +97,31 @@ export class Quarantine {
     return [...this.#held.values()];
   }
 
-  /** Takes in a rejected op; the result is what had to go for it. */
-  add(held: Held): readonly Held[] {
+  /** Takes in a rejected op. Once all of them are here, `trim` is due. */
+  add(held: Held): void {
     this.#held.set(held.id, held);
     this.#missing.add(held);
-    const excess: Held[] = [];
-    for (const oldest of this.#held.values()) {
-      if (this.#held.size <= MAX_REJECTED_OPS) break;
-      this.#forget(oldest);
-      excess.push(oldest);
-    }
-    this.#list = this.held;
-    return excess;
+    this.#list = undefined;
+  }
+
+  /** Lets go of what is too much: the result is what had to go. Nothing that stays, or is pending, depends on it. */
+  trim(): readonly Held[] {
+    return this.dismiss([...excessOf(this.held)]);
   }
 
   /** Takes in what was refused, and what depends on it. `entries` are all that is pending, in order. */
   take(entries: readonly Entry[], refused: ReadonlyMap<Entry, Refusal>): Taken {
     const rejected: { entry: Entry; held: Held }[] = [];
-    const excess: Place[] = [];
     for (const entry of entries) {
       const isStopped = !this.isEmpty && this.#missing.stops(entry.op);
       const error = refused.get(entry) ?? (isStopped ? DEPENDENCY : undefined);
       if (error === undefined) continue;
       const held = { id: entry.id, op: entry.op, error, place: entry, isStored: false };
-      excess.push(...this.add(held).map(({ place }) => place));
+      this.add(held);
       rejected.push({ entry, held });
     }
-    return { rejected, excess };
+    // Only now: what is still to come may depend on what is here.
+    return { rejected, excess: rejected.length === 0 ? [] : this.trim() };
   }
 
   /** Whether anything may be stopped at all. */
@@ -132,7 +132,7 @@ export class Quarantine {
   /** Forgets some of them, or all; the result is what was forgotten. */
   dismiss(which: readonly Held[] = this.held): readonly Held[] {
     for (const held of which) this.#forget(held);
-    if (which.length > 0) this.#list = this.held;
+    if (which.length > 0) this.#list = undefined;
     return which;
   }
 

@@ -112,6 +112,10 @@ function reconcile(parts: Parts, records: readonly StoredOp[], known: ReadonlySe
       if (quarantine.get(id) === undefined) takePending(queue, found, record, id, op);
     }
   }
+  for (const { id, place } of quarantine.trim()) {
+    settled.add(id);
+    if (place.key !== undefined) found.leftovers.push(place.key);
+  }
   if (known === undefined) return found;
   const missing = queue.entries.filter(
     (entry) => known.has(entry) && entry.state === "stored" && !stored.has(entry.id),

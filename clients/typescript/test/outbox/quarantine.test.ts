@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { COALESCE_WINDOW, MAX_REJECTED_OPS } from "../../src/limits.js";
-import { Quarantine } from "../../src/outbox/quarantine.js";
+import { COALESCE_WINDOW, MAX_PENDING_OPS, MAX_REJECTED_BYTES, MAX_REJECTED_OPS } from "../../src/limits.js";
+import type { PendingOp } from "../../src/ops.js";
+import { type Held, Quarantine } from "../../src/outbox/quarantine.js";
 import { MemoryStore } from "../../src/outbox/store.js";
 import {
   append,
@@ -219,15 +220,109 @@ test("rejected ops are there again after a reload, and are not sent", async () =
   expect(second.server.requests).toEqual([]);
 });
 
-test("no more than a thousand are kept: the oldest go", async () => {
+test("a gesture of thousands whose first op is refused goes aside whole, and is sent again whole", async () => {
   const rig = await opened();
-  await gathered(rig, () => {
-    for (let n = 1; n <= MAX_REJECTED_OPS + 5; n += 1) rig.outbox.add(custom(n));
+  const count = 2_500;
+  rig.server.handler = ({ ops }) =>
+    numberOf(ops[0] ?? custom(0)) === 1
+      ? problem(403, "forbidden", "/ops/0")
+      : problem(422, "unknown_unit", "/ops/0");
+  rig.outbox.addAll(
+    Array.from({ length: count }, (_, n) => {
+      const op = update(n + 1, `o${n}`, { x: n }, 1);
+      return { op, body: JSON.stringify(op) };
+    }),
+  );
+  await pass(COALESCE_WINDOW);
+  await pass(1);
+  expect(rig.server.requests).toHaveLength(1);
+  // It is under way.
+  rig.outbox.add(update(count + 1, "o9", { x: 0 }, 1));
+  await pass(COALESCE_WINDOW);
+  expect(rig.server.requests).toHaveLength(1);
+  expect(rejectedOf(rig).slice(0, 2)).toEqual([
+    [1, "forbidden"],
+    [2, "dependency_rejected"],
+  ]);
+  expect(rig.outbox.rejected).toHaveLength(count + 1);
+  expect(await rig.store.load(SCOPE)).toHaveLength(count + 1);
+  rig.server.handler = () => undefined;
+  expect(rig.outbox.resend([id(1)])).toHaveLength(count + 1);
+  await pass();
+  expect(rig.server.logged).toEqual(Array.from({ length: count + 1 }, (_, n) => n + 1));
+  expect(rig.outbox.rejected).toEqual([]);
+  expect(await rig.store.load(SCOPE)).toEqual([]);
+});
+
+const held = (op: PendingOp, key: number, error = "dependency_rejected", filler = ""): Held => ({
+  id: op.op_id,
+  op,
+  error: { code: error, detail: "" },
+  place: { key, body: JSON.stringify(op) + filler },
+  isStored: true,
+});
+
+test("of what is aside, too much in number goes, the oldest first", () => {
+  const quarantine = new Quarantine();
+  for (let n = 1; n <= MAX_REJECTED_OPS + 5; n += 1) quarantine.add(held(custom(n), n, "forbidden"));
+  expect(
+    quarantine
+      .trim()
+      .map(({ op }) => numberOf(op))
+      .sort(),
+  ).toEqual([1, 2, 3, 4, 5]);
+  expect(quarantine.list).toHaveLength(MAX_REJECTED_OPS);
+  expect(quarantine.trim()).toEqual([]);
+});
+
+test("of what is aside, too much in bytes goes by whole units, with what needs them", () => {
+  const filler = "x".repeat(MAX_REJECTED_BYTES / 4);
+  const quarantine = new Quarantine();
+  quarantine.add(held(custom(1), 1, "forbidden", filler));
+  quarantine.add(held(create(2, "a"), 2, "forbidden", filler));
+  quarantine.add(held(custom(3), 3, "forbidden"));
+  quarantine.add(held(update(4, "a", { x: 1 }, 5), 4, "dependency_rejected", filler));
+  quarantine.add(held(update(6, "b", { x: 1 }, 5), 5, "dependency_rejected", filler));
+  // The object and the unit that needs it are one family, which has grown last.
+  expect(quarantine.trim().map(({ op }) => numberOf(op))).toEqual([1]);
+  quarantine.add(held(custom(7), 7, "forbidden", filler));
+  expect(
+    quarantine
+      .trim()
+      .map(({ op }) => numberOf(op))
+      .sort(),
+  ).toEqual([2, 3, 4, 6]);
+  expect(quarantine.list.map(({ op }) => numberOf(op))).toEqual([7]);
+});
+
+test("the newest unit is kept whole for as much as may be pending", () => {
+  const quarantine = new Quarantine();
+  quarantine.add(held(custom(0xfffff), 1, "forbidden"));
+  for (let n = 1; n <= MAX_PENDING_OPS; n += 1) quarantine.add(held(update(n, "a", { x: n }, 1), n + 1));
+  expect(quarantine.trim()).toHaveLength(1);
+  quarantine.add(held(update(MAX_PENDING_OPS + 1, "a", { x: 0 }, 1), MAX_PENDING_OPS + 2));
+  expect(quarantine.trim()).toHaveLength(MAX_PENDING_OPS + 1);
+  expect(quarantine.isEmpty).toBe(true);
+});
+
+test("what has gone for want of room is gone from the storage, and does not come back", async () => {
+  const store = new MemoryStore();
+  const ops = Array.from({ length: MAX_REJECTED_OPS + 5 }, (_, n) => custom(n + 1));
+  const keys = await store.append(
+    SCOPE,
+    ops.map((op) => ({ op_id: op.op_id, body: JSON.stringify(op) })),
+  );
+  const rejected = { code: "forbidden", detail: "" };
+  await store.change(SCOPE, {
+    put: ops.map((op, n) => ({ key: keys[n] ?? 0, op_id: op.op_id, body: JSON.stringify(op), rejected })),
   });
-  await sent(rig, () => problem(403, "forbidden"));
+  const rig = await opened({ store });
+  await pass();
   expect(rig.outbox.rejected).toHaveLength(MAX_REJECTED_OPS);
+  expect(await store.load(SCOPE)).toHaveLength(MAX_REJECTED_OPS);
+  rig.outbox.refresh();
+  await pass();
   expect(rig.outbox.rejected[0]?.op.op_id).toBe(id(6));
-  expect(await rig.store.load(SCOPE)).toHaveLength(MAX_REJECTED_OPS);
 });
 
 test("the list stays the same array while nothing changes", () => {
