@@ -34,7 +34,7 @@ export abstract class Edits {
   /** Units that no op has begun yet. */
   readonly #fresh = new Set<string>();
 
-  /** Makes ops, all of them or none, and returns their ids. */
+  /** Makes ops, all of them or none where this client refuses it, and returns their ids. */
   abstract editAll(ops: readonly NewOp[]): readonly string[];
 
   /** Makes an op and returns its id. */
@@ -70,8 +70,8 @@ export abstract class Edits {
   }
 
   /**
-   * Changes many objects at once, in one unit: all of them, or none where this client refuses it. Costs far less than as many
-   * calls of `updateObject`. Returns the ids of the ops.
+   * Changes many objects at once, in one unit: all of them, or none where this client refuses it. They go out in requests of
+   * at most 500 ops, each whole. Costs far less than as many calls of `updateObject`. Returns the ids of the ops.
    */
   updateObjects(
     changes: readonly (ObjectChange & { readonly object_id: string })[],

@@ -16,19 +16,22 @@ export interface IntakeOptions {
   isStalled(): boolean;
   /** An op that waits has become this. */
   amended(op: PendingOp): void;
-  /** Some are stored, or held in memory alone, and may be sent. */
+  /** Some are stored, or held in memory alone, and may be sent. What was made at once is so at once. */
   stored(): void;
 }
 
 export class Intake {
   readonly #options: IntakeOptions;
   readonly #window = new Window(() => this.close());
-  /** What has left it, and is still to be stored. */
+  /** What has left it, and is still to be stored: after what is being stored now, and before it is sent. */
   #waiting: readonly Entry[] = [];
   /** The newest of what was stored the last time. */
   #last: readonly Entry[] = [];
-  #isStoring = false;
-  /** Whether what waits is to be stored, as soon as that is done. */
+  /** What is stored, or being stored, of those that are stored in several calls. */
+  readonly #partial = new Set<Entry>();
+  /** Calls that are being made. */
+  #calls = 0;
+  /** Whether what is in the window is to be stored, as soon as that is done. */
   #isDue = false;
 
   constructor(options: IntakeOptions) {
@@ -49,6 +52,11 @@ export class Intake {
     return this.#amend(this.#window.extend(objectId, points)) || this.#reopen(objectId, points);
   }
 
+  /** Whether more that was made with it is still to be stored: a page that is gone in between must not have sent a part. */
+  isPartial(entry: Entry): boolean {
+    return this.#partial.has(entry);
+  }
+
   /**
    * What waits is to be stored: at the end of the task, and one call after the other. So thousands of ops that are made
    * at once are few calls, and no call holds up the page for long.
@@ -66,23 +74,22 @@ export class Intake {
   /** Begins to store all that waits, within the task. It may be sent once that is durable. */
   store(): void {
     this.#isDue = false;
-    this.#store(this.#take());
+    const entries = this.#pendingOf([...this.#waiting, ...this.#window.take()]);
+    this.#waiting = [];
+    this.#store(entries);
   }
 
   #storeNext(): void {
-    if (!this.#isDue || this.#isStoring) return;
-    const entries = this.#take();
-    this.#waiting = entries.slice(STORE_AT_ONCE);
-    this.#isDue = this.#waiting.length > 0;
-    this.#store(entries.slice(0, STORE_AT_ONCE));
-  }
-
-  #take(): readonly Entry[] {
-    const { queue } = this.#options;
-    // What waited may have been settled by another tab meanwhile.
-    const entries = [...this.#waiting, ...this.#window.take()].filter((entry) => queue.has(entry));
-    this.#waiting = [];
-    return entries;
+    if (this.#calls > 0) return;
+    let next = this.#pendingOf(this.#waiting);
+    if (next.length === 0 && this.#isDue) {
+      this.#isDue = false;
+      next = this.#pendingOf(this.#window.take());
+    }
+    const portion = next.slice(0, STORE_AT_ONCE);
+    this.#waiting = next.slice(STORE_AT_ONCE);
+    if (this.#waiting.length > 0) for (const entry of portion) this.#partial.add(entry);
+    this.#store(portion);
   }
 
   #store(entries: readonly Entry[]): void {
@@ -91,12 +98,18 @@ export class Intake {
     // Where another tab or session may send an op, this one does not know whether it was sent.
     if (!mayChange()) for (const entry of entries) entry.sent = "maybe";
     this.#last = entries.slice(-REOPEN_AMONG);
-    this.#isStoring = true;
+    this.#calls += 1;
     void journal.append(entries).then(() => {
-      this.#isStoring = false;
-      stored();
+      this.#calls -= 1;
+      if (this.#calls === 0 && this.#pendingOf(this.#waiting).length === 0) this.#partial.clear();
+      if (this.#partial.size === 0) stored();
       this.#storeNext();
     });
+  }
+
+  /** What waited may have been settled by another tab meanwhile. */
+  #pendingOf(entries: readonly Entry[]): readonly Entry[] {
+    return entries.filter((entry) => this.#options.queue.has(entry));
   }
 
   /**

@@ -107,6 +107,7 @@ export class Outbox {
       ...state,
       isLeading: () => this.#tabs.isLeading && !this.#isCatchingUp,
       mayChange: () => this.#mayChange(),
+      isPartial: (entry) => this.#intake.isPartial(entry),
       isClosed: () => this.#closing !== undefined,
       changed,
     });

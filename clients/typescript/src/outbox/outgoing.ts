@@ -19,6 +19,8 @@ export interface OutgoingOptions {
   isLeading(): boolean;
   /** Whether what is stored may be changed: nobody else can be sending it. */
   mayChange(): boolean;
+  /** Whether more that was made with it has to be stored before it is sent. */
+  isPartial(entry: Entry): boolean;
   isClosed(): boolean;
   /** What is stored is another now. */
   changed(): void;
@@ -71,6 +73,7 @@ export class Outgoing {
   /** What may be sent by this tab, in order. */
   *#sendable(): Iterable<Entry> {
     for (const entry of this.#options.queue.entries) {
+      if (this.#options.isPartial(entry)) return;
       if (entry.state === "memory") yield entry;
       else if (entry.state !== "stored") return;
       else if (this.#options.isLeading()) yield entry;

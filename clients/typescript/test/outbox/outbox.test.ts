@@ -152,6 +152,41 @@ describe("sending", () => {
     expect(server.sent).toEqual([[1]]);
   });
 
+  test.each([
+    ["once all of it is stored", false],
+    ["once it is known that not all of it can be", true],
+  ])("what is made at once is sent %s, whoever asks for it before", async (_, fails) => {
+    const store = new MemoryStore();
+    const gates = Array.from({ length: 3 }, () => deferred<void>());
+    const write = store.append.bind(store);
+    let calls = 0;
+    store.append = async (scope, ops) => {
+      await gates[calls++]?.promise;
+      return write(scope, ops);
+    };
+    const { outbox, server } = await opened({ store });
+    outbox.addAll(
+      Array.from({ length: 1_200 }, (_, n) => {
+        const op = update(n + 1, `o${n}`, { x: n }, 1);
+        return { op, body: JSON.stringify(op) };
+      }),
+    );
+    await pass(COALESCE_WINDOW);
+    for (const gate of gates) {
+      await pass(10);
+      outbox.wake();
+      outbox.confirmed([], EPOCH);
+      await pass();
+      expect(server.requests).toEqual([]);
+      if (fails && calls === 2) gate.reject(new Error("full"));
+      else gate.resolve();
+      if (fails && calls === 2) break;
+    }
+    await pass(10);
+    expect(server.sent.map(({ length }) => length)).toEqual([500, 500, 200]);
+    expect(outbox.pendingCount).toBe(0);
+  });
+
   test("while a request is under way, the next gathers", async () => {
     const { outbox, server, told } = await opened();
     const gate = deferred<void>();
