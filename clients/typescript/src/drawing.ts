@@ -12,6 +12,7 @@ import { Feed } from "./feed/feed.js";
 import { drawingPath, type Http } from "./http.js";
 import { asJson } from "./json.js";
 import { CACHE_WAIT } from "./limits.js";
+import { madeOf } from "./made.js";
 import { Observed } from "./observed.js";
 import type { NewOp, PendingOp, Point } from "./ops.js";
 import type { RejectedOp } from "./outbox/quarantine.js";
@@ -159,22 +160,20 @@ export class Drawing extends Observed {
    * @throws {RevcastError} `forbidden` when the role is known not to allow it, `closed` after `close()`,
    * `client_outdated` when the server is too new for this version.
    * `outbox_full` when too much is pending.
-   * @throws {TypeError} when one cannot be told as JSON.
+   * @throws {TypeError} when one cannot be told as JSON, where `op_id` or `unit` is no string, or a list no array.
    */
   override editAll(ops: readonly NewOp[]): readonly string[] {
     for (const type of new Set(ops.map((op) => op.type))) this.#assertAllowed(type);
     const named = this.name(ops);
-    try {
-      // What is seen is what is sent, whatever becomes of the objects that it was made of.
-      const made = named.map((each) => {
-        const op = asJson(each);
-        return { op, body: JSON.stringify(op) };
-      });
-      this.#editing(() => this.#writer.add(made));
-    } catch (error) {
-      this.unname(named);
-      throw error;
-    }
+    this.#editing(() => {
+      try {
+        this.#writer.add(madeOf(named));
+      } catch (error) {
+        // Should some have been taken after all, they have begun their units.
+        if (!this.#hasEdited) this.unname(named);
+        throw error;
+      }
+    });
     return named.map(({ op_id }) => op_id);
   }
 

@@ -4,6 +4,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { NO_REGISTERS } from "../src/canvas/registers.js";
 import { createClient, MemoryStore, type NewOp, type RevcastClient } from "../src/index.js";
 import { MAX_EARLY_OPS } from "../src/limits.js";
+import { Intake } from "../src/outbox/intake.js";
 import { DRAWING, FeedServer } from "./support/feed_server.js";
 
 const TOKEN = `head.${btoa('{"sub":"alice"}')}.signature`;
@@ -94,6 +95,42 @@ test("where there is no room for all, none is made, and their unit may begin lat
   give(TOKEN);
   await expect.poll(() => drawing.userId).toBe("alice");
   expect(drawing.updateObjects(moves(2), unit)[0]).toBe(unit);
+});
+
+test.each([{ op_id: 5 }, { unit: 5 }, { unset: 5 }, { unset: {} }])(
+  "where a later one is of no shape, as with %j, none is made, and their unit may begin later",
+  async (wrong) => {
+    const { server, drawing } = open();
+    await expect.poll(() => drawing.userId).toBe("alice");
+    drawing.editAll(creates(2));
+    await drawing.flush();
+    const changed = vi.fn();
+    drawing.onChange(changed);
+    const unit = drawing.newUnit();
+    const [first, second] = moves(2).map((move): NewOp => ({ type: "object.update", ...move, unit }));
+    const make = (...ops: unknown[]) => drawing.editAll(ops as NewOp[]);
+    // Something is waiting that it might be merged into.
+    drawing.updateObjects(moves(2, 2));
+    changed.mockClear();
+    expect(() => make(first, { ...second, ...wrong })).toThrow(TypeError);
+    expect(drawing.pendingCount).toBe(2);
+    expect(changed).not.toHaveBeenCalled();
+    expect(make(first, second)[0]).toBe(unit);
+    await drawing.flush();
+    expect(server.log.slice(4)).toMatchObject([{ op_id: unit, unit }, { unit }]);
+  },
+);
+
+test("an op that fails after others were taken does not begin their unit once more", async () => {
+  const { drawing } = open();
+  await expect.poll(() => drawing.userId).toBe("alice");
+  const unit = drawing.newUnit();
+  vi.spyOn(Intake.prototype, "push").mockImplementationOnce(() => {
+    throw new Error("broken");
+  });
+  expect(() => drawing.updateObjects(moves(2), unit)).toThrow("broken");
+  expect(drawing.pendingCount).toBe(1);
+  expect(drawing.updateObjects(moves(1), unit)[0]).not.toBe(unit);
 });
 
 test("where one cannot be told as JSON, none is made", async () => {
