@@ -29,6 +29,13 @@ export function unitOf(op: PendingOp): string {
   return (op.unit ?? op.op_id).toLowerCase();
 }
 
+/** Whether two updates are of the same object and unit, and neither has anything of its own to tell. */
+export function isMergeable(earlier: PendingUpdate, later: PendingUpdate): boolean {
+  if (earlier.object_id !== later.object_id || unitOf(earlier) !== unitOf(later)) return false;
+  if (earlier.client_id !== later.client_id) return false;
+  return earlier.meta === undefined && later.meta === undefined;
+}
+
 /**
  * `later` in `earlier`, under the id of `earlier`: the last value of each property wins. `undefined` where the two are
  * not to be merged: other objects or units, something of their own to tell, or too large together.
@@ -37,9 +44,7 @@ export function mergeUpdates(
   earlier: PendingUpdate,
   later: PendingUpdate,
 ): { readonly op: PendingUpdate; readonly body: string; readonly bytes: number } | undefined {
-  if (earlier.object_id !== later.object_id || unitOf(earlier) !== unitOf(later)) return undefined;
-  if (earlier.client_id !== later.client_id) return undefined;
-  if (earlier.meta !== undefined || later.meta !== undefined) return undefined;
+  if (!isMergeable(earlier, later)) return undefined;
   const unset = new Set(later.unset);
   // A property may not be in both: the server refuses that.
   const set = new Map<string, Json>(Object.entries(earlier.set ?? {}).filter(([name]) => !unset.has(name)));

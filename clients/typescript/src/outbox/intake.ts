@@ -1,8 +1,8 @@
 // The way of a new op into the storage: it waits in the window for more of its kind, and is stored with what waits there.
 
 import { MAX_OFFLINE_POINTS, REOPEN_AMONG, STORE_AT_ONCE } from "../limits.js";
-import type { PendingOp, Point } from "../ops.js";
-import { extendAppend, type PendingUpdate } from "./coalesce.js";
+import type { MadeOp, PendingOp, Point } from "../ops.js";
+import { extendAppend, mayWait, type PendingUpdate } from "./coalesce.js";
 import type { Journal } from "./journal.js";
 import type { Entry, Queue } from "./queue.js";
 import { type Amendment, Window } from "./window.js";
@@ -40,6 +40,15 @@ export class Intake {
 
   push(entry: Entry): void {
     this.#window.push(entry);
+  }
+
+  /** Those of what is made at once that take room of their own: nothing waits that they would be merged into. */
+  unmerged(made: readonly MadeOp[]): readonly MadeOp[] {
+    const end = made.findIndex(({ op }) => !mayWait(op));
+    // What waits is not merged with anything that is made after such a one.
+    return made.filter(
+      ({ op }, at) => op.type !== "object.update" || (end >= 0 && at > end) || !this.#window.hasWaiting(op),
+    );
   }
 
   /** Merges an update into one that waits; false when there is none for it. */

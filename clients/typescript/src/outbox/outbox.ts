@@ -9,7 +9,7 @@ import { MAX_PENDING_BYTES, MAX_PENDING_OPS } from "../limits.js";
 import type { MadeOp, PendingOp, Point } from "../ops.js";
 import type { Lineage } from "../protocol.js";
 import { Acks } from "./acks.js";
-import { isToggle, unitOf } from "./coalesce.js";
+import { byteLength, isToggle, unitOf } from "./coalesce.js";
 import { Intake } from "./intake.js";
 import { Journal } from "./journal.js";
 import { type Leaving, leaveWith } from "./leave.js";
@@ -207,19 +207,30 @@ export class Outbox {
   addAll(made: readonly MadeOp[]): void {
     this.#assertOpen();
     const isFirst = this.#queue.size === 0;
-    // One that is merged takes no room; of many it is not known before.
-    if (made.length > 1) this.#assertRoom(made);
-    for (const each of made) {
-      if (this.#queue.get(each.op.op_id.toLowerCase()) !== undefined) continue;
-      const op = this.#outgoing.continued(each.op);
+    const own = made.map((each) => this.#continued(each));
+    const taking = this.#intake.unmerged(own.filter(({ op }) => !this.#isPending(op)));
+    if (taking.length > 0) this.#assertRoom(taking);
+    for (const { op, body } of own) {
+      if (this.#isPending(op)) continue;
       if (op.type === "object.update" && this.#intake.merge(op)) continue;
-      if (made.length === 1) this.#assertRoom(made);
-      const entry = this.#queue.push(op, op === each.op ? each.body : undefined);
+      // It would have been too large with what waits.
+      if (made.length === 1 && taking.length === 0) this.#assertRoom(own);
+      const entry = this.#queue.push(op, body);
       this.#events.added(op);
       this.#intake.push(entry);
     }
     // Further ones change nothing of how it stands.
     if (isFirst && this.#queue.size > 0) this.#status.update();
+  }
+
+  #isPending({ op_id }: PendingOp): boolean {
+    return this.#queue.get(op_id.toLowerCase()) !== undefined;
+  }
+
+  /** In the unit as which its own goes on. */
+  #continued(made: MadeOp): MadeOp {
+    const op = this.#outgoing.continued(made.op);
+    return op === made.op ? made : { op, body: JSON.stringify(op) };
   }
 
   /** Adds points to the newest append of a stroke, if that still waits; else a new append with the next index is due. */
@@ -461,8 +472,8 @@ export class Outbox {
 
   /** Whether all of these could be taken in, or anything at all. */
   #assertRoom(more: readonly MadeOp[] = []): void {
-    const last = more.at(-1)?.body.length ?? 0;
-    const bytes = more.reduce((sum, { body }) => sum + body.length, this.#queue.bytes) - last;
+    // The last one may reach beyond.
+    const bytes = more.slice(0, -1).reduce((sum, { body }) => sum + byteLength(body), this.#queue.bytes);
     const size = this.#queue.size + Math.max(1, more.length);
     if (size <= MAX_PENDING_OPS && bytes < MAX_PENDING_BYTES) return;
     throw new RevcastError("outbox_full", "too much is pending: wait until the server has taken some of it");

@@ -2,7 +2,7 @@
 
 import { COALESCE_WINDOW } from "../limits.js";
 import type { PendingOp, Point } from "../ops.js";
-import { extendAppend, mayWait, mergeUpdates } from "./coalesce.js";
+import { extendAppend, isMergeable, mayWait, mergeUpdates, type PendingUpdate } from "./coalesce.js";
 import type { Entry } from "./queue.js";
 
 /** An entry that is to become `op`. */
@@ -47,8 +47,14 @@ export class Window {
     }
   }
 
+  /** Whether one waits that an update may be merged into, unless the two are too large together. */
+  hasWaiting(update: PendingUpdate): boolean {
+    const entry = this.#newest.get(update.object_id);
+    return entry?.op.type === "object.update" && isMergeable(entry.op, update);
+  }
+
   /** What an update makes of one that waits, if the two may be merged. */
-  merge(update: Extract<PendingOp, { type: "object.update" }>): Amendment | undefined {
+  merge(update: PendingUpdate): Amendment | undefined {
     const entry = this.#newest.get(update.object_id);
     if (entry?.op.type !== "object.update") return undefined;
     const merged = mergeUpdates(entry.op, update);

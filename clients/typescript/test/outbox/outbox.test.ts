@@ -8,7 +8,7 @@ import {
   RESTART_AFTER,
   STORE_RETRY,
 } from "../../src/limits.js";
-import type { Point } from "../../src/ops.js";
+import type { PendingOp, Point } from "../../src/ops.js";
 import { MemoryStore } from "../../src/outbox/store.js";
 import {
   append,
@@ -970,6 +970,34 @@ describe("the storage", () => {
     expect(outbox.pendingCount).toBe(3);
     outbox.addAll([3, 4].map(big));
     expect(told.added).toHaveLength(4);
+  });
+
+  test("the room for what is made at once is counted in bytes of UTF-8", async () => {
+    const { outbox } = await opened();
+    const big = (n: number) => ({
+      op: custom(n),
+      body: JSON.stringify({ ...custom(n), data: "é".repeat(MAX_PENDING_BYTES / 4) }),
+    });
+    expect(() => outbox.addAll([1, 2, 3].map(big))).toThrow(expect.objectContaining({ code: "outbox_full" }));
+    expect(outbox.pendingCount).toBe(0);
+    outbox.addAll([1, 2].map(big));
+    expect(outbox.pendingCount).toBe(2);
+  });
+
+  test("what is merged into what waits takes no room, however much is pending", async () => {
+    const { outbox, told } = await opened();
+    const made = (op: PendingOp) => ({ op, body: JSON.stringify(op) });
+    outbox.addAll([made(update(1, "a", { x: 1 }, 1)), made(update(2, "b", { x: 1 }, 1))]);
+    const body = "x".repeat(MAX_PENDING_BYTES);
+    outbox.addAll([{ op: update(3, "c", { x: 1 }), body }]);
+    outbox.addAll([made(update(4, "a", { x: 2 }, 1)), made(update(5, "b", { x: 2 }, 1))]);
+    expect(told.amended).toMatchObject([{ op_id: id(1), set: { x: 2 } }, { op_id: id(2) }]);
+    const full = expect.objectContaining({ code: "outbox_full" });
+    // Of another unit; and after one that ends the waiting.
+    expect(() => outbox.addAll([4, 5].map((n) => made(update(n, "a", { x: 3 }, 9))))).toThrow(full);
+    expect(() => outbox.addAll([made(custom(6)), made(update(7, "a", { x: 3 }, 1))])).toThrow(full);
+    expect(outbox.pendingCount).toBe(3);
+    expect(told.amended).toHaveLength(2);
   });
 
   test("an unreadable record keeps nothing else from being sent", async () => {
