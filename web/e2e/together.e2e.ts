@@ -144,6 +144,31 @@ test("people who are here together have colours of their own, the same on every 
   });
 });
 
+test("what somebody else deletes is not selected any more", async () => {
+  const [alice, bob] = await Promise.all([world.artist("Alice"), world.artist("Bob")]);
+  const drawing = await alice.create();
+  await bob.join(alice, drawing);
+  for (const y of [250, 400]) await alice.draw([300, y], [600, y]);
+  const both = await alice.steadyInk();
+  await bob.seesInk(both);
+  await alice.page.keyboard.press("Control+a");
+  await alice.says("selection-bar", /\b2 selected/);
+  const bobDeletes = async (y: number) => {
+    await bob.page.keyboard.press("v");
+    await bob.page.mouse.click(450, y);
+    await bob.says("selection-bar", /\b1 selected/);
+    await bob.page.keyboard.press("Delete");
+  };
+  await bobDeletes(250);
+  await alice.says("selection-bar", /\b1 selected/);
+  await bobDeletes(400);
+  await alice.find("selection-bar").waitFor({ state: "detached" });
+  // There is nothing that a key would still move.
+  await alice.page.keyboard.press("ArrowRight");
+  await alice.isSaved();
+  await eventually(async () => expect((await alice.log()).at(-1)?.type).toBe("object.delete"));
+});
+
 test("the slider of the history shows what was there before", async () => {
   const alice = await world.artist("Alice");
   await alice.create();

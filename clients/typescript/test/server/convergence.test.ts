@@ -9,6 +9,7 @@ import {
   type Drawing,
   MemoryStore,
   type NewOp,
+  type ObjectChange,
   type RejectedOp,
   type RevcastClient,
   type Schemas,
@@ -82,13 +83,22 @@ class Device {
     } else if (dice < 5 || any === undefined) {
       drawing.createObject({ kind: "rect", props: { x: random(1000), y: random(1000) } });
     } else if (dice < 8) {
-      drawing.updateObject(any, { set: { x: random(1000), [`of ${this.name}`]: random(1000) } });
+      const change = { set: { x: random(1000), [`of ${this.name}`]: random(1000) } };
+      if (dice < 7) drawing.updateObject(any, change);
+      else this.#updateSeveral(change);
     } else if (dice === 8) {
       if (random(2) === 0) drawing.undo();
       else drawing.redo();
     } else if (random(3) === 0) {
       drawing.deleteObjects([any]);
     }
+  }
+
+  /** As when several objects are selected: in one unit. */
+  #updateSeveral(change: ObjectChange): void {
+    const { drawing, random } = this;
+    const selected = drawing.view().objects.filter(() => random(3) === 0);
+    drawing.updateObjects(selected.map(({ object_id }) => ({ object_id, ...change })));
   }
 
   #open(): [RevcastClient, Drawing] {
