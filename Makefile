@@ -210,6 +210,10 @@ sdk-check-quick: servers $(CLIENT_PACKAGES)
 # How many seeds, or which one.
 SEEDS ?= 1000
 SEED ?=
+.PHONY: mutants
+mutants: ## Put faults into the server, one at a time, and see that each is found (NAMES=, SEEDS=1000, EVERY=1)
+	SEEDS=$(SEEDS) EVERY=$(EVERY) scripts/mutants.sh $(NAMES)
+
 .PHONY: simulation
 simulation: ## Run nodes in virtual time under faults that follow from a seed (SEEDS=1000, or SEED=7)
 	cargo run --quiet -p revcast-simulation -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))

@@ -2,8 +2,8 @@
 # Puts known faults into a copy of the source, one at a time, and looks whether somebody notices:
 # `mutants.sh [NAME…]`, all of loadtest/mutants without a name. Prints a table, and ends with 1 if a fault stays unseen.
 #
-# A patch says before its first `diff` line what it breaks and who looks at it, the quickest judge first:
-#   Breaks: G1. An answer is sent before the commit.
+# The first line of a patch says which promise it breaks. Lines before the first `diff` say who looks at it, the quickest
+# judge first; without any it is the simulation:
 #   Judge: simulation
 #   Judge: test g1_
 #   Judge: unit commit::
@@ -36,7 +36,11 @@ ask() {
 	esac
 }
 
-judges() { sed -n '/^diff /q; s/^Judge: //p' "$1"; }
+judges() {
+	local named
+	named=$(sed -n '/^diff /q; s/^Judge: //p' "$1")
+	echo "${named:-simulation}"
+}
 
 if [[ $# -gt 0 ]]; then
 	patches=()
@@ -68,7 +72,7 @@ echo '| Fault | Breaks | Found by | Not found by |'
 echo '|---|---|---|---|'
 for patch in "${patches[@]}"; do
 	name=$(basename "$patch" .patch)
-	breaks=$(sed -n '/^diff /q; s/^Breaks: //p' "$patch")
+	breaks=$(head -1 "$patch")
 	git apply "$patch"
 	found=() missed=()
 	while read -r kind word; do
