@@ -218,7 +218,7 @@ impl Wire {
                     let code = payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code));
                     return Ok(Said::Close(code));
                 }
-                9 => self.frame(10, &payload.to_vec()).await?,
+                9 => self.frame(10, payload).await?,
                 _ => return Err(malformed()),
             }
         }
