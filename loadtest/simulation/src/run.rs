@@ -87,7 +87,9 @@ async fn play(plan: Plan) -> anyhow::Result<Report> {
         let mut owner = Hand::new(&world, *drawing, &name, &name)?;
         owner::set_up(&mut owner, &people).await?;
         for (name, role) in &people {
-            let hand = Hand::new(&world, *drawing, name, name)?;
+            // Some people have two devices.
+            let user = if *role == "editor" && chance.happens(300) { &people[0].0 } else { name };
+            let hand = Hand::new(&world, *drawing, name, user)?;
             if *role == "editor" {
                 writers.spawn(Writer::new(hand, name).run());
             } else {

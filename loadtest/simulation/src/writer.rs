@@ -147,9 +147,11 @@ impl Writer {
 
     async fn read(&mut self) {
         let head = self.position.as_ref().map_or(0, |(_, revision)| *revision);
-        let (after, until) = match self.hand.chance.below(3) {
+        let (after, until) = match self.hand.chance.below(4) {
             0 => (0, None),
             1 => (head, None),
+            // Nobody can have what is not there yet.
+            2 => (head + self.hand.chance.between(50, 90), None),
             _ => (self.hand.chance.below(head + 1), Some(head)),
         };
         let epoch = self.position.as_ref().map(|(epoch, _)| epoch.clone());
