@@ -60,23 +60,9 @@ pub(crate) async fn run(target: &Target, scenario: &Scenario, is_quiet: bool) ->
     let (usage_before, own_cpu) = (target.usage(), cpu_seconds(std::process::id()));
     let shared = Shared::new(scenario.clone());
     let (strokes, pen_data) = pen::load_or_make_up();
-    let mut writers = JoinSet::new();
-    for (nth, hand) in hands(&strokes.into(), scenario).into_iter().enumerate() {
-        let drawing = nth % scenario.drawings;
-        let writer = Writer {
-            shared: shared.clone(),
-            base: target.nodes[nth / scenario.drawings % target.nodes.len()].clone(),
-            token: stage.token(nth).to_owned(),
-            drawing: stage.drawings[drawing],
-            hand,
-            schedule: Schedule::new(scenario, nth, start, start_ms),
-        };
-        writers.spawn(async move {
-            let mut ledger = Ledger::default();
-            let ended = writer.run(&mut ledger).await;
-            (drawing, ledger, ended)
-        });
-    }
+    let hands = hands(&strokes.into(), scenario);
+    let writers =
+        let_draw(target, &stage, &shared, hands, |nth| Schedule::new(scenario, nth, start, start_ms));
     let Drawn { ledgers, peak, broken_off } = steps.watch(writers, &shared, target, start).await?;
     let elapsed = start.elapsed();
     let usage =
@@ -94,13 +80,8 @@ pub(crate) async fn run(target: &Target, scenario: &Scenario, is_quiet: bool) ->
         Err(error) => (Vec::new(), Some(error)),
     };
     steps.tell("reading the logs again");
-    let audit = read_logs(target, &stage).await.map(|logs| {
-        let mut audit = Audit::default();
-        for (nth, (drawing, log)) in stage.drawings.iter().zip(&logs).enumerate() {
-            audit.look_at(*drawing, log, ledgers.get(&nth).into_iter().flatten());
-        }
-        (audit, logs)
-    });
+    let audit = read_logs(target, &stage).await;
+    let audit = audit.map(|logs| (hold_against(&logs, &stage, &ledgers), logs));
     let audit = audit.map_err(|error| format!("{error:#}"));
     let measured = shared.measured();
     let expected = expected_deliveries(scenario, &stage, &heads);
@@ -132,6 +113,44 @@ pub(crate) async fn run(target: &Target, scenario: &Scenario, is_quiet: bool) ->
         broken_off,
         totals,
     })
+}
+
+/// Lets all writers begin. Each ends with the index of its drawing, what it was told, and whether it came to its end.
+fn let_draw(
+    target: &Target,
+    stage: &Stage,
+    shared: &Arc<Shared>,
+    hands: Vec<Hand>,
+    schedule: impl Fn(usize) -> Schedule,
+) -> JoinSet<(usize, Ledger, anyhow::Result<()>)> {
+    let mut writers = JoinSet::new();
+    let drawings = stage.drawings.len();
+    for (nth, hand) in hands.into_iter().enumerate() {
+        let drawing = nth % drawings;
+        let writer = Writer {
+            shared: shared.clone(),
+            base: target.nodes[nth / drawings % target.nodes.len()].clone(),
+            token: stage.token(nth).to_owned(),
+            drawing: stage.drawings[drawing],
+            hand,
+            schedule: schedule(nth),
+        };
+        writers.spawn(async move {
+            let mut ledger = Ledger::default();
+            let ended = writer.run(&mut ledger).await;
+            (drawing, ledger, ended)
+        });
+    }
+    writers
+}
+
+/// Holds what was acknowledged against the logs.
+fn hold_against(logs: &[Log], stage: &Stage, ledgers: &HashMap<usize, Vec<Ledger>>) -> Audit {
+    let mut audit = Audit::default();
+    for (nth, (drawing, log)) in stage.drawings.iter().zip(logs).enumerate() {
+        audit.look_at(*drawing, log, ledgers.get(&nth).into_iter().flatten());
+    }
+    audit
 }
 
 /// The whole seconds after the ramp, up to the end of the load.
