@@ -10,13 +10,13 @@ use std::{
 };
 
 use reqwest::{Method, RequestBuilder};
-use revcast_checker::format::CallName;
+use revcast_checker::format::{CallName, Invoke};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::{
     issuer::Issuer,
-    recorder::{Asked, Clock, End, Recorder, sent},
+    recorder::{Clock, End, Recorder, sent},
 };
 
 /// Time for one request, from the connection to the last byte of its answer.
@@ -163,7 +163,7 @@ impl Hand {
     pub async fn ask(
         &mut self,
         drawing: &str,
-        asked: Asked,
+        asked: Invoke,
         method: Method,
         path: &str,
         body: Option<&Value>,
@@ -183,7 +183,7 @@ impl Hand {
     pub async fn ask_twice(
         &mut self,
         drawing: &str,
-        asked: Asked,
+        asked: Invoke,
         path: &str,
         body: &Value,
     ) -> anyhow::Result<End> {
@@ -215,7 +215,7 @@ impl Hand {
     /// As [`ask`](Self::ask).
     pub async fn append(&mut self, drawing: &str, ops: &[Value], twice: bool) -> anyhow::Result<Option<End>> {
         let (path, body) = (format!("/v1/drawings/{drawing}/ops"), json!({"ops": ops}));
-        let asked = Asked { ops: Some(sent(ops)?), ..Asked::to(CallName::Append) };
+        let asked = Invoke { ops: Some(sent(ops)?), ..Invoke::asking(CallName::Append) };
         let mut patience = Patience::default();
         loop {
             let end = match twice {
@@ -238,7 +238,7 @@ impl Hand {
     pub async fn insist(
         &mut self,
         drawing: &str,
-        asked: Asked,
+        asked: Invoke,
         method: Method,
         path: &str,
         body: Option<&Value>,

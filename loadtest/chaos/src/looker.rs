@@ -6,7 +6,7 @@ use anyhow::{Context, bail, ensure};
 use loadtest::socket::Socket;
 use reqwest::Method;
 use revcast_checker::{
-    format::{CallName, EntryLine, Line, LogLine, Role, Tag},
+    format::{CallName, EntryLine, Invoke, Line, LogLine, Role, Tag},
     generate::random::Random,
     ids::{Digest, OpId},
 };
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::{
     hand::{Hand, Scene},
     reader::Heads,
-    recorder::{Asked, End},
+    recorder::End,
 };
 
 /// The pause between two looks, in milliseconds.
@@ -59,7 +59,7 @@ impl Owner {
     /// When the server does not make it.
     pub async fn create(&mut self, drawing: &str) -> anyhow::Result<()> {
         let body = json!({"drawing_id": drawing});
-        let asked = Asked::to(CallName::Create);
+        let asked = Invoke::asking(CallName::Create);
         match self.0.insist(drawing, asked, Method::POST, "/v1/drawings", Some(&body)).await? {
             Some(End::Ok(_)) => Ok(()),
             other => bail!("a drawing cannot be made: {other:?}"),
@@ -72,7 +72,7 @@ impl Owner {
     /// When the server refuses it.
     pub async fn set_role(&mut self, drawing: &str, user: &str, role: Option<Role>) -> anyhow::Result<bool> {
         let path = format!("/v1/drawings/{drawing}/members/{user}");
-        let asked = Asked { user: Some(user.to_owned()), role, ..Asked::to(CallName::Role) };
+        let asked = Invoke { user: Some(user.to_owned()), role, ..Invoke::asking(CallName::Role) };
         let (method, body) = match role {
             Some(role) => (Method::PUT, Some(json!({"role": role}))),
             None => (Method::DELETE, None),
@@ -102,7 +102,7 @@ impl Owner {
                 self.picture(drawing, None).await?;
             } else {
                 let path = format!("/v1/drawings/{drawing}/ops?after=0");
-                let asked = Asked { after: Some(0), ..Asked::to(CallName::Page) };
+                let asked = Invoke { after: Some(0), ..Invoke::asking(CallName::Page) };
                 let end = self.0.ask(drawing, asked, Method::GET, &path, None).await?;
                 self.expect_no_refusal("a page", &end);
             }
@@ -126,13 +126,13 @@ impl Owner {
             let (epoch, head) = (committed["epoch"].as_str(), committed["latest_revision"].as_u64());
             let (Some(epoch), Some(head)) = (epoch, head) else { bail!("no position: {committed}") };
             let after = head.saturating_sub(INSPECTED_OPS);
-            let asked = Asked { after: Some(after), ..Asked::to(CallName::Page) };
+            let asked = Invoke { after: Some(after), ..Invoke::asking(CallName::Page) };
             let page = format!("{path}/ops?after={after}");
             let end = self.0.insist(drawing, asked, Method::GET, &page, None).await?;
             self.taken("a page", end);
             for at in [None, Some(head / 2)] {
                 let query = at.map_or_else(String::new, |at| format!("&at={at}"));
-                let asked = Asked { at, ..Asked::to(CallName::Snapshot) };
+                let asked = Invoke { at, ..Invoke::asking(CallName::Snapshot) };
                 let picture = format!("{path}/snapshot?view=only{query}");
                 let end = self.0.insist(drawing, asked, Method::GET, &picture, None).await?;
                 self.taken("a picture", end);
@@ -216,7 +216,7 @@ impl Owner {
     async fn picture(&mut self, drawing: &str, at: Option<u64>) -> anyhow::Result<()> {
         let query = at.map_or_else(String::new, |at| format!("&at={at}"));
         let path = format!("/v1/drawings/{drawing}/snapshot?view=only{query}");
-        let asked = Asked { at, ..Asked::to(CallName::Snapshot) };
+        let asked = Invoke { at, ..Invoke::asking(CallName::Snapshot) };
         let end = self.0.ask(drawing, asked, Method::GET, &path, None).await?;
         self.expect_no_refusal("a picture", &end);
         Ok(())
@@ -236,7 +236,7 @@ impl Owner {
         let (mut after, mut entries, mut declared) = (0, Vec::new(), None::<Value>);
         loop {
             let path = format!("/v1/drawings/{drawing}/ops?after={after}");
-            let asked = Asked { after: Some(after), ..Asked::to(CallName::Page) };
+            let asked = Invoke { after: Some(after), ..Invoke::asking(CallName::Page) };
             let Some(End::Ok(mut page)) = self.0.insist(drawing, asked, Method::GET, &path, None).await?
             else {
                 bail!("the log of {drawing} cannot be read although all is well again")

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use loadtest::socket::{JSON, MESSAGE_PACK, Socket};
 use reqwest::Method;
-use revcast_checker::format::{CallName, FrameType};
+use revcast_checker::format::{CallName, FrameType, Invoke};
 use serde_json::{Value, json};
 use tokio::{
     sync::watch,
@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::{
     hand::{Hand, Scene},
-    recorder::{Asked, End},
+    recorder::End,
 };
 
 /// Time to open a socket.
@@ -259,7 +259,7 @@ impl Reader {
             if let Some(epoch) = &epoch {
                 path += &format!("&epoch={epoch}");
             }
-            let asked = Asked { after: Some(after), epoch, ..Asked::to(CallName::Page) };
+            let asked = Invoke { after: Some(after), epoch, ..Invoke::asking(CallName::Page) };
             let drawing = self.drawing.clone();
             let page = match self.hand.insist(&drawing, asked, Method::GET, &path, None).await? {
                 Some(End::Ok(page)) => page,

@@ -8,11 +8,11 @@ use std::{
 };
 
 use anyhow::Context;
-use revcast_checker::format::{
-    Answered, ClientLine, Frame, FrameType, Invoke, Line, Refused, Role, Tag, Unanswered,
-};
 use revcast_checker::{
-    format::{CallName, Placed, SeenOp, SentOp},
+    format::{
+        Answered, ClientLine, Frame, FrameType, Invoke, Line, Placed, Refused, Role, SeenOp, SentOp, Tag,
+        Unanswered,
+    },
     ids::{Digest, OpId},
 };
 use serde_json::Value;
@@ -67,28 +67,11 @@ impl Recorder {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn invoke(&mut self, drawing: &str, request: Asked) -> anyhow::Result<u64> {
+    pub fn invoke(&mut self, drawing: &str, request: Invoke) -> anyhow::Result<u64> {
         self.last_id += 1;
         let id = self.last_id;
-        let Asked { call, ops, if_revision, op_id, user, role, after, until, at, epoch } = request;
         let (client, t, drawing) = (self.client.clone(), self.clock.now(), drawing.to_owned());
-        self.write(&Line::Invoke(Invoke {
-            client,
-            t,
-            drawing,
-            id,
-            call,
-            ops,
-            if_revision,
-            op_id,
-            user,
-            role,
-            after,
-            until,
-            at,
-            epoch,
-            tag: Tag,
-        }))?;
+        self.write(&Line::Invoke(Invoke { client, t, drawing, id, ..request }))?;
         Ok(id)
     }
 
@@ -163,41 +146,6 @@ impl Recorder {
     /// When it cannot be written.
     pub fn finish(&mut self) -> anyhow::Result<()> {
         Ok(self.file.flush()?)
-    }
-}
-
-/// A request, as it is noted.
-#[derive(Clone, Debug)]
-#[allow(missing_docs, reason = "the fields are those of `invoke`")]
-pub struct Asked {
-    pub call: CallName,
-    pub ops: Option<Vec<SentOp>>,
-    pub if_revision: Option<u64>,
-    pub op_id: Option<OpId>,
-    pub user: Option<String>,
-    pub role: Option<Role>,
-    pub after: Option<u64>,
-    pub until: Option<u64>,
-    pub at: Option<u64>,
-    pub epoch: Option<String>,
-}
-
-impl Asked {
-    /// A request of this kind, of which nothing more is said.
-    #[must_use]
-    pub fn to(call: CallName) -> Self {
-        Self {
-            call,
-            ops: None,
-            if_revision: None,
-            op_id: None,
-            user: None,
-            role: None,
-            after: None,
-            until: None,
-            at: None,
-            epoch: None,
-        }
     }
 }
 

@@ -3,14 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use reqwest::Method;
-use revcast_checker::{format::CallName, generate::random::Random, ids::OpId};
+use revcast_checker::{
+    format::{CallName, Invoke},
+    generate::random::Random,
+    ids::OpId,
+};
 use serde_json::{Value, json};
 use tokio::{sync::watch, time::sleep};
 use uuid::Uuid;
 
 use crate::{
     hand::{Hand, Scene},
-    recorder::{Asked, End, sent},
+    recorder::{End, sent},
 };
 
 /// The pause between two requests, in milliseconds.
@@ -136,7 +140,7 @@ impl Writer {
     async fn press(&mut self, which: usize, what: &'static str) -> anyhow::Result<()> {
         let (drawing, op_id) = (self.drawing(which), Uuid::now_v7().to_string());
         let call = if what == "undo" { CallName::Undo } else { CallName::Redo };
-        let asked = Asked { op_id: OpId::parse(&op_id), ..Asked::to(call) };
+        let asked = Invoke { op_id: OpId::parse(&op_id), ..Invoke::asking(call) };
         let (path, body) =
             (format!("/v1/drawings/{drawing}/{what}"), json!({"op_id": op_id, "scope": "mine"}));
         let end = self.hand.insist(&drawing, asked, Method::POST, &path, Some(&body)).await?;
@@ -149,7 +153,8 @@ impl Writer {
     async fn insist_on_head(&mut self, which: usize) -> anyhow::Result<()> {
         let Some(head) = self.heads[which] else { return Ok(()) };
         let (drawing, ops) = (self.drawing(which), self.change());
-        let asked = Asked { ops: Some(sent(&ops)?), if_revision: Some(head), ..Asked::to(CallName::Append) };
+        let asked =
+            Invoke { ops: Some(sent(&ops)?), if_revision: Some(head), ..Invoke::asking(CallName::Append) };
         let (path, body) = (format!("/v1/drawings/{drawing}/ops"), json!({"ops": ops, "if_revision": head}));
         let end = self.hand.insist(&drawing, asked, Method::POST, &path, Some(&body)).await?;
         self.expect("a commit at a head", end.as_ref(), |code| code == "revision_conflict");

@@ -55,6 +55,15 @@ macro_rules! line {
             #[serde(skip_serializing, default, rename = "event")]
             pub tag: Tag,
         }
+
+        impl $name {
+            /// A line of which only what it always has is filled in.
+            #[must_use]
+            #[allow(clippy::too_many_arguments, reason = "as many as the format has")]
+            pub fn new($($field: $type),*) -> Self {
+                Self { $($field,)* $($optional: None,)* tag: Tag }
+            }
+        }
     };
 }
 
@@ -288,6 +297,22 @@ line!(
         floor: u64,
     }
 );
+
+impl Invoke {
+    /// What is asked for, before it is known who asks, when, and of which drawing.
+    #[must_use]
+    pub fn asking(call: CallName) -> Self {
+        Self::new(String::new(), 0, String::new(), 0, call)
+    }
+}
+
+impl Answered {
+    /// An answer with nothing in it, before it is known whose it is.
+    #[must_use]
+    pub fn blank() -> Self {
+        Self::new(String::new(), 0, String::new(), 0)
+    }
+}
 
 /// An op as it was sent.
 #[derive(Clone, Debug, Serialize, Deserialize)]

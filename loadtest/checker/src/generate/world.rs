@@ -127,8 +127,8 @@ impl World {
     }
 
     fn set_up(&mut self, drawing: usize) {
-        let answer = self.blank();
-        self.call(OWNER, drawing, self.ask(CallName::Create), Ok(answer));
+        let answer = Answered::blank();
+        self.call(OWNER, drawing, Invoke::asking(CallName::Create), Ok(answer));
         for (user, role) in [("bob", Role::Editor), ("carol", Role::Editor), ("vic", Role::Viewer)] {
             self.set_role(drawing, user, Some(role));
         }
@@ -138,8 +138,8 @@ impl World {
     }
 
     fn set_role(&mut self, drawing: usize, user: &str, role: Option<Role>) {
-        let invoke = Invoke { user: Some(user.to_owned()), role, ..self.ask(CallName::Role) };
-        let answer = self.blank();
+        let invoke = Invoke { user: Some(user.to_owned()), role, ..Invoke::asking(CallName::Role) };
+        let answer = Answered::blank();
         self.call(OWNER, drawing, invoke, Ok(answer));
     }
 
@@ -178,7 +178,7 @@ impl World {
 
     /// A stranger asks for what it may not have.
     fn try_in_vain(&mut self, drawing: usize) {
-        let invoke = Invoke { after: Some(0), ..self.ask(CallName::Page) };
+        let invoke = Invoke { after: Some(0), ..Invoke::asking(CallName::Page) };
         self.call(STRANGER, drawing, invoke, Err(Some((404, "not_found"))));
     }
 
@@ -225,50 +225,6 @@ impl World {
     /// Time goes on, at least past `since`.
     fn tick(&mut self, since: i64) {
         self.now = self.now.max(since) + self.random.micros(4_000, 9_000);
-    }
-
-    /// A request, of which only what it asks for is filled in.
-    fn ask(&self, call: CallName) -> Invoke {
-        Invoke {
-            client: String::new(),
-            t: 0,
-            drawing: String::new(),
-            id: 0,
-            call,
-            ops: None,
-            if_revision: None,
-            op_id: None,
-            user: None,
-            role: None,
-            after: None,
-            until: None,
-            at: None,
-            epoch: None,
-            tag: Tag,
-        }
-    }
-
-    /// An answer with nothing in it.
-    fn blank(&self) -> Answered {
-        Answered {
-            client: String::new(),
-            t: 0,
-            drawing: String::new(),
-            id: 0,
-            epoch: None,
-            previous_epoch: None,
-            base: None,
-            latest_revision: None,
-            results: None,
-            unit: None,
-            from: None,
-            to: None,
-            complete: None,
-            ops: None,
-            revision: None,
-            hash: None,
-            tag: Tag,
-        }
     }
 
     /// Writes down that a request has begun, shortly before now.
@@ -332,7 +288,7 @@ impl World {
     fn placed(&self, drawing: usize, with_lineage: bool) -> Answered {
         let this = &self.drawings[drawing];
         let (previous_epoch, base) = this.trunk.clone().filter(|_| with_lineage).unzip();
-        Answered { epoch: Some(this.epoch.clone()), previous_epoch, base, ..self.blank() }
+        Answered { epoch: Some(this.epoch.clone()), previous_epoch, base, ..Answered::blank() }
     }
 
     fn new_id(&mut self) -> OpId {

@@ -201,7 +201,7 @@ impl Doctor {
     /// A request to commit ops.
     pub(crate) fn append(&mut self, client: &str, ops: &[&Made], ending: Ending) {
         let sent = ops.iter().map(|op| SentOp { op_id: op.op_id, hash: Some(op.hash), body: None });
-        self.call(client, Invoke { ops: Some(sent.collect()), ..ask(CallName::Append) }, ending);
+        self.call(client, Invoke { ops: Some(sent.collect()), ..Invoke::asking(CallName::Append) }, ending);
     }
 
     /// The answer that ops stand at these revisions.
@@ -225,7 +225,7 @@ impl Doctor {
 
     /// An answer in the present epoch, without its lineage.
     pub(crate) fn answer(&self) -> Answered {
-        Answered { epoch: Some(self.epoch.clone()), ..blank() }
+        Answered { epoch: Some(self.epoch.clone()), ..Answered::blank() }
     }
 
     /// An answer in the present epoch that tells how it goes on.
@@ -248,22 +248,8 @@ impl Doctor {
 
     /// A message of a reader that the doctor has made.
     pub(crate) fn frame(&mut self, client: &str, kind: FrameType, fill: impl FnOnce(&mut Frame)) {
-        let mut frame = Frame {
-            client: client.to_owned(),
-            t: self.tick(client),
-            drawing: self.drawing.clone(),
-            reader: "made".to_owned(),
-            r#type: kind,
-            after: None,
-            epoch: None,
-            previous_epoch: None,
-            base: None,
-            revision: None,
-            ops: None,
-            role: None,
-            reason: None,
-            tag: Tag,
-        };
+        let (t, drawing) = (self.tick(client), self.drawing.clone());
+        let mut frame = Frame::new(client.to_owned(), t, drawing, "made".to_owned(), kind);
         if matches!(kind, FrameType::Subscribed | FrameType::Head | FrameType::Reset) {
             frame.epoch = Some(self.epoch.clone());
             (frame.previous_epoch, frame.base) = (Some(self.before.clone()), Some(self.base));
@@ -284,17 +270,6 @@ impl Doctor {
         let ops = self.seen(&self.epoch, after, to);
         self.frame(client, FrameType::Ops, |frame| (frame.revision, frame.ops) = (Some(to), Some(ops)));
     }
-}
-
-/// A request of which only the kind is filled in.
-pub(crate) fn ask(call: CallName) -> Invoke {
-    serde_json::from_value(serde_json::json!({"client": "", "t": 0, "drawing": "", "id": 0, "call": call}))
-        .unwrap()
-}
-
-/// An answer with nothing in it.
-pub(crate) fn blank() -> Answered {
-    serde_json::from_value(serde_json::json!({"client": "", "t": 0, "drawing": "", "id": 0})).unwrap()
 }
 
 /// The log of an epoch that goes on without an op which was never committed again, but with others.

@@ -1,7 +1,7 @@
 //! Those who read: pages, pictures, and live readers with everything that happens to them.
 
 use super::{GUEST, World, micros};
-use crate::format::{Answered, CallName, Frame, FrameType, Invoke, Line, Tag};
+use crate::format::{Answered, CallName, Frame, FrameType, Invoke, Line};
 
 /// Revisions of a page.
 const PAGE: u64 = 40;
@@ -39,7 +39,7 @@ impl World {
         let epoch = before.as_ref().map(|(epoch, _)| epoch.clone()).or(epoch);
         self.tick(0);
         let highest = until.map_or(after, |until| until.max(after));
-        let invoke = Invoke { after: Some(after), until, epoch, ..self.ask(CallName::Page) };
+        let invoke = Invoke { after: Some(after), until, epoch, ..Invoke::asking(CallName::Page) };
         let sent = self.begin(client, drawing, invoke);
         let outcome = if before.is_some_and(|(_, base)| highest > base) {
             Err(Some((410, "epoch_changed")))
@@ -68,7 +68,7 @@ impl World {
         let head = self.drawings[drawing].head();
         let at = self.random.percent(40).then(|| self.random.between(head.saturating_sub(10), head));
         self.tick(0);
-        let sent = self.begin(client, drawing, Invoke { at, ..self.ask(CallName::Snapshot) });
+        let sent = self.begin(client, drawing, Invoke { at, ..Invoke::asking(CallName::Snapshot) });
         let this = &self.drawings[drawing];
         let revision = at.unwrap_or(this.head());
         let hash = Some(this.picture(revision));
@@ -152,7 +152,7 @@ impl World {
         self.tell_because(live, FrameType::Reset, head, Some(reason));
         self.live[live].is_following = false;
         self.tick(0);
-        let sent = self.begin(client, drawing, self.ask(CallName::Snapshot));
+        let sent = self.begin(client, drawing, Invoke::asking(CallName::Snapshot));
         let this = &self.drawings[drawing];
         let (epoch, revision, hash) = (this.epoch.clone(), this.head(), this.picture(this.head()));
         let answer = Answered { revision: Some(revision), hash: Some(hash), ..self.placed(drawing, true) };
@@ -169,7 +169,7 @@ impl World {
         self.live[live].is_following = false;
         self.tick(0);
         let epoch = Some(self.drawings[drawing].epoch.clone());
-        let invoke = Invoke { after: Some(after), epoch: epoch.clone(), ..self.ask(CallName::Page) };
+        let invoke = Invoke { after: Some(after), epoch: epoch.clone(), ..Invoke::asking(CallName::Page) };
         let sent = self.begin(client, drawing, invoke);
         let page = self.page(drawing, after, None);
         self.live[live].position = epoch.zip(page.to);
@@ -227,22 +227,8 @@ impl World {
         self.now += 1_000;
         let Live { client, drawing, .. } = self.live[live];
         let who = &self.clients[client];
-        let mut frame = Frame {
-            client: who.name.to_owned(),
-            t: self.now - who.start,
-            drawing: self.drawings[drawing].id.clone(),
-            reader: format!("{drawing}/{client}"),
-            r#type: kind,
-            after: None,
-            epoch: None,
-            previous_epoch: None,
-            base: None,
-            revision: None,
-            ops: None,
-            role: None,
-            reason: None,
-            tag: Tag,
-        };
+        let (t, id) = (self.now - who.start, self.drawings[drawing].id.clone());
+        let mut frame = Frame::new(who.name.to_owned(), t, id, format!("{drawing}/{client}"), kind);
         fill(&mut frame);
         self.lines.push((self.now, Line::Live(frame)));
     }

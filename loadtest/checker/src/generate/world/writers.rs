@@ -124,7 +124,7 @@ impl World {
 
     fn begin_append(&mut self, drawing: usize, client: usize, ops: &[Op]) -> Sent {
         let sent = ops.iter().map(|op| self.drawings[drawing].sent(op)).collect();
-        let invoke = Invoke { ops: Some(sent), ..self.ask(CallName::Append) };
+        let invoke = Invoke { ops: Some(sent), ..Invoke::asking(CallName::Append) };
         self.begin(client, drawing, invoke)
     }
 
@@ -135,7 +135,7 @@ impl World {
         let undoes = self.random.percent(65);
         let (call, kind) = if undoes { (CallName::Undo, "undo") } else { (CallName::Redo, "redo") };
         let chosen: Option<OpId> = if self.random.percent(50) { Some(self.new_id()) } else { None };
-        let sent = self.begin(client, drawing, Invoke { op_id: chosen, ..self.ask(call) });
+        let sent = self.begin(client, drawing, Invoke { op_id: chosen, ..Invoke::asking(call) });
         let user = CLIENTS[client].1;
         let Some(unit) = self.drawings[drawing].pick(user, undoes) else {
             self.end(sent, drawing, Err(Some((409, "nothing_to_undo"))));

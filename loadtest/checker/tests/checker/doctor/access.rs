@@ -1,12 +1,12 @@
 //! Faults of access: readers and writers without a role.
 
-use revcast_checker::format::{CallName, Invoke, Role};
+use revcast_checker::format::{Answered, CallName, Invoke, Role};
 
-use super::{ALICE, BOB, Doctor, Ending, MALLORY, VIC, ask, blank, reads::read};
+use super::{ALICE, BOB, Doctor, Ending, MALLORY, VIC, reads::read};
 
 fn set_role(doctor: &mut Doctor, user: &str, role: Option<Role>) {
-    let invoke = Invoke { user: Some(user.to_owned()), role, ..ask(CallName::Role) };
-    doctor.call(ALICE, invoke, Ending::Ok(blank()));
+    let invoke = Invoke { user: Some(user.to_owned()), role, ..Invoke::asking(CallName::Role) };
+    doctor.call(ALICE, invoke, Ending::Ok(Answered::blank()));
 }
 
 /// A viewer follows the drawing, and loses the role.
@@ -62,6 +62,10 @@ pub(crate) fn written_by_a_viewer(doctor: &mut Doctor) {
 }
 
 pub(crate) fn role_given_by_an_editor(doctor: &mut Doctor) {
-    let invoke = Invoke { user: Some("mallory".to_owned()), role: Some(Role::Editor), ..ask(CallName::Role) };
-    doctor.call(BOB, invoke, Ending::Ok(blank()));
+    let invoke = Invoke {
+        user: Some("mallory".to_owned()),
+        role: Some(Role::Editor),
+        ..Invoke::asking(CallName::Role)
+    };
+    doctor.call(BOB, invoke, Ending::Ok(Answered::blank()));
 }

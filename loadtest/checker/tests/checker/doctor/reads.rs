@@ -5,7 +5,7 @@ use revcast_checker::{
     ids::Digest,
 };
 
-use super::{ALICE, BOB, CAROL, Doctor, Ending, ask};
+use super::{ALICE, BOB, CAROL, Doctor, Ending};
 
 /// A page is read after a revision of the present epoch.
 pub(crate) fn read(doctor: &mut Doctor, client: &str, after: u64, page: Answered) {
@@ -14,7 +14,7 @@ pub(crate) fn read(doctor: &mut Doctor, client: &str, after: u64, page: Answered
 }
 
 fn read_in(doctor: &mut Doctor, client: &str, (after, epoch): (u64, Option<String>), page: Answered) {
-    let invoke = Invoke { after: Some(after), epoch, ..ask(CallName::Page) };
+    let invoke = Invoke { after: Some(after), epoch, ..Invoke::asking(CallName::Page) };
     doctor.call(client, invoke, Ending::Ok(page));
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn snapshot_that_is_stale(doctor: &mut Doctor) {
     let head = doctor.commit(ALICE, "alice", &op);
     let (revision, hash) = (Some(head - 1), Some(hash_at(doctor, head - 1)));
     let answer = Answered { revision, hash, ..doctor.answer_with_lineage() };
-    doctor.call(ALICE, ask(CallName::Snapshot), Ending::Ok(answer));
+    doctor.call(ALICE, Invoke::asking(CallName::Snapshot), Ending::Ok(answer));
 }
 
 /// The hash that somebody has told of a revision, or any.
@@ -124,7 +124,7 @@ pub(crate) fn snapshot_of_another_revision(doctor: &mut Doctor) {
     let (revision, hash) = (Some(head), Some(hash_at(doctor, head)));
     let answer = Answered { revision, hash, ..doctor.answer_with_lineage() };
     let epoch = Some(doctor.epoch.clone());
-    let invoke = Invoke { at: Some(head - 1), epoch, ..ask(CallName::Snapshot) };
+    let invoke = Invoke { at: Some(head - 1), epoch, ..Invoke::asking(CallName::Snapshot) };
     doctor.call(BOB, invoke, Ending::Ok(answer));
 }
 

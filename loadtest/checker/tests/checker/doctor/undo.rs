@@ -1,11 +1,11 @@
 //! Faults of undo and redo.
 
 use revcast_checker::{
-    format::{Answered, CallName, Line, PictureLine, Tag},
+    format::{Answered, CallName, Invoke, Line, PictureLine, Tag},
     ids::{Digest, OpId},
 };
 
-use super::{ALICE, BOB, Doctor, Ending, Made, ask};
+use super::{ALICE, BOB, Doctor, Ending, Made};
 
 /// Somebody presses undo; the log gets an op that names one unit, and the answer another one.
 fn press(doctor: &mut Doctor, (client, actor): (&str, &str), unit: OpId, told: OpId) -> u64 {
@@ -13,7 +13,7 @@ fn press(doctor: &mut Doctor, (client, actor): (&str, &str), unit: OpId, told: O
     let revision = doctor.log_op(actor, &op);
     let Ending::Ok(answer) = doctor.placed(&[(op.op_id, revision, false)]) else { unreachable!() };
     let answer = Answered { unit: Some(told), ..answer };
-    doctor.call(client, ask(CallName::Undo), Ending::Ok(answer));
+    doctor.call(client, Invoke::asking(CallName::Undo), Ending::Ok(answer));
     revision
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn redo_where_undo_was_pressed(doctor: &mut Doctor) {
     let revision = doctor.log_op("bob", &op);
     let Ending::Ok(answer) = doctor.placed(&[(op.op_id, revision, false)]) else { unreachable!() };
     let answer = Answered { unit: Some(unit), ..answer };
-    doctor.call(BOB, ask(CallName::Undo), Ending::Ok(answer));
+    doctor.call(BOB, Invoke::asking(CallName::Undo), Ending::Ok(answer));
 }
 
 pub(crate) fn unit_that_nobody_began(doctor: &mut Doctor) {
