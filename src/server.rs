@@ -332,12 +332,12 @@ impl Server {
     /// When the configuration or a back end does not do.
     pub async fn start(args: &ServeArgs) -> anyhow::Result<Self> {
         args.check()?;
+        let entrance = (count_places(args), listen_for_operators(args).await?);
         let file_lock = lock_file(&args.store)?;
         let metrics = Arc::new(Metrics::new());
         let store = open_store(&args.store).await?;
         let bus = connect_bus(args, &metrics).await?;
-        let server = Self::start_on(args, BackEnds { store, bus, metrics }).await?;
-        Ok(Self { file_lock, ..server })
+        Self::assemble(args, entrance, file_lock, BackEnds { store, bus, metrics }).await
     }
 
     /// The same on back ends that somebody else has connected, whatever `args` say of them.
@@ -346,9 +346,18 @@ impl Server {
     /// When the configuration or a back end does not do.
     pub async fn start_on(args: &ServeArgs, back_ends: BackEnds) -> anyhow::Result<Self> {
         args.check()?;
+        let entrance = (count_places(args), listen_for_operators(args).await?);
+        Self::assemble(args, entrance, None, back_ends).await
+    }
+
+    async fn assemble(
+        args: &ServeArgs,
+        (places, admin): (Places, Option<TcpListener>),
+        file_lock: Option<FileLock>,
+        back_ends: BackEnds,
+    ) -> anyhow::Result<Self> {
         let BackEnds { store, bus, metrics } = back_ends;
         let documents = Documents::get()?;
-        let (places, admin) = (count_places(args), listen_for_operators(args).await?);
         let stops = Stops::default();
         let (tasks, stop) = (&stops.tasks, &stops.all);
         let meta = read_meta(&*store).await.context("reading the database")?;
@@ -414,7 +423,7 @@ impl Server {
         let router = routes(args, (api, gateway), admin.is_none(), limits)?;
         let (store, bus, keys) = (SharedStore(store), SharedBus(bus), authenticator);
         let waits = Waits { keep_alive: args.keep_alive, drain_notice: args.drain_notice };
-        Ok(Self { router, places, waits, admin, metrics, keys, file_lock: None, store, bus, sockets, stops })
+        Ok(Self { router, places, waits, admin, metrics, keys, file_lock, store, bus, sockets, stops })
     }
 
     /// Where operators ask, if that is a listener of its own.
