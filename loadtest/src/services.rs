@@ -36,7 +36,7 @@ pub use nats::Nats;
 pub use pair::{PostgresPair, Replication};
 pub use pgbouncer::{PgBouncer, pgbouncer_version};
 pub use postgres::{Durability, Postgres, dump_database, execute, restore_database};
-pub use revcast::{Launch, Revcast};
+pub use revcast::{LIFTED_LIMITS, Launch, Revcast};
 pub use s3::S3Server;
 pub use trio::{PostgresTrio, Standby};
 

@@ -62,6 +62,20 @@ async function getsFarBehind(reader: Artist, writer: Artist): Promise<void> {
   }
 }
 
+/** Bob is cut off and writes in a text, in which Alice then does, too. She goes, and Bob falls far behind. */
+async function bothWriteUnseen(alice: Artist, bob: Artist): Promise<void> {
+  await bob.isSaved();
+  await bob.cut();
+  await writeOn(bob, " and bread");
+  await bob.page.keyboard.press("Escape");
+  await bob.says("sync-badge", /stored|device|local|offline/i);
+  await writeOn(alice, " and eggs");
+  await alice.page.keyboard.press("Escape");
+  await alice.isSaved();
+  await alice.page.goto("about:blank");
+  await getsFarBehind(bob, alice);
+}
+
 test("who writes is seen, and of two who write in one text both keep their words", async () => {
   const [alice, bob] = await pair();
   await writeOn(bob, " and bread");
@@ -124,16 +138,7 @@ test("what is written offline over something newer takes nothing away, and neith
 
 test("what is written offline takes nothing away from a text that comes in a snapshot, its writer gone", async () => {
   const [alice, bob] = await pair();
-  await bob.isSaved();
-  await bob.cut();
-  await writeOn(bob, " and bread");
-  await bob.page.keyboard.press("Escape");
-  await bob.says("sync-badge", /stored|device|local|offline/i);
-  await writeOn(alice, " and eggs");
-  await alice.page.keyboard.press("Escape");
-  await alice.isSaved();
-  await alice.page.goto("about:blank");
-  await getsFarBehind(bob, alice);
+  await bothWriteUnseen(alice, bob);
   bob.mend();
   await bob.says("notice", /two at the same time/);
   await bob.isSaved();
@@ -142,16 +147,7 @@ test("what is written offline takes nothing away from a text that comes in a sna
 
 test("what was written over is found also if the page is closed before the server has told what it was", async () => {
   const [alice, bob] = await pair();
-  await bob.isSaved();
-  await bob.cut();
-  await writeOn(bob, " and bread");
-  await bob.page.keyboard.press("Escape");
-  await bob.says("sync-badge", /stored|device|local|offline/i);
-  await writeOn(alice, " and eggs");
-  await alice.page.keyboard.press("Escape");
-  await alice.isSaved();
-  await alice.page.goto("about:blank");
-  await getsFarBehind(bob, alice);
+  await bothWriteUnseen(alice, bob);
   const drawing = bob.drawingId;
   // It is asked for, and not answered.
   const isPast = (url: URL) => url.pathname.endsWith("/snapshot") && url.searchParams.has("at");

@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::Context;
 use loadtest::{
     proxy::Proxy,
-    services::{Nats, PostgresTrio, S3Server, SmallDisk, TempFolder, free_port},
+    services::{LIFTED_LIMITS, Nats, PostgresTrio, S3Server, SmallDisk, TempFolder, free_port},
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -26,23 +26,8 @@ const DISK_MIB: u32 = 96;
 const READY_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often a node is asked whether it is ready.
 const POLL: Duration = Duration::from_millis(50);
-/// What all nodes are told: writes without limits, quick heartbeats and drains, and snapshots soon.
-const FLAGS: [&str; 14] = [
-    "--write-requests-per-second",
-    "0",
-    "--write-ops-per-second",
-    "0",
-    "--drawing-bytes-per-second",
-    "0",
-    "--drawing-units-per-second",
-    "0",
-    "--heartbeat",
-    "1s",
-    "--drain-window",
-    "500ms",
-    "--snapshot-every",
-    "100",
-];
+/// What all nodes are told besides to lift their limits: quick heartbeats and drains, and snapshots soon.
+const FLAGS: [&str; 6] = ["--heartbeat", "1s", "--drain-window", "500ms", "--snapshot-every", "100"];
 /// Settings of Postgres by which a connection that is dead is noticed soon.
 const STORE_SETTINGS: &str = "wal_sender_timeout = '3s'\n";
 /// Settings of Postgres by which it acknowledges what it may lose.
@@ -122,7 +107,8 @@ impl Cluster {
         }
         let mut nodes = Vec::new();
         for node in 0..count {
-            let mut flags: Vec<String> = FLAGS.iter().map(|&flag| flag.to_owned()).collect();
+            let mut flags: Vec<String> =
+                LIFTED_LIMITS.iter().chain(&FLAGS).map(|&flag| flag.to_owned()).collect();
             let mut add = |name: &str, value: String| flags.extend([name.to_owned(), value]);
             add("--jwks-url", format!("http://127.0.0.1:{}/jwks.json", key_links[node].port));
             add("--node-name", format!("node-{node}"));

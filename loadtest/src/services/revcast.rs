@@ -13,6 +13,18 @@ use anyhow::{Context, bail};
 
 use super::{blob_url_beside, command, signal, spawn, wait_or_kill};
 
+/// Flags by which anybody may write as fast as they can.
+pub const LIFTED_LIMITS: [&str; 8] = [
+    "--write-requests-per-second",
+    "0",
+    "--write-ops-per-second",
+    "0",
+    "--drawing-bytes-per-second",
+    "0",
+    "--drawing-units-per-second",
+    "0",
+];
+
 /// A server process.
 #[derive(Debug)]
 pub struct Revcast {

@@ -84,6 +84,14 @@ unsafe fn place(path: *const c_char) -> Option<(Watched, String)> {
     Some((watched(path.parent()?)?, name))
 }
 
+/// Where it is written down what is done at this place, if it is.
+fn recorded(place: &Option<(Watched, String)>) -> Option<Arc<Mutex<Recording>>> {
+    match place {
+        Some((Watched::Recorded(recording), _)) => Some(recording.clone()),
+        _ => None,
+    }
+}
+
 unsafe extern "C" fn open(
     _: *mut ffi::sqlite3_vfs,
     path: ffi::sqlite3_filename,
@@ -98,10 +106,7 @@ unsafe extern "C" fn open(
     // SAFETY: SQLite gives a path, or null for a temporary file.
     let place = if flags & TOLD == 0 { None } else { unsafe { place(path) } };
     // What is told has to be in the order in which it is done.
-    let recording = match &place {
-        Some((Watched::Recorded(recording), _)) => Some(recording.clone()),
-        _ => None,
-    };
+    let recording = recorded(&place);
     let mut recording = recording.as_deref().map(lock);
     let own = OWN.load(Ordering::Acquire);
     // SAFETY: What SQLite has given us is passed on, with the file that lies behind ours.
@@ -134,10 +139,7 @@ unsafe extern "C" fn open(
 unsafe extern "C" fn delete(_: *mut ffi::sqlite3_vfs, path: *const c_char, syncs_folder: c_int) -> c_int {
     // SAFETY: SQLite gives a path.
     let place = unsafe { place(path) };
-    let recording = match &place {
-        Some((Watched::Recorded(recording), _)) => Some(recording.clone()),
-        _ => None,
-    };
+    let recording = recorded(&place);
     let mut recording = recording.as_deref().map(lock);
     let own = OWN.load(Ordering::Acquire);
     // SAFETY: What SQLite has given us is passed on.

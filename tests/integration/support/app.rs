@@ -2,7 +2,7 @@
 
 use clap::Parser;
 use futures_util::stream;
-use loadtest::services::{TempFolder, blob_url_beside};
+use loadtest::services::{LIFTED_LIMITS, TempFolder, blob_url_beside};
 use revcast::{
     config::{Cli, Command},
     server::{Server, listen},
@@ -12,18 +12,6 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::{Client, asyncapi::check_message, nats_url, new_database};
 use crate::store_contract::{append_one, connect, folding};
-
-/// Flags by which anybody may write as fast as they can.
-pub const LIFTED_LIMITS: [&str; 8] = [
-    "--write-requests-per-second",
-    "0",
-    "--write-ops-per-second",
-    "0",
-    "--drawing-bytes-per-second",
-    "0",
-    "--drawing-units-per-second",
-    "0",
-];
 
 /// A running server; it stops when the handle goes.
 pub struct App {

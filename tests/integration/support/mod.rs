@@ -32,10 +32,11 @@ use loadtest::services::{Durability, Nats, Postgres};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub use app::{App, LIFTED_LIMITS};
+pub use app::App;
 pub use client::{Answer, Client};
 pub use counting::CountingStore;
 pub use fickle::FickleBus;
+pub use loadtest::services::LIFTED_LIMITS;
 pub use logs::Logs;
 pub use s3::S3Server;
 
