@@ -19,6 +19,9 @@ LATENCY_MS ?= 250
 K6_SETTINGS := USERS READERS PHONES RATE OPS MESSAGES COMMITS CANVAS_KB MB_PER_S DRAWINGS DURATION JOIN DRAIN LATENCY_MS \
 	WRITERS MAX_WRITERS DROP_PERCENT RECONNECT FOREGROUND BACKGROUND RESUME_MS OTHER_URL BEHIND ROUNDS RETURN TOKEN TOKENS
 
+# What is measured. The simulation would have all of it built on a tokio whose clock can be stopped.
+RELEASE := cargo build --release --workspace --exclude revcast-simulation --exclude revcast-chaos --exclude lossy-disk
+
 PEN := target/pen/node_modules/hanzi-writer-data
 
 # The TypeScript client, and the whiteboard that is built on it. What was installed and built has a stamp beside it.
@@ -124,19 +127,19 @@ lint: setup web $(LOAD_CHECK_PACKAGES) ## Check format, lints, and that what is 
 
 .PHONY: bench
 bench: services ## Measure the limit and the service in one run (ARGS=row for some rows)
-	cargo build --release --workspace
+	$(RELEASE)
 	target/release/bench $(ARGS)
 
 .PHONY: load
 load: services ## Load a server with revcast-load, or one that it starts (ARGS="loadtest/scenarios/mixed.toml --start")
-	cargo build --release --workspace
+	$(RELEASE)
 	target/release/revcast-load $(ARGS)
 
 # The scenarios of loadtest/RESULTS.md. One that does not keep its promise does not keep the others from running.
 SCENARIOS := users-100 users-1000 users-10000 room-50 room-500 room-10000 mixed
 .PHONY: load-scenarios
 load-scenarios: services ## Run the scenarios of loadtest/RESULTS.md; results in target/load
-	cargo build --release --workspace
+	$(RELEASE)
 	@mkdir -p target/load
 	@failed=0; for name in $(SCENARIOS); do rm -f target/load/$$name.json target/load/$$name.html; target/release/revcast-load loadtest/scenarios/$$name.toml --start --quiet \
 		--json target/load/$$name.json --html target/load/$$name.html || failed=1; done; exit $$failed
@@ -172,12 +175,12 @@ $(LOAD_CHECK_PACKAGES): tests/load/package-lock.json
 
 .PHONY: frames
 frames: setup web ## Measure the frame times of the whiteboard with 20,000 strokes
-	cargo build --release --workspace --bin revcast --bin testbed
+	$(RELEASE) --bin revcast --bin testbed
 	cd web && node bench/frames.mjs
 
 .PHONY: demo
 demo: services $(PEN) ## Draw real pen strokes as many users at once
-	cargo build --release --workspace
+	$(RELEASE)
 	target/release/demo $(PEN)
 
 $(PEN):
