@@ -18,21 +18,22 @@ tree=$work/tree
 seeds=${SEEDS:-1000}
 export CARGO_TARGET_DIR=$work/build
 
-# What a judge needs to be built, and how it is asked. Both run in the copy.
+# What a judge needs to be built, and how it is asked. Both run in the copy, and for the whole workspace, so that all judges
+# share what is built.
 prepare() {
 	case $1 in
-	simulation) cargo build --quiet -p revcast-simulation ;;
-	test) cargo test --quiet --test integration --no-run ;;
-	unit) cargo test --quiet --lib --no-run ;;
+	simulation) cargo build --quiet --workspace --bin revcast-simulation ;;
+	test) cargo test --quiet --workspace --test integration --no-run ;;
+	unit) cargo test --quiet --workspace --lib --no-run ;;
 	*) echo "mutants: $1 is no judge" >&2 && exit 2 ;;
 	esac
 }
 
 ask() {
 	case $1 in
-	simulation) "$CARGO_TARGET_DIR/debug/revcast-simulation" --seeds "$seeds" ;;
-	test) cargo test --quiet --test integration -- "$2" ;;
-	unit) cargo test --quiet --lib -- "$2" ;;
+	simulation) "$CARGO_TARGET_DIR/debug/revcast-simulation" --fail-fast --seeds "$seeds" ;;
+	test) cargo test --quiet --workspace --test integration -- "$2" ;;
+	unit) cargo test --quiet --workspace --lib -- "$2" ;;
 	esac
 }
 

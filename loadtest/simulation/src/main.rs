@@ -31,6 +31,9 @@ struct Arguments {
     /// How many at a time; as many as there are cores by default.
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
+    /// Begin no further seed once something is found.
+    #[arg(long)]
+    fail_fast: bool,
 }
 
 /// The exit code when something was found.
@@ -82,18 +85,21 @@ fn run_all(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut seeds = arguments.first..arguments.first + arguments.seeds;
     let mut running = Vec::new();
     let mut found = BTreeMap::new();
+    let mut begun = 0;
     loop {
         while running.len() < jobs
+            && !(arguments.fail_fast && !found.is_empty())
             && let Some(seed) = seeds.next()
         {
             let (from, to) = pipe().context("no pipe")?;
+            begun += 1;
             match os::fork().context("no process")? {
                 Some(child) => running.push((child, seed, from)),
                 None => end(seed, to),
             }
         }
         if running.is_empty() {
-            return Ok(report(arguments, &found));
+            return Ok(report(begun, &found));
         }
         let (ended, code) = os::wait_for_child()?;
         let Some(nth) = running.iter().position(|(child, ..)| *child == ended) else { continue };
@@ -119,7 +125,7 @@ fn end(seed: u64, mut to: impl Write) -> ! {
 }
 
 /// Says which seeds have found what; true if none has.
-fn report(arguments: &Arguments, found: &BTreeMap<u64, String>) -> bool {
+fn report(begun: u64, found: &BTreeMap<u64, String>) -> bool {
     let mut checks: BTreeMap<&str, u64> = BTreeMap::new();
     for (seed, text) in found {
         let names: BTreeSet<_> =
@@ -137,6 +143,6 @@ fn report(arguments: &Arguments, found: &BTreeMap<u64, String>) -> bool {
     for (check, seeds) in checks {
         println!("{check}: found by {seeds} seeds");
     }
-    println!("{} of {} seeds found something", found.len(), arguments.seeds);
+    println!("{} of {begun} seeds found something", found.len());
     found.is_empty()
 }
