@@ -60,8 +60,8 @@ test: setup web ## Run all tests, on throwaway Postgres and NATS servers
 
 .PHONY: verify
 verify: setup ## Run what takes too long for make test: restarts behind all balancers, fuzz targets, dependencies
-	REVCAST_BALANCERS=nginx,haproxy,caddy cargo test --test integration rolling_restart:: -- --test-threads 1 --nocapture
-	REVCAST_CRASHES=3000 cargo test --test integration sqlite_crash:: -- --nocapture
+	REVCAST_BALANCERS=nginx,haproxy,caddy cargo test --test integration recovery::rolling_restart:: -- --test-threads 1 --nocapture
+	REVCAST_CRASHES=3000 cargo test --test integration sqlite::crash:: -- --nocapture
 	$(MAKE) --no-print-directory fuzz
 	scripts/deny.sh offline
 

@@ -171,24 +171,6 @@ async fn answer_questions(
     }
 }
 
-impl From<StoreError> for Error {
-    fn from(error: StoreError) -> Self {
-        match error {
-            // That it is away is told once, by its health.
-            StoreError::Unavailable(error) => {
-                tracing::debug!(%error, "the store is unavailable");
-                Self::new(ErrorCode::StoreUnavailable, "the store does not answer; try again")
-            }
-            // The store has told of it.
-            StoreError::Damaged { revision, .. } => Self::log_damaged(revision),
-            StoreError::Failed(_) | StoreError::Corrupt(_) | StoreError::Unfit(_) => {
-                tracing::error!(%error, "the store failed");
-                Self::new(ErrorCode::Internal, "the store failed")
-            }
-        }
-    }
-}
-
 impl std::fmt::Debug for Access {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Access").finish_non_exhaustive()

@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
 use crate::{
-    api::CorsOrigins,
     bus::{InvalidNatsOptions, NatsOptions},
+    http::CorsOrigins,
     identity::Secret,
     limits,
     model::{DrawingId, Title, UserId},

@@ -86,7 +86,7 @@ impl Import {
             let op = log.next().await?;
             let is_last = op.is_none();
             if let Some(op) = op {
-                bytes += op.body.len();
+                bytes += op.op.body.len();
                 ops.push(op);
             }
             let is_full = ops.len() >= limits::IMPORT_OPS || bytes >= limits::IMPORT_BYTES;

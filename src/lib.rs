@@ -1,59 +1,61 @@
 //! Revcast: REST commits the truth, the socket broadcasts the truth.
 //!
-//! The way of an op, and the order in which modules may import each other:
+//! The way of an op:
 //!
 //! ```text
 //! api ─ commit ─ store        POST …/ops: checked, gathered, written in one transaction
-//!          └ bus ─ room ─ gateway      told to every node, put in order, pushed to every reader
+//!          └ bus ─ room ─ socket      told to every node, put in order, pushed to every reader
 //! ```
+//!
+//! A module imports only from those above it in this table:
 //!
 //! | Module | Owns |
 //! |---|---|
-//! | [`model`] | ops, ids, roles, presence states, the canvas: pure |
-//! | [`error`], [`limits`], [`clock`], [`telemetry`] | codes, figures, time, logs and metrics |
-//! | [`trace`], [`audit`] | what log lines have in common; who changed whose rights |
+//! | [`limits`], [`clock`] | figures; time |
+//! | [`model`], [`error`] | ops, ids, roles, presence states, the canvas: pure; codes |
+//! | [`telemetry`], [`trace`], [`audit`] | logs and metrics; what log lines have in common; who changed whose rights |
+//! | [`transport`], [`offload`] | the bytes of a connection; work that would keep others waiting |
 //! | [`store`] | the truth: logs, heads, members, links, the epoch |
 //! | [`bus`] | the hint: messages between nodes |
 //! | [`commit`] | the queues in front of the store |
-//! | [`room`] | order, repair, frames, readers, and presence beside them |
-//! | [`access`], [`identity`] | who may do what, and who is asking |
-//! | [`user_connections`] | how many connections each user has |
+//! | [`wire`] | what bytes look like: messages, encodings, frames |
+//! | [`room`] | order, repair, the ring, readers, and presence beside them |
+//! | [`identity`], [`access`], [`user_connections`] | who is asking; who may do what; how many connections each user has |
+//! | [`snapshot`] | canvases from snapshots and the ops after them |
+//! | [`undo`] | from a wish to undo to its op in the log |
+//! | [`import`], [`verify`] | a drawing of the log of another server; whether logs and snapshots are whole |
+//! | [`http`] | connections, layers, extractors, problem bodies |
 //! | [`api`] | REST, one file a resource |
-//! | [`gateway`] | sockets and event streams: each connection is a cursor into its rooms |
-//! | [`snapshot`] | canvases from snapshots and the ops after them; the worker that builds snapshots |
-//! | [`fold`] | when what can be undone is bounded, and the server op that does it |
-//! | [`import`] | a drawing of the log of another server |
-//! | [`accept`], [`descriptors`] | who gets in, and how many there is room for |
-//! | [`transport`] | the bytes of a connection: TCP, or a pipe in memory |
-//! | [`verify`] | whether logs and snapshots are whole |
+//! | [`socket`] | sockets and event streams: each connection is a cursor into its rooms |
+//! | [`worker`] | what nobody waits for: snapshots, folding, removal |
 //! | [`config`], [`server`] | flags; the one place that puts it all together |
 //!
 //! ARCHITECTURE.md has the invariants, and what happens at every bound.
 
-pub mod accept;
 pub mod access;
 pub mod api;
 pub mod audit;
 pub mod bus;
-pub mod client_stream;
 pub mod clock;
 pub mod commit;
 pub mod config;
-pub mod descriptors;
 pub mod error;
-pub mod fold;
-pub mod gateway;
+pub mod http;
 pub mod identity;
 pub mod import;
 pub mod limits;
 pub mod model;
-mod offload;
+pub mod offload;
 pub mod room;
 pub mod server;
 pub mod snapshot;
+pub mod socket;
 pub mod store;
 pub mod telemetry;
 pub mod trace;
 pub mod transport;
+pub mod undo;
 pub mod user_connections;
 pub mod verify;
+pub mod wire;
+pub mod worker;

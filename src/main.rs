@@ -12,7 +12,6 @@ use futures_util::{Stream, StreamExt, stream};
 use revcast::{
     audit::{self, Act, Actor},
     config::{Cli, Command, DEFAULT_BLOB_URL, FindingFormat, ImportArgs, ServeArgs, TokenArgs, VerifyArgs},
-    gateway::asyncapi_yaml,
     identity::sign_token,
     import::Import,
     model::DrawingId,
@@ -21,6 +20,7 @@ use revcast::{
     telemetry::{self, LogFormat, LogOutput},
     trace,
     verify::{Finding, Summary, Verifier},
+    wire::asyncapi_yaml,
 };
 use tokio::io::{AsyncRead, BufReader};
 use uuid::Uuid;

@@ -3,12 +3,16 @@
 //! A request of usual size is worked on where it is. What takes a millisecond or more makes room first: the other tasks of
 //! the thread go on elsewhere meanwhile.
 
+mod background;
+
 use tokio::{
     runtime::{Handle, RuntimeFlavor},
     task::JoinHandle,
 };
 
 use crate::limits;
+
+pub use background::Background;
 
 /// Does `work` on so many bytes.
 pub(crate) fn on_bytes<T>(bytes: usize, work: impl FnOnce() -> T) -> T {

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use revcast::gateway::ClientMessage;
+use revcast::wire::ClientMessage;
 use serde_json::Value;
 
 // With it comes the bound to memory.

@@ -7,10 +7,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 
 use libfuzzer_sys::fuzz_target;
-use revcast::{
-    gateway::{FrameReader, Incoming, ReadError},
-    limits::MAX_CLIENT_FRAME_BYTES,
-};
+use revcast::{socket::{FrameReader, Incoming, ReadError}, limits::MAX_CLIENT_FRAME_BYTES};
 use tungstenite::{
     Error, Message, WebSocket,
     protocol::{Role, WebSocketConfig},

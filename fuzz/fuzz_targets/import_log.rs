@@ -36,7 +36,7 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!(compact(&op.body).as_deref(), Ok(&*op.body));
         let parsed = Op::parse(&op.body).expect("what is taken is valid");
         assert_eq!((parsed.op_id, parsed.unit, parsed.respelled(&op.body)), (op.op_id, op.unit, None));
-        let logged = LoggedOp::read(op.revision, op.actor.as_str(), op.ts, &op.body);
+        let logged = LoggedOp::read(op.revision, op.actor.as_str(), op.ts, &op.op.body);
         assert_eq!(canvas.apply(&logged), Applied::Next);
     }
     assert_eq!((whole.head, whole.floor), (canvas.revision(), canvas.floor()));
@@ -74,7 +74,7 @@ fn told(ops: &[ImportedOp]) -> Vec<String> {
 }
 
 fn exported(op: &ImportedOp) -> Vec<u8> {
-    let mut line = CommittedOp::new(op.revision, &op.actor, op.ts, &op.body).json.to_vec();
+    let mut line = CommittedOp::new(op.revision, &op.actor, op.ts, &op.op.body).json.to_vec();
     line.push(b'\n');
     line
 }
@@ -82,16 +82,16 @@ fn exported(op: &ImportedOp) -> Vec<u8> {
 /// `verify` agrees, unless an op stands there twice, which is for the store to see.
 fn assert_sound(ops: &[ImportedOp], whole: &ImportedLog) {
     let mut ids = HashSet::new();
-    if ops.is_empty() || !ops.iter().all(|op| ids.insert(op.op_id)) {
+    if ops.is_empty() || !ops.iter().all(|op| ids.insert(op.op.op_id)) {
         return;
     }
     let row = |op: &ImportedOp| InspectedOp {
         revision: op.revision,
-        op_id: op.op_id.0,
-        unit: op.unit.map_or(Uuid::nil(), |unit| unit.0),
+        op_id: op.op.op_id.0,
+        unit: op.op.unit.map_or(Uuid::nil(), |unit| unit.0),
         actor: op.actor.as_str().into(),
         ts: op.ts,
-        body: op.body.as_bytes().into(),
+        body: op.op.body.as_bytes().into(),
     };
     let head = InspectedHead {
         epoch: Epoch(Uuid::nil()),
@@ -99,7 +99,7 @@ fn assert_sound(ops: &[ImportedOp], whole: &ImportedLog) {
         floor: whole.floor.0.cast_signed(),
         ts: ops.iter().map(|op| op.ts).max().unwrap_or(0),
         bytes: whole.bytes.cast_signed(),
-        has_fog: ops.iter().any(|op| op.creates_fog),
+        has_fog: ops.iter().any(|op| op.op.creates_fog),
     };
     let rows: Vec<_> = ops.iter().map(row).collect();
     let findings = check_log(DrawingId(Uuid::nil()), &head, &rows);

@@ -9,7 +9,7 @@ use utoipa::openapi::{
     path::{Operation, PathItem},
 };
 
-use super::QueryParameters;
+use crate::http::QueryParameters;
 
 /// The document as it is served, and what the server itself wants to know of it.
 #[derive(Clone, Debug)]

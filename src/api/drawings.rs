@@ -11,17 +11,17 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{
-    Api,
-    extract::{Caller, JsonBody, OptionalJson, Params, PathId},
-    problem::Problem,
-    whole::Whole,
-};
+use super::Api;
 use crate::{
     audit::{self, Act, Origin},
     bus::ControlMessage,
     clock::now_ms,
     error::{Error, ErrorCode},
+    http::{
+        extract::{Caller, JsonBody, OptionalJson, Params, PathId},
+        problem::Problem,
+        whole::Whole,
+    },
     limits,
     model::{DrawingId, Epoch, InvalidId, Revision, Role, Title, UserId},
     store::{CreateOutcome, Drawing, DrawingCursor},

@@ -14,17 +14,15 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    Api,
-    body::gzipped_or_not,
-    canvas_schema::RenderedView,
-    extract::{Caller, Params, PathId},
-    problem::Problem,
-    snapshot::When,
-    whole::Exact,
-};
+use super::{Api, canvas_schema::RenderedView, snapshot::When};
 use crate::{
     error::{Error, ErrorCode},
+    http::{
+        body::gzipped_or_not,
+        extract::{Caller, Params, PathId},
+        problem::Problem,
+        whole::Exact,
+    },
     limits,
     model::{CommittedOp, DrawingId, Epoch, Revision, UserId},
     snapshot::Extent,

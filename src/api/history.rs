@@ -6,21 +6,19 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{
-    Api,
-    extract::{Caller, OptionalJson, Params, PathId},
-    ops_commit::OpResult,
-    problem::Problem,
-};
+use super::{Api, ops_commit::OpResult};
 use crate::{
-    commit::CommitError,
     error::{Error, ErrorCode},
+    http::{
+        extract::{Caller, OptionalJson, Params, PathId},
+        problem::Problem,
+    },
     identity::Identity,
-    limits,
-    model::{Change, DrawingId, Epoch, History, LoggedOp, OpId, Revision, Role, UserId},
+    model::{DrawingId, Epoch, History, OpId, Revision, Role, UserId},
     snapshot::PastSteps,
-    store::{AppendRequest, NewOp, Refusal, Stand},
-    trace::{self, RequestId},
+    store::Stand,
+    trace::RequestId,
+    undo::{Direction, Toggled, Wish},
 };
 
 pub(super) fn router() -> OpenApiRouter<Api> {
@@ -124,43 +122,6 @@ struct HistoryResponse {
     revision: Revision,
 }
 
-/// Which of the two is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
-    Undo,
-    Redo,
-}
-
-impl Direction {
-    fn op_type(self) -> &'static str {
-        match self {
-            Self::Undo => "undo",
-            Self::Redo => "redo",
-        }
-    }
-
-    fn pick(self, history: &History) -> Option<OpId> {
-        match self {
-            Self::Undo => history.undo_unit,
-            Self::Redo => history.redo_unit,
-        }
-    }
-
-    fn nothing(self) -> Error {
-        match self {
-            Self::Undo => Error::new(ErrorCode::NothingToUndo, "there is nothing to undo"),
-            Self::Redo => Error::new(ErrorCode::NothingToRedo, "there is nothing to redo"),
-        }
-    }
-
-    fn is_type_of(self, change: &Change<'_>) -> bool {
-        match self {
-            Self::Undo => matches!(change, Change::Undo),
-            Self::Redo => matches!(change, Change::Redo),
-        }
-    }
-}
-
 /// Read what can be undone and redone.
 #[utoipa::path(
     get, path = "/v1/drawings/{drawing_id}/history", tag = "canvas",
@@ -237,7 +198,7 @@ async fn undo(
     id: RequestId,
     OptionalJson(request): OptionalJson<UndoRequest>,
 ) -> Result<Json<UndoResponse>, Error> {
-    resolve(&api, &identity, drawing_id, &id, request, Direction::Undo).await.map(Json)
+    toggle(&api, &identity, drawing_id, id, request, Direction::Undo).await.map(Json)
 }
 
 /// Redo the unit that was undone last.
@@ -267,102 +228,41 @@ async fn redo(
     id: RequestId,
     OptionalJson(request): OptionalJson<UndoRequest>,
 ) -> Result<Json<UndoResponse>, Error> {
-    resolve(&api, &identity, drawing_id, &id, request, Direction::Redo).await.map(Json)
+    toggle(&api, &identity, drawing_id, id, request, Direction::Redo).await.map(Json)
 }
 
-/// Picks a unit and commits the op; picks anew when somebody was faster.
-async fn resolve(
+/// Limits and authorizes the wish, and has it carried out.
+async fn toggle(
     api: &Api,
     identity: &Identity,
     drawing_id: DrawingId,
-    id: &RequestId,
+    id: RequestId,
     request: UndoRequest,
     direction: Direction,
 ) -> Result<UndoResponse, Error> {
-    let user = &identity.user_id;
-    api.limits.take_request(user)?;
-    let permits = |role| may_undo(role, request.scope);
-    let role = api.access.require(drawing_id, user, permits).await?;
-    api.limits.take_ops(user, 1)?;
-    // On this node one after the other; those of other nodes show as a refusal.
-    let _turn = api.canvases.turn(drawing_id).await;
+    let actor = &identity.user_id;
+    api.limits.take_request(actor)?;
+    let role = api.access.require(drawing_id, actor, |role| may_undo(role, request.scope)).await?;
+    api.limits.take_ops(actor, 1)?;
     let op_id = request.op_id.unwrap_or_else(|| OpId(Uuid::now_v7()));
-    let commit_as = |op: NewOp| AppendRequest::new(drawing_id, user.clone(), role, vec![op]);
     // Whichever unit it will be, the op is as long.
-    api.limits.take_drawing(drawing_id, &[undo_op(op_id, op_id, direction)])?;
-    for _ in 0..limits::UNDO_ATTEMPTS {
-        let look = api.canvases.history(drawing_id, request.scope.actor(identity)).await;
-        // Asked after the look, which may have met what the same request did on another node; and also when there was
-        // none, for the answer stands in the log.
-        let done = match request.op_id {
-            Some(op_id) => done_before(api, identity, drawing_id, op_id, direction).await?,
-            None => None,
-        };
-        let (unit, append) = match done {
-            // Sent again as it stands, so that the answer is as durable as the first one.
-            Some((unit, op)) => (unit, commit_as(op)),
-            None => {
-                let looked = look?;
-                let unit = direction.pick(&looked.history).ok_or_else(|| direction.nothing())?;
-                tracing::debug!(node = trace::node(), request = %id, drawing = %drawing_id, %user, ops = 1, "accepted");
-                let (epoch, since) = (Some(looked.branch.epoch), Some(looked.revision));
-                let append = commit_as(undo_op(op_id, unit, direction));
-                (unit, AppendRequest { epoch, untoggled_since: since, ..append })
-            }
-        };
-        let committed = match api.committer.commit_for(id.clone(), append).await {
-            Ok(committed) => committed,
-            Err(CommitError::Refused(_, refusal)) if is_overtaken(&refusal) => continue,
-            Err(error) => return Err(error.into()),
-        };
-        let outcome = committed.ops.first().copied().ok_or_else(|| direction.nothing())?;
-        return Ok(UndoResponse {
-            epoch: committed.epoch,
-            latest_revision: committed.head,
-            results: vec![OpResult::new(op_id, outcome)],
-            unit,
-        });
-    }
-    Err(Error::new(ErrorCode::Overloaded, "others undo and redo at the same time; try again"))
-}
-
-/// Whether the log went on since the look: somebody has undone or redone the same unit, or drawn so much that it is
-/// closed, or the same request has come through elsewhere; or the look was on a branch that a failover has cut off.
-fn is_overtaken(refusal: &Refusal) -> bool {
-    matches!(
-        refusal,
-        Refusal::UnitToggled { .. }
-            | Refusal::UnitClosed { .. }
-            | Refusal::UnknownUnit { .. }
-            | Refusal::OpIdConflict { .. }
-    )
-}
-
-/// The op in the log of a request that is sent again, and its unit.
-async fn done_before(
-    api: &Api,
-    identity: &Identity,
-    drawing_id: DrawingId,
-    op_id: OpId,
-    direction: Direction,
-) -> Result<Option<(OpId, NewOp)>, Error> {
-    let Some(stored) = api.store.find_op(drawing_id, op_id).await? else { return Ok(None) };
-    let op = LoggedOp::read(stored.revision, &stored.actor, stored.ts, &stored.body);
-    let is_same = op.change.as_ref().is_some_and(|change| direction.is_type_of(change));
-    let Some(unit) = op.unit.filter(|_| is_same && stored.actor == identity.user_id.as_str()) else {
-        let detail = format!("the op_id stands at revision {} as another op", stored.revision);
-        return Err(Error::new(ErrorCode::OpIdConflict, detail));
+    api.limits.take_drawing(drawing_id, &[direction.op(op_id, op_id)])?;
+    let wish = Wish {
+        drawing_id,
+        actor: actor.clone(),
+        role,
+        scope: request.scope.actor(identity),
+        op_id,
+        is_retriable: request.op_id.is_some(),
+        direction,
     };
-    Ok(Some((unit, toggle(op_id, unit, stored.body.into()))))
-}
-
-fn undo_op(op_id: OpId, unit: OpId, direction: Direction) -> NewOp {
-    let body = format!(r#"{{"op_id":"{op_id}","type":"{}","unit":"{unit}"}}"#, direction.op_type());
-    toggle(op_id, unit, body.into())
-}
-
-fn toggle(op_id: OpId, unit: OpId, body: Box<str>) -> NewOp {
-    NewOp { op_id, unit: Some(unit), is_undo_redo: true, creates_fog: false, touches: Vec::new(), body }
+    let Toggled { unit, committed, outcome } = api.undo.carry_out(&id, wish).await?;
+    Ok(UndoResponse {
+        epoch: committed.epoch,
+        latest_revision: committed.head,
+        results: vec![OpResult::new(op_id, outcome)],
+        unit,
+    })
 }
 
 fn may_undo(role: Role, scope: ScopeParam) -> Result<(), Error> {

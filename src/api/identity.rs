@@ -8,14 +8,14 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{
-    Api,
-    body::SecretJson,
-    extract::{Caller, OptionalJson},
-    problem::Problem,
-};
+use super::Api;
 use crate::{
     error::Error,
+    http::{
+        body::SecretJson,
+        extract::{Caller, OptionalJson},
+        problem::Problem,
+    },
     limits,
     model::{UserId, shown_name},
 };

@@ -10,17 +10,17 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{
-    Api,
-    body::SecretJson,
-    extract::{Caller, JsonBody, PathId, PathIds},
-    problem::Problem,
-};
+use super::Api;
 use crate::{
     audit::{self, Act, Origin},
     bus::ControlMessage,
     clock::now_ms,
     error::Error,
+    http::{
+        body::SecretJson,
+        extract::{Caller, JsonBody, PathId, PathIds},
+        problem::Problem,
+    },
     limits,
     model::{DrawingId, LinkId, Role},
     store::{JoinedLink, Link},

@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    Api,
-    extract::{Caller, JsonBody, PathId, PathIds},
-    problem::Problem,
-};
+use super::Api;
 use crate::{
     audit::{self, Act, Actor, Origin},
     bus::ControlMessage,
     clock::now_ms,
     error::{Error, ErrorCode},
+    http::{
+        extract::{Caller, JsonBody, PathId, PathIds},
+        problem::Problem,
+    },
     model::{DrawingId, Role, UserId},
     store::{Member, MemberOutcome},
 };

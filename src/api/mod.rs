@@ -3,33 +3,22 @@
 //! Owns requests and responses: it parses, authenticates, authorizes and limits, makes one call,
 //! and answers. It writes only through `commit` and the store.
 
-mod address;
-mod body;
 mod canvas_schema;
 pub mod docs;
 pub mod document;
 mod drawings;
 mod export;
-pub mod extract;
-mod framing;
 mod health;
 mod history;
 mod identity;
-mod layers;
 mod links;
 mod members;
-pub(crate) mod op_schema;
 mod ops_commit;
 mod ops_page;
 mod ops_read;
-mod origin;
-mod parameters;
 pub(crate) mod presence;
-pub mod problem;
-mod rate;
 mod snapshot;
 pub mod whiteboard;
-pub(crate) mod whole;
 
 use std::{future::Future, ops::Deref, sync::Arc};
 
@@ -48,21 +37,18 @@ use crate::{
     bus::{Bus, ControlMessage},
     commit::Committer,
     error::{Error, ErrorCode},
+    http::{TrustedProxies, WriteLimits, problem, with_timeout},
     identity::Authenticator,
     model::DrawingId,
     room::{Rooms, presence::PresenceRooms},
     snapshot::{BlobHealth, Canvases},
     store::Store,
+    undo::Undo,
     user_connections::UserConnections,
 };
 
-pub use address::AddressLimits;
 pub use document::Document;
 pub use health::tells_of_the_node;
-pub use layers::{CorsOrigins, UnreadBody, with_layers};
-pub use origin::{Peer, TrustedProxies};
-pub use parameters::QueryParameters;
-pub use rate::{WriteLimits, WriteRates};
 
 /// What handlers work with. Cloned several times a request, so it is one pointer.
 #[derive(Clone)]
@@ -76,6 +62,8 @@ pub struct Parts {
     pub bus: Arc<dyn Bus>,
     /// The way into the log.
     pub committer: Committer,
+    /// Undo and redo.
+    pub undo: Undo,
     /// What long-polls wait in.
     pub rooms: Rooms,
     /// Canvases of drawings.
@@ -155,6 +143,12 @@ impl FromRef<Api> for Arc<Authenticator> {
     }
 }
 
+impl FromRef<Api> for TrustedProxies {
+    fn from_ref(api: &Api) -> Self {
+        api.proxies.clone()
+    }
+}
+
 /// The paths every node has for operators alone: health and metrics.
 pub fn admin_router() -> OpenApiRouter<Api> {
     health::router().merge(health::metrics_router())
@@ -182,7 +176,7 @@ pub fn router() -> OpenApiRouter<Api> {
         .merge(snapshot::router())
         .merge(history::router())
         .merge(export::router());
-    layers::with_timeout(short)
+    with_timeout(short)
         .merge(ops_read::router())
         .merge(whiteboard::router::<whiteboard::Whiteboard, _>().into())
 }

@@ -6,21 +6,21 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    Api,
-    extract::{Caller, JsonBytes, PathId, json_error, require_object},
-    op_schema,
-    problem::Problem,
-};
+use super::Api;
 use crate::{
-    commit::{CommitError, Committed},
+    commit::Committed,
     error::{Error, ErrorCode},
+    http::{
+        extract::{Caller, JsonBytes, PathId, json_error, require_object},
+        problem::Problem,
+    },
     identity::Identity,
     limits,
-    model::{DrawingId, Epoch, Fault, Op, OpId, Revision, Role, compact, names_server_type},
+    model::{CheckedOp, DrawingId, Epoch, Fault, Op, OpId, Revision, Role, compact, names_server_type},
     offload::on_bytes,
-    store::{AppendRequest, NewOp, OpOutcome, Refusal, StoreError},
+    store::{AppendRequest, OpOutcome},
     trace::{self, RequestId},
+    wire::op_schema,
 };
 
 pub(super) fn router() -> OpenApiRouter<Api> {
@@ -153,8 +153,9 @@ async fn parse(
     let ops = on_bytes(text.len(), || parse_all(&compacted))?;
     let permits = |role: Role| permits_all(role, &ops);
     let role = api.access.require(drawing_id, &identity.user_id, permits).await?;
-    let ops =
-        on_bytes(text.len(), || ops.iter().zip(&compacted).map(|(op, body)| new_op(op, body)).collect());
+    let ops = on_bytes(text.len(), || {
+        ops.iter().zip(&compacted).map(|(op, body)| CheckedOp::new(op, body)).collect()
+    });
     if body.if_revision.is_some_and(|revision| revision > limits::MAX_INTEGER) {
         return Err(Error::field("/if_revision", "must be at most 2^53"));
     }
@@ -230,17 +231,6 @@ fn permits_all(role: Role, ops: &[Op<'_>]) -> Result<(), Error> {
     Ok(())
 }
 
-fn new_op(op: &Op<'_>, body: &str) -> NewOp {
-    NewOp {
-        op_id: op.op_id,
-        unit: op.unit,
-        is_undo_redo: op.is_undo_redo(),
-        creates_fog: op.creates_fog(),
-        touches: op.touches().to_vec(),
-        body: op.respelled(body).unwrap_or_else(|| body.into()),
-    }
-}
-
 impl OpResult {
     pub(super) fn new(op_id: OpId, outcome: OpOutcome) -> Self {
         let duplicate = matches!(outcome, OpOutcome::Duplicate(_));
@@ -256,68 +246,5 @@ impl CommitResponse {
             .map(|(op_id, outcome)| OpResult::new(*op_id, *outcome))
             .collect();
         Self { epoch: committed.epoch, latest_revision: committed.head, results }
-    }
-}
-
-impl From<CommitError> for Error {
-    fn from(error: CommitError) -> Self {
-        match error {
-            CommitError::Overloaded => {
-                Self::new(ErrorCode::Overloaded, "too much is waiting to be written; try again")
-            }
-            CommitError::Draining => Self::new(ErrorCode::Draining, "the server is stopping; try again"),
-            CommitError::Refused(epoch, refusal) => refused(epoch, refusal),
-            // The writer has logged it.
-            CommitError::Store(error) => match &*error {
-                StoreError::Unavailable(_) => Self::new(
-                    ErrorCode::StoreUnavailable,
-                    "the store does not answer; send the request again as it is",
-                ),
-                StoreError::Damaged { revision, .. } => Self::log_damaged(*revision),
-                _ => Self::new(ErrorCode::Internal, "the store failed"),
-            },
-        }
-    }
-}
-
-fn refused(epoch: Epoch, refusal: Refusal) -> Error {
-    let at = |code, detail: String, index: usize, field: &str| {
-        Error::new(code, detail.clone()).with_fault(Fault::new(format!("/ops/{index}{field}"), detail))
-    };
-    match refusal {
-        Refusal::NoDrawing => Error::not_found("the drawing"),
-        Refusal::RevisionConflict { head } => {
-            Error::new(ErrorCode::RevisionConflict, format!("the head is {head}")).with_head(epoch, head)
-        }
-        Refusal::OpIdConflict { index, revision } => {
-            let detail = format!("the op_id stands at revision {revision} with another body");
-            at(ErrorCode::OpIdConflict, detail, index, "/op_id")
-        }
-        Refusal::UnknownUnit { index } => at(
-            ErrorCode::UnknownUnit,
-            "the unit is not in the log, or begins no unit".to_owned(),
-            index,
-            "/unit",
-        ),
-        Refusal::UnitOfAnother { index } => {
-            at(ErrorCode::UnitForbidden, "the unit belongs to another actor".to_owned(), index, "/unit")
-        }
-        Refusal::UnitClosed { indexes } => {
-            let detail = "the unit has been folded and is closed";
-            let faults = indexes.iter().map(|index| Fault::new(format!("/ops/{index}/unit"), detail));
-            faults.fold(Error::new(ErrorCode::UnitClosed, detail), Error::with_fault)
-        }
-        Refusal::EpochChanged { head } => {
-            Error::new(ErrorCode::EpochChanged, "the epoch of the log is another one").with_head(epoch, head)
-        }
-        // The server's own, which nobody waits for.
-        Refusal::FoldDropped => Error::new(ErrorCode::Internal, "the fold was dropped"),
-        Refusal::UnitToggled { index } => {
-            let detail = "the unit was undone or redone meanwhile".to_owned();
-            at(ErrorCode::RevisionConflict, detail, index, "/unit")
-        }
-        Refusal::FogForbidden { index } => {
-            at(ErrorCode::Forbidden, "only an owner may touch objects of kind fog".to_owned(), index, "")
-        }
     }
 }

@@ -8,24 +8,17 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{extract::knows_etag, op_schema};
 use crate::{
     error::{Error, ErrorCode},
+    http::{
+        extract::knows_etag,
+        position_headers::{BASE, COMPLETE, EPOCH, FROM, LATEST, PREVIOUS_EPOCH, TO},
+    },
     model::{Branch, CommittedOp, Epoch, Revision},
     offload::on_bytes,
     store::StoredOp,
+    wire::op_schema,
 };
-
-const EPOCH: HeaderName = HeaderName::from_static("revcast-epoch");
-const FROM: HeaderName = HeaderName::from_static("revcast-from");
-const PREVIOUS_EPOCH: HeaderName = HeaderName::from_static("revcast-previous-epoch");
-const BASE: HeaderName = HeaderName::from_static("revcast-base");
-const TO: HeaderName = HeaderName::from_static("revcast-to");
-const LATEST: HeaderName = HeaderName::from_static("revcast-latest-revision");
-const COMPLETE: HeaderName = HeaderName::from_static("revcast-complete");
-/// Headers that tell what NDJSON has no place for.
-pub(super) const POSITION_HEADERS: [HeaderName; 7] =
-    [EPOCH, PREVIOUS_EPOCH, BASE, FROM, TO, LATEST, COMPLETE];
 
 /// Ops in order, and where the log stood when they were read.
 #[derive(Debug)]

@@ -9,18 +9,21 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
-    extract::{Caller, Params, PathId},
     ops_page::{Form, OpsPage, Page},
-    problem::Problem,
-    whole::{Exact, Whole},
 };
 use crate::{
     error::{Error, ErrorCode},
+    http::{
+        extract::{Caller, Params, PathId},
+        problem::Problem,
+        whole::{Exact, Whole},
+    },
     limits,
     model::{DrawingId, Epoch, Misplaced, Revision, UserId},
-    room::{Event, JoinError, Joined, News, Position},
+    room::{Event, JoinError, Joined, Position},
     store::ReadRange,
     user_connections::ConnectionKind,
+    wire::News,
 };
 
 pub(super) fn router() -> OpenApiRouter<Api> {

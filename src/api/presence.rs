@@ -14,18 +14,19 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{
-    Api,
-    extract::{Caller, JsonBytes, PathId, json_error, require_object},
-    problem::Problem,
-};
+use super::Api;
 use crate::{
     clock::now_ms,
-    error::{Error, ErrorCode},
+    error::Error,
+    http::{
+        extract::{Caller, JsonBytes, PathId, json_error, require_object},
+        problem::Problem,
+    },
     identity::Identity,
     limits,
     model::{ConnectionId, DrawingId, PresenceState},
-    room::presence::{PresenceError, Present},
+    room::presence::Present,
+    wire::presence_schema::PresenceView,
 };
 
 pub(super) fn router() -> OpenApiRouter<Api> {
@@ -42,18 +43,6 @@ struct PresenceRoster {
     count: usize,
     /// All of them by connection id.
     set: HashMap<Uuid, PresenceView>,
-}
-
-/// One present connection.
-#[derive(Debug, Serialize, ToSchema)]
-#[allow(dead_code, reason = "describes a part of a body that is spliced in as it is")]
-pub(crate) struct PresenceView {
-    user_id: String,
-    #[schema(required)]
-    name: Option<String>,
-    /// What the connection shows of itself.
-    #[schema(value_type = Object)]
-    state: HashMap<String, Value>,
 }
 
 /// What to show to the others.
@@ -183,13 +172,4 @@ fn parse(identity: &Identity, body: &[u8]) -> Result<(Present, Option<PresenceSt
     let connection_id = connection_id.unwrap_or_else(|| ConnectionId(Uuid::new_v4()));
     let Identity { user_id, name, .. } = identity.clone();
     Ok((Present { connection_id, user_id, name }, state))
-}
-
-impl From<PresenceError> for Error {
-    fn from(error: PresenceError) -> Self {
-        match error {
-            PresenceError::Full => Self::new(ErrorCode::Overloaded, error.to_string()),
-            PresenceError::NotYours => Self::field("/connection_id", "belongs to another user"),
-        }
-    }
 }

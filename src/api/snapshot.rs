@@ -13,16 +13,18 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
-    body::gzipped_or_not,
     canvas_schema::{RegistersView, RenderedView},
-    extract::{Caller, Params, PathId, knows_etag},
-    problem::Problem,
-    whole::Exact,
 };
 use crate::{
     error::{Error, ErrorCode},
+    http::{
+        body::gzipped_or_not,
+        extract::{Caller, Params, PathId, knows_etag},
+        problem::Problem,
+        whole::Exact,
+    },
     model::{DrawingId, Epoch, Misplaced, Revision},
-    snapshot::{Extent, LoadError, Picture},
+    snapshot::{Extent, Picture},
     store::ReadRange,
 };
 
@@ -224,30 +226,4 @@ fn etag(epoch: Epoch, revision: Revision, extent: Extent) -> String {
         Extent::ViewOnly => "view",
     };
     format!("W/\"{epoch}/{revision}.{extent}\"")
-}
-
-impl From<LoadError> for Error {
-    fn from(error: LoadError) -> Self {
-        match error {
-            LoadError::NoDrawing => Self::not_found("the drawing"),
-            LoadError::Store(error) => error.into(),
-            LoadError::Overloaded => {
-                Self::new(ErrorCode::Overloaded, "too many canvases are asked for at once; try again")
-            }
-            LoadError::Undrawable(error) => {
-                tracing::error!(%error, "a canvas cannot be drawn");
-                Self::new(ErrorCode::Internal, "the picture could not be drawn")
-            }
-            LoadError::Stopped => Self::new(ErrorCode::Draining, "the server is stopping; try again"),
-            // The loader has told of it.
-            LoadError::Blobs(_) => Self::new(
-                ErrorCode::SnapshotsUnavailable,
-                "the snapshots cannot be read at present; try again",
-            ),
-            LoadError::EpochChanged => Self::new(
-                ErrorCode::EpochChanged,
-                "the epoch has just changed; ask for the canvas at the head",
-            ),
-        }
-    }
 }

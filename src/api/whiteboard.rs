@@ -12,7 +12,7 @@ use axum::{
 use bytes::Bytes;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-use super::extract::knows_etag;
+use crate::http::extract::knows_etag;
 
 /// What the build of the whiteboard left, if there was one.
 #[derive(Debug, RustEmbed)]

@@ -13,7 +13,7 @@ use super::ImportError;
 use crate::{
     clock::now_ms,
     limits,
-    model::{Change, Op, OpId, RawObject, Revision, UserId, compact},
+    model::{Change, CheckedOp, Op, OpId, RawObject, Revision, UserId, compact},
     store::{ImportedLog, ImportedOp},
 };
 
@@ -124,11 +124,7 @@ impl Checks {
         self.log.head = revision;
         self.log.ts = self.log.ts.max(ts);
         self.log.bytes += body.len() as u64;
-        let respelled = op.respelled(&body);
-        let (op_id, unit, creates_fog, touches) =
-            (op.op_id, op.unit, op.creates_fog(), op.touches().to_vec());
-        let body = respelled.unwrap_or(body);
-        Ok(ImportedOp { revision, op_id, unit, actor, ts, creates_fog, touches, body })
+        Ok(ImportedOp { op: CheckedOp::new(&op, &body), revision, actor, ts })
     }
 
     /// What only the server writes bears its name, and nothing else does.
@@ -215,7 +211,7 @@ mod tests {
         );
         let op = checks.read(line.as_bytes()).unwrap();
         let body = format!(r#"{{"op_id":"{}","type":"custom.a","data":{{"x":1.50,"ts":2}}}}"#, id(1));
-        assert_eq!((&*op.body, op.actor.as_str(), op.ts, op.revision), (&*body, "a\"b", 7, Revision(1)));
+        assert_eq!((&*op.op.body, op.actor.as_str(), op.ts, op.revision), (&*body, "a\"b", 7, Revision(1)));
     }
 
     #[test]
@@ -225,7 +221,7 @@ mod tests {
         let undone = line(2, "a", 0xcd, &format!(r#""type":"undo","unit":"{}""#, id(0xab)));
         for line in [begun, undone] {
             let lower = checks.read(line.replace(&id(0xab), &id(0xab).to_uppercase()).as_bytes()).unwrap();
-            assert!(!lower.body.bytes().any(|byte| byte.is_ascii_uppercase()), "{}", lower.body);
+            assert!(!lower.op.body.bytes().any(|byte| byte.is_ascii_uppercase()), "{}", lower.op.body);
         }
     }
 

@@ -4,6 +4,7 @@
 mod branch;
 mod canonical;
 mod canvas;
+mod checked_op;
 mod committed;
 mod fault;
 mod id;
@@ -20,6 +21,7 @@ mod view;
 
 pub use branch::{Branch, Misplaced, Trunk};
 pub use canvas::{Applied, Canvas, History, InvalidRegisters, OpenUnit, REGISTERS_FORMAT, Scope, state_hash};
+pub use checked_op::CheckedOp;
 pub use committed::CommittedOp;
 pub use fault::Fault;
 pub use id::{ConnectionId, DrawingId, Epoch, InvalidId, LinkId, ObjectId, OpId, Revision, Title, UserId};

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::{
-    item::ResetReason,
     registry::{JoinError, Position},
     ring::{Reader, Ring},
 };
 use crate::{
     limits,
     model::{Branch, Misplaced, Revision},
+    wire::ResetReason,
 };
 
 /// Where a new reader stands.

@@ -14,11 +14,8 @@ use std::{
 use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    item::News,
-    ring::{Batch, Ring},
-};
-use crate::{limits, model::Role, trace};
+use super::ring::{Batch, Ring};
+use crate::{limits, model::Role, trace, wire::News};
 
 /// Where the items of a reader go.
 pub trait Outlet: Send + Sync + fmt::Debug {

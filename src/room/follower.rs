@@ -8,10 +8,11 @@ use std::sync::{
 
 use tokio::sync::Notify;
 
-use super::{
-    Batch, Item, JoinError, Joined, Next, Outlet, Position, Reader, ResetReason, Rooms, presence::Presence,
+use super::{Batch, JoinError, Joined, Next, Outlet, Position, Reader, Rooms, presence::Presence};
+use crate::{
+    model::{Branch, DrawingId, Revision, Role, UserId},
+    wire::{Item, ResetReason},
 };
-use crate::model::{Branch, DrawingId, Revision, Role, UserId};
 
 /// Follows one drawing at its own pace.
 #[derive(Debug)]

@@ -8,8 +8,6 @@ mod attach;
 mod audience;
 mod broadcast;
 mod follower;
-mod frame;
-mod item;
 mod mailbox;
 mod order;
 pub mod presence;
@@ -19,7 +17,5 @@ mod task;
 
 pub use broadcast::Outlet;
 pub use follower::{Event, Follower};
-pub use frame::Frame;
-pub use item::{ENCODING_SLOTS, Encodings, Item, News, ResetReason};
 pub use registry::{JoinError, Joined, Position, RoomParts, Rooms};
 pub use ring::{Batch, Next, Reader};

@@ -10,7 +10,6 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    ResetReason,
     attach::{Attached, Waiting},
     audience::Audience,
     broadcast::{Broadcast, Member, Outlet},
@@ -25,6 +24,7 @@ use crate::{
     model::{Branch, DrawingId, Epoch, Revision, UserId},
     store::{self, Store, StoreError},
     telemetry::Metrics,
+    wire::ResetReason,
 };
 
 /// The rooms of one node. Cheap to clone.

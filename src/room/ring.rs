@@ -13,14 +13,10 @@ use std::{
     time::Instant,
 };
 
-use super::{
-    Frame,
-    frame::seal_all,
-    item::{Item, News, ResetReason},
-};
 use crate::{
     limits,
     model::{Branch, CommittedOp, DrawingId, Revision},
+    wire::{Frame, Item, News, ResetReason, seal_all},
 };
 
 pub use reader::{Batch, Next, Reader};

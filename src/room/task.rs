@@ -15,7 +15,6 @@ use self::reading::poll_read;
 use super::{
     JoinError,
     attach::{Log, Purpose, Waitlist},
-    item::{News, ResetReason},
     mailbox::{Heartbeat, Mail, OpenMailbox},
     order::Order,
     registry::{Entry, Inner},
@@ -27,6 +26,7 @@ use crate::{
     model::{Branch, Epoch, Revision},
     store::{LogPage, StoreError},
     trace,
+    wire::{News, ResetReason},
 };
 
 type Read = BoxFuture<'static, Result<Option<LogPage>, StoreError>>;

@@ -81,7 +81,7 @@ pub enum BlobError {
 
 impl BlobError {
     /// The store has just failed, and was not tried again.
-    pub(super) fn away() -> Self {
+    pub(crate) fn away() -> Self {
         Self::Unavailable(failure(io::ErrorKind::NotConnected))
     }
 }

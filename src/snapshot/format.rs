@@ -98,7 +98,7 @@ pub fn decode_snapshot(
 }
 
 /// Whether these are the bytes that were written, and about how many there are of JSON in them.
-pub(super) fn check(bytes: &[u8], expected: &str) -> Result<u64, Damage> {
+pub(crate) fn check(bytes: &[u8], expected: &str) -> Result<u64, Damage> {
     if checksum(bytes) != expected {
         return Err(Damage::Checksum);
     }
@@ -106,7 +106,7 @@ pub(super) fn check(bytes: &[u8], expected: &str) -> Result<u64, Damage> {
 }
 
 /// The canvas that [`encode_snapshot`] was given, of bytes that have been checked.
-pub(super) fn decode(bytes: &[u8], drawing_id: DrawingId, revision: Revision) -> Result<Canvas, Damage> {
+pub(crate) fn decode(bytes: &[u8], drawing_id: DrawingId, revision: Revision) -> Result<Canvas, Damage> {
     let mut json = String::with_capacity(usize::try_from(json_len(bytes)).unwrap_or(0));
     GzDecoder::new(bytes).take(limits::MAX_SNAPSHOT_JSON_BYTES).read_to_string(&mut json)?;
     let snapshot: Snapshot<'_> = serde_json::from_str(&json)?;

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 
 use super::{
-    background::Background,
     blobs::{BlobError, Blobs},
     format::{self, Damage},
     memory::{Memory, OutOfMemory, Purpose, Share},
@@ -15,6 +14,7 @@ use super::{
 use crate::{
     limits,
     model::{Applied, Branch, Canvas, DrawingId, LoggedOp, Revision},
+    offload::Background,
     offload::{on_another_thread, on_bytes},
     store::{LogPage, ReadRange, Snapshot, Store, StoreError, call},
     telemetry::Metrics,
@@ -109,12 +109,12 @@ impl Loader {
     }
 
     /// The memory that canvases are loaded in.
-    pub(super) fn memory(&self) -> &Memory {
+    pub(crate) fn memory(&self) -> &Memory {
         &self.memory
     }
 
     /// The same for a worker, who does nothing while the blob store is away.
-    pub(super) fn for_worker(self, background: Background) -> Self {
+    pub(crate) fn for_worker(self, background: Background) -> Self {
         Self { mode: Mode::Worker(background), ..self }
     }
 
@@ -128,7 +128,7 @@ impl Loader {
     }
 
     /// The same with the memory that it takes.
-    pub(super) async fn load_for(
+    pub(crate) async fn load_for(
         &self,
         purpose: Purpose,
         drawing: DrawingId,
@@ -160,7 +160,7 @@ impl Loader {
     }
 
     /// The same, for this purpose.
-    pub(super) async fn base_for(
+    pub(crate) async fn base_for(
         &self,
         purpose: Purpose,
         drawing: DrawingId,

@@ -70,17 +70,17 @@ impl Memory {
     }
 
     /// The bytes of canvases that may be kept.
-    pub(super) fn kept_canvases(&self) -> u64 {
+    pub(crate) fn kept_canvases(&self) -> u64 {
         self.0.bytes / 2
     }
 
     /// The bytes of pictures that may be kept.
-    pub(super) fn kept_pictures(&self) -> u64 {
+    pub(crate) fn kept_pictures(&self) -> u64 {
         kept_pictures(self.0.bytes)
     }
 
     /// The bytes that are shared out.
-    pub(super) fn shared_out(&self) -> u64 {
+    pub(crate) fn shared_out(&self) -> u64 {
         let [_, all] = &self.0.lanes;
         (self.0.bytes / 2).saturating_sub(all.free.available_permits() as u64 * GRAIN)
     }

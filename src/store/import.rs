@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 
 use super::{CreateOutcome, StoreError, resolve::LogRow, revision_to_sql, unit_to_sql};
-use crate::model::{DrawingId, ObjectId, OpId, Revision, UserId};
+use crate::model::{CheckedOp, DrawingId, OpId, Revision, UserId};
 
 /// The part of the store that takes in whole logs. Times are milliseconds since 1970.
 ///
@@ -69,25 +69,17 @@ pub struct ImportedLog {
     pub bytes: u64,
 }
 
-/// One op of a log that is imported.
+/// One op of a log that is imported, with what the other server had added to it.
 #[derive(Clone, Debug)]
 pub struct ImportedOp {
+    /// The op.
+    pub op: CheckedOp,
     /// Its place in the log.
     pub revision: Revision,
-    /// Its idempotency key.
-    pub op_id: OpId,
-    /// Its undo unit; itself when it begins one. `None` for a type that has no unit.
-    pub unit: Option<OpId>,
     /// Who sent it.
     pub actor: UserId,
     /// When it was committed, in milliseconds since 1970.
     pub ts: i64,
-    /// Whether it creates an object of kind `fog`.
-    pub creates_fog: bool,
-    /// The objects it names.
-    pub touches: Vec<ObjectId>,
-    /// The client's JSON, compact, with its ids in lower case.
-    pub body: Box<str>,
 }
 
 impl ImportedOp {
@@ -96,11 +88,11 @@ impl ImportedOp {
         LogRow {
             drawing_id: drawing.0,
             revision: revision_to_sql(self.revision),
-            op_id: self.op_id.0,
-            unit: unit_to_sql(self.unit),
+            op_id: self.op.op_id.0,
+            unit: unit_to_sql(self.op.unit),
             actor: self.actor.as_str(),
             ts: self.ts,
-            body: &self.body,
+            body: &self.op.body,
         }
     }
 }
@@ -111,7 +103,7 @@ pub(super) fn ops_after(last: (Revision, Option<OpId>), ops: &[ImportedOp]) -> O
     let (last, last_id) = last;
     let known = ops.iter().take_while(|op| op.revision <= last).count();
     let (old, new) = ops.split_at(known);
-    if old.iter().any(|op| op.revision == last && Some(op.op_id) != last_id) {
+    if old.iter().any(|op| op.revision == last && Some(op.op.op_id) != last_id) {
         return None;
     }
     let mut next = last;
@@ -174,7 +166,7 @@ macro_rules! impl_import {
             let Some(ops) = ops_after(Self::last_imported(&mut tx, id).await?, ops) else { return Ok(false) };
             let rows: Vec<_> = ops.iter().map(|op| op.row(id)).collect();
             insert_ops(&mut tx, &rows).await?;
-            for object in ops.iter().filter(|op| op.creates_fog).flat_map(|op| &op.touches) {
+            for object in ops.iter().filter(|op| op.op.creates_fog).flat_map(|op| &op.op.touches) {
                 sqlx::query("INSERT INTO fog (drawing_id, object_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
                     .bind(id.0)
                     .bind(object.as_str())

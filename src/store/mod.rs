@@ -42,8 +42,8 @@ pub use sqlite::SqliteStore;
 pub use sqlite_lock::{FileLock, FileLockError};
 pub use types::{
     AppendOutcome, AppendRequest, Appended, AppendedTo, Claim, CreateOutcome, Drawing, DrawingCursor,
-    DuePage, FoldPlan, Heads, JoinedLink, Link, LogPage, Member, MemberOutcome, Meta, NewOp, OpOutcome,
-    PoolOptions, ReadRange, Refusal, Snapshot, Stand, StoredOp,
+    DuePage, FoldPlan, Heads, JoinedLink, Link, LogPage, Member, MemberOutcome, Meta, OpOutcome, PoolOptions,
+    ReadRange, Refusal, Snapshot, Stand, StoredOp,
 };
 
 /// Durable storage of drawings. Snapshots and imports stand in traits of their own, by topic; whoever

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use uuid::Uuid;
 
 use super::{
-    AppendOutcome, AppendRequest, AppendedTo, FoldPlan, NewOp, OpOutcome, Refusal, StoreError,
+    AppendOutcome, AppendRequest, AppendedTo, FoldPlan, OpOutcome, Refusal, StoreError,
     directory::user_from_sql, revision_from_sql, revision_to_sql, unit_to_sql,
 };
-use crate::model::{Branch, DrawingId, ObjectId, Op, OpId, Revision, UserId, same_op};
+use crate::model::{Branch, CheckedOp, DrawingId, ObjectId, Op, OpId, Revision, UserId, same_op};
 
 /// What the log knows of the drawings, ops, units and objects that a batch names.
 #[derive(Debug, Default)]
@@ -184,7 +184,7 @@ pub(super) fn fog_candidates<'a>(
 ) -> impl Iterator<Item = (Uuid, &'a str)> {
     let requests = batch.iter().filter(|request| foggy.contains(&request.drawing_id.0));
     requests.flat_map(|request| {
-        let matters = |op: &&NewOp| op.creates_fog || !request.role.may_touch_fog();
+        let matters = |op: &&CheckedOp| op.creates_fog || !request.role.may_touch_fog();
         let objects = request.ops.iter().filter(matters).flat_map(|op| &op.touches);
         objects.map(|object| (request.drawing_id.0, object.as_str()))
     })
@@ -260,7 +260,7 @@ fn accept(
     AppendOutcome::Accepted { head: head.revision, ops }
 }
 
-fn known_op(request: &AppendRequest, op: &NewOp, revision: Revision) -> KnownOp {
+fn known_op(request: &AppendRequest, op: &CheckedOp, revision: Revision) -> KnownOp {
     KnownOp { revision, unit: op.unit, actor: request.actor.clone(), body: op.body.clone() }
 }
 
@@ -356,7 +356,7 @@ enum UnitFault {
 /// Checks that `op` may join, undo or redo the unit it names, which began with the op `unit`.
 fn check_unit(
     request: &AppendRequest,
-    op: &NewOp,
+    op: &CheckedOp,
     unit: Option<&KnownOp>,
     floor: Revision,
 ) -> Result<(), UnitFault> {
@@ -375,7 +375,7 @@ fn check_unit(
 /// at once. A unit that begins in the request itself is not.
 fn closed_from(request: &AppendRequest, known: &Known, first: usize, floor: Revision) -> Vec<usize> {
     let find = |id: OpId| known.ops.get(&(request.drawing_id, id));
-    let is_closed = |op: &NewOp| {
+    let is_closed = |op: &CheckedOp| {
         let unit = op.named_unit().and_then(find);
         find(op.op_id).is_none() && unit.is_some_and(|unit| unit.revision <= floor)
     };
@@ -401,9 +401,9 @@ mod tests {
     }
 
     /// Op `n`, which begins a unit.
-    fn op(n: u128) -> NewOp {
+    fn op(n: u128) -> CheckedOp {
         let body = format!(r#"{{"op":{n}}}"#).into();
-        NewOp {
+        CheckedOp {
             op_id: id(n),
             unit: Some(id(n)),
             is_undo_redo: false,
@@ -413,24 +413,24 @@ mod tests {
         }
     }
 
-    fn joining(unit: u128, n: u128) -> NewOp {
-        NewOp { unit: Some(id(unit)), ..op(n) }
+    fn joining(unit: u128, n: u128) -> CheckedOp {
+        CheckedOp { unit: Some(id(unit)), ..op(n) }
     }
 
-    fn undoing(unit: u128, n: u128) -> NewOp {
-        NewOp { is_undo_redo: true, ..joining(unit, n) }
+    fn undoing(unit: u128, n: u128) -> CheckedOp {
+        CheckedOp { is_undo_redo: true, ..joining(unit, n) }
     }
 
-    fn touching(object: &str, n: u128) -> NewOp {
-        NewOp { touches: vec![object.parse().unwrap()], ..op(n) }
+    fn touching(object: &str, n: u128) -> CheckedOp {
+        CheckedOp { touches: vec![object.parse().unwrap()], ..op(n) }
     }
 
-    fn fog(object: &str, n: u128) -> NewOp {
-        NewOp { creates_fog: true, ..touching(object, n) }
+    fn fog(object: &str, n: u128) -> CheckedOp {
+        CheckedOp { creates_fog: true, ..touching(object, n) }
     }
 
     /// A request of bob, who is an editor.
-    fn request(ops: &[NewOp]) -> AppendRequest {
+    fn request(ops: &[CheckedOp]) -> AppendRequest {
         AppendRequest::new(DRAWING, user("bob"), Role::Editor, ops.to_vec())
     }
 
@@ -447,7 +447,7 @@ mod tests {
 
     /// A fold to `floor`, planned at `planned_at` on the floor `from`.
     fn fold(floor: u64, from: u64, planned_at: u64, n: u128) -> AppendRequest {
-        let op = NewOp { unit: None, body: format!(r#"{{"fold":{floor}}}"#).into(), ..op(n) };
+        let op = CheckedOp { unit: None, body: format!(r#"{{"fold":{floor}}}"#).into(), ..op(n) };
         let (floor, from, planned_at) = (Revision(floor), Revision(from), Revision(planned_at));
         let fold = Some(FoldPlan { floor, from, planned_at, yields: true });
         AppendRequest {
@@ -457,11 +457,11 @@ mod tests {
         }
     }
 
-    fn by_owner(ops: &[NewOp]) -> AppendRequest {
+    fn by_owner(ops: &[CheckedOp]) -> AppendRequest {
         AppendRequest { actor: user("alice"), role: Role::Owner, ..request(ops) }
     }
 
-    fn only_at(head: u64, ops: &[NewOp]) -> AppendRequest {
+    fn only_at(head: u64, ops: &[CheckedOp]) -> AppendRequest {
         AppendRequest { if_revision: Some(Revision(head)), ..request(ops) }
     }
 
@@ -542,7 +542,7 @@ mod tests {
 
     #[test]
     fn a_retry_is_known_by_its_value_and_not_by_its_spelling() {
-        let spelled = |body: &str| NewOp { body: body.into(), ..op(1) };
+        let spelled = |body: &str| CheckedOp { body: body.into(), ..op(1) };
         let mut known = log(1, &[(1, 1, 1, "bob")]);
         known.ops.get_mut(&(DRAWING, id(1))).unwrap().body = r#"{"a":1,"b":[2]}"#.into();
         let attempt = |body| {
@@ -573,7 +573,7 @@ mod tests {
 
     #[test]
     fn another_body_under_the_same_id_is_a_conflict_wherever_the_first_one_stands() {
-        let other = NewOp { body: r#"{"op":"other"}"#.into(), ..op(1) };
+        let other = CheckedOp { body: r#"{"op":"other"}"#.into(), ..op(1) };
         let conflict =
             |index, revision| refused(Refusal::OpIdConflict { index, revision: Revision(revision) });
         assert_eq!(outcome(request(&[op(2), other.clone()]), log(5, &[(1, 3, 1, "bob")])), conflict(1, 3));
@@ -853,7 +853,7 @@ mod tests {
     }
 
     /// A request that wants its unit as it was at `revision`.
-    fn untoggled_since(revision: u64, op: NewOp) -> AppendRequest {
+    fn untoggled_since(revision: u64, op: CheckedOp) -> AppendRequest {
         AppendRequest { untoggled_since: Some(Revision(revision)), ..request(&[op]) }
     }
 
@@ -960,7 +960,7 @@ mod tests {
         let mut known = log(0, &[]);
         known.fog.insert((DRAWING, "b".parse().unwrap()));
         let touches = ["a", "b"].map(|object| object.parse().unwrap()).to_vec();
-        let both = NewOp { touches, ..op(1) };
+        let both = CheckedOp { touches, ..op(1) };
         assert_eq!(outcome(request(&[both]), known), refused(Refusal::FogForbidden { index: 0 }));
     }
 

@@ -7,7 +7,7 @@ use std::{collections::HashMap, fmt, time::Duration};
 use uuid::Uuid;
 
 use super::{StoreError, revision_from_sql};
-use crate::model::{Branch, CommittedOp, DrawingId, Epoch, ObjectId, OpId, Revision, Role, Trunk, UserId};
+use crate::model::{Branch, CheckedOp, CommittedOp, DrawingId, Epoch, Revision, Role, Trunk, UserId};
 
 // --- Append -------------------------------------------------------------------------------------
 
@@ -29,13 +29,13 @@ pub struct AppendRequest {
     /// For a request of one `fold`: what it was planned on.
     pub fold: Option<FoldPlan>,
     /// The ops, in order; at least one.
-    pub ops: Vec<NewOp>,
+    pub ops: Vec<CheckedOp>,
 }
 
 impl AppendRequest {
     /// A request that insists on nothing.
     #[must_use]
-    pub fn new(drawing_id: DrawingId, actor: UserId, role: Role, ops: Vec<NewOp>) -> Self {
+    pub fn new(drawing_id: DrawingId, actor: UserId, role: Role, ops: Vec<CheckedOp>) -> Self {
         Self {
             drawing_id,
             actor,
@@ -60,37 +60,6 @@ pub struct FoldPlan {
     pub planned_at: Revision,
     /// Whether it gives way to whoever has named one of its units after `planned_at`.
     pub yields: bool,
-}
-
-/// One op to append.
-#[derive(Clone, Debug)]
-pub struct NewOp {
-    /// Its idempotency key.
-    pub op_id: OpId,
-    /// Its undo unit; itself when it begins one. `None` for a type that has no unit.
-    pub unit: Option<OpId>,
-    /// Whether it undoes or redoes its unit rather than joining it.
-    pub is_undo_redo: bool,
-    /// Whether it creates an object of kind `fog`.
-    pub creates_fog: bool,
-    /// The objects it names.
-    pub touches: Vec<ObjectId>,
-    /// The client's JSON, compact, with its ids in lower case.
-    pub body: Box<str>,
-}
-
-impl NewOp {
-    /// Whether it begins a unit.
-    #[must_use]
-    pub fn begins_unit(&self) -> bool {
-        !self.is_undo_redo && self.unit == Some(self.op_id)
-    }
-
-    /// The unit that it joins, undoes or redoes.
-    #[must_use]
-    pub fn named_unit(&self) -> Option<OpId> {
-        self.unit.filter(|_| !self.begins_unit())
-    }
 }
 
 /// What became of a batch.

@@ -1,4 +1,4 @@
-//! The promises G1–G4, G6, G7, G10 and G12 of the contract, each by name. Outages are in `faults`, G9 in `late_join`.
+//! The promises G1–G4, G6, G7, G10 and G12 of the contract, each by name. Outages are in `faults`, G9 in `live::late_join`.
 
 use std::time::{Duration, Instant};
 

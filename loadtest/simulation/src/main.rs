@@ -88,7 +88,7 @@ fn run_all(arguments: &Arguments) -> anyhow::Result<bool> {
     let mut begun = 0;
     loop {
         while running.len() < jobs
-            && !(arguments.fail_fast && !found.is_empty())
+            && (found.is_empty() || !arguments.fail_fast)
             && let Some(seed) = seeds.next()
         {
             let (from, to) = pipe().context("no pipe")?;

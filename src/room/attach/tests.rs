@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     model::{CommittedOp, DrawingId, Epoch, Trunk},
-    room::{Frame, News, Next},
+    room::Next,
+    wire::{Frame, News},
 };
 
 const EPOCH: Epoch = Epoch(Uuid::from_u128(1));

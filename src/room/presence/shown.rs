@@ -12,11 +12,12 @@ use std::{
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::{super::item::Encodings, holdings::Change};
+use super::holdings::Change;
 use crate::{
     bus::PresenceEntry,
     limits,
     model::{ConnectionId, DrawingId, Place, PresenceState, UserId, Viewport},
+    wire::{Encoding, Encodings, encode},
 };
 
 /// What changed for a reader. All bytes are shared.
@@ -33,7 +34,7 @@ pub struct PresenceDiff {
     /// `{"type":"presence","drawing_id":…,"count":…,"set":{…},"gone":[…]}`.
     pub json: Bytes,
     /// The same on the wire.
-    pub encodings: Encodings,
+    encodings: Encodings,
 }
 
 /// What a reader lacks.
@@ -233,6 +234,11 @@ impl Board {
 }
 
 impl PresenceDiff {
+    /// The message in one encoding, made once for all who get the same.
+    pub(crate) fn bytes(&self, encoding: Encoding) -> &Bytes {
+        self.encodings.get(encoding, || encode::sealed("presence", None, &self.json, encoding))
+    }
+
     /// The message with these pieces of `set`.
     pub(super) fn render<'a>(
         drawing_id: DrawingId,

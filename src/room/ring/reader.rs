@@ -4,7 +4,7 @@
 
 use std::{
     ops::Range,
-    sync::{Arc, OnceLock, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -12,11 +12,8 @@ use bytes::{Bytes, BytesMut};
 use super::{Ring, Slot, State};
 use crate::{
     model::{Branch, Epoch, Revision, Role},
-    room::{
-        Frame,
-        audience::Seat,
-        item::{ENCODING_SLOTS, Item, News, ResetReason},
-    },
+    room::audience::Seat,
+    wire::{Encoding, Encodings, Frame, Item, News, ResetReason},
 };
 
 /// One reader's place in a room; leaving is dropping it.
@@ -72,13 +69,13 @@ pub struct Batch {
     tells_after: Option<Epoch>,
     /// The last branch that a head among them tells.
     branch: Option<Branch>,
-    /// All of them as one piece, for each encoding.
-    joined: [OnceLock<Bytes>; ENCODING_SLOTS],
+    /// All of them as one piece.
+    joined: Encodings,
 }
 
 impl Batch {
     pub(super) fn new(items: Vec<Arc<Item>>, numbers: Range<u64>, log: u64, layout: u64) -> Self {
-        let (restarts, joined) = (false, Default::default());
+        let (restarts, joined) = (false, Encodings::default());
         let (revisions, epoch, tells_after, branch) = (None, None, None, None);
         let mut batch =
             Self { items, numbers, layout, revisions, log, restarts, epoch, tells_after, branch, joined };
@@ -105,14 +102,14 @@ impl Batch {
         self.numbers.end
     }
 
-    /// All items as one piece in encoding `slot`; `encode` gives the bytes of one.
-    pub fn joined(&self, slot: usize, encode: impl Fn(&Item) -> Bytes) -> &Bytes {
-        self.joined[slot].get_or_init(|| match self.items.as_slice() {
-            [item] => encode(item),
+    /// All items as one piece in one encoding, made once for all readers.
+    pub(crate) fn bytes(&self, encoding: Encoding) -> &Bytes {
+        self.joined.get(encoding, || match self.items.as_slice() {
+            [item] => item.bytes(encoding).clone(),
             items => {
                 let mut all = BytesMut::new();
                 for item in items {
-                    all.extend_from_slice(&encode(item));
+                    all.extend_from_slice(item.bytes(encoding));
                 }
                 all.freeze()
             }

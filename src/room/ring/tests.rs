@@ -6,7 +6,10 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{CommittedOp, Epoch, Trunk};
+use crate::{
+    model::{CommittedOp, Epoch, Trunk},
+    wire::Encoding,
+};
 
 /// Size of a frame that takes a quarter of the ring.
 const LARGE: usize = limits::ROOM_RING_BYTES / 4;
@@ -336,10 +339,11 @@ fn a_batch_is_taken_only_by_who_stands_right_before_it() {
 fn a_batch_is_joined_once_for_each_encoding() {
     let ring = ring(&[(1, 1), (2, 2)]);
     let batch = ring.batch(FIRST_ITEM);
-    let encode = |item: &Item| Bytes::from(format!("{:?};", revisions(item)));
-    let joined = batch.joined(1, encode).clone();
-    assert_eq!(joined, "[1];[2];");
-    assert_eq!(batch.joined(1, |_| unreachable!("it is there")).as_ptr(), joined.as_ptr());
+    let joined = batch.bytes(Encoding::Json);
+    let each: Vec<u8> = batch.items.iter().flat_map(|item| item.bytes(Encoding::Json).to_vec()).collect();
+    assert_eq!((batch.items.len(), joined), (2, &Bytes::from(each)));
+    assert_eq!(batch.bytes(Encoding::Json).as_ptr(), joined.as_ptr(), "it is there");
+    assert_ne!(batch.bytes(Encoding::MessagePack), joined);
 }
 
 #[test]

@@ -8,9 +8,10 @@ use super::{Read, Room};
 use crate::{
     limits,
     model::{CommittedOp, Revision},
-    room::{JoinError, attach::Purpose, frame::seal_all, item::ResetReason, order::Order},
+    room::{JoinError, attach::Purpose, order::Order},
     store::{LogPage, ReadRange, StoreError},
     trace,
+    wire::{ResetReason, seal_all},
 };
 
 impl Room {

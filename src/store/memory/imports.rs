@@ -5,7 +5,7 @@ use tokio::task::yield_now;
 
 use super::{Head, Life, MemoryStore, Op, Row};
 use crate::{
-    model::{DrawingId, Revision, Role, UserId},
+    model::{CheckedOp, DrawingId, Revision, Role, UserId},
     store::{
         CreateOutcome, ImportStore, ImportedLog, ImportedOp, InspectStore, InspectedDrawing, InspectedHead,
         InspectedOp, InspectedOps, StoreError, import::ops_after, revision_to_sql, unit_to_sql,
@@ -39,12 +39,15 @@ impl ImportStore for MemoryStore {
         let last = (Revision(row.ops.len() as u64), row.ops.last().map(|op| op.op_id));
         let Some(ops) = ops_after(last, ops) else { return Ok(false) };
         for (nth, op) in ops.iter().enumerate() {
-            if row.find(op.op_id).is_some() || ops[..nth].iter().any(|before| before.op_id == op.op_id) {
+            if row.find(op.op.op_id).is_some()
+                || ops[..nth].iter().any(|before| before.op.op_id == op.op.op_id)
+            {
                 let twice = sqlx::Error::InvalidArgument("an op id stands twice in a log".to_owned());
                 return Err(StoreError::Failed(twice));
             }
         }
-        for ImportedOp { op_id, unit, actor, ts, creates_fog, touches, body, .. } in ops.iter().cloned() {
+        for ImportedOp { op, actor, ts, .. } in ops.iter().cloned() {
+            let CheckedOp { op_id, unit, creates_fog, touches, body, .. } = op;
             if creates_fog {
                 row.fog.extend(touches);
             }

@@ -11,7 +11,7 @@ use revcast::{
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::{Client, asyncapi::check_message, nats_url, new_database};
-use crate::store_contract::{append_one, connect, folding};
+use crate::store::contract::{append_one, connect, folding};
 
 /// A running server; it stops when the handle goes.
 pub struct App {

@@ -13,7 +13,7 @@ struct Checks {
 }
 
 static CHECKS: LazyLock<Checks> = LazyLock::new(|| {
-    let document = revcast::gateway::asyncapi_document();
+    let document = revcast::wire::asyncapi_document();
     // The action is that of the server.
     Checks { sent: checks(&document, "receive"), received: checks(&document, "send") }
 });

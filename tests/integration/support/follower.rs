@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::{Client, within};
-use crate::failover_setup::Lineage;
+use crate::failover::setup::Lineage;
 
 /// A reader, and what it has read.
 pub struct Follower {

@@ -9,18 +9,16 @@ use loadtest::services::TempFolder;
 use revcast::{
     bus::{Bus, OpsMessage},
     limits,
-    model::{CommittedOp, DrawingId, Revision, Role},
-    room::{
-        Batch, Item, Joined, News, Next, Outlet, Position, Reader, ResetReason, RoomParts, Rooms,
-        presence::PresenceRooms,
-    },
-    store::{AppendOutcome, NewOp, OpOutcome, PoolOptions, SqliteStore, Store},
+    model::{CheckedOp, CommittedOp, DrawingId, Revision, Role},
+    room::{Batch, Joined, Next, Outlet, Position, Reader, RoomParts, Rooms, presence::PresenceRooms},
+    store::{AppendOutcome, OpOutcome, PoolOptions, SqliteStore, Store},
     telemetry::Metrics,
+    wire::{Item, News, ResetReason},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{CountingStore, FickleBus, eventually};
-use crate::store_contract::{by_alice, new_drawing, op, ops, user, with_body};
+use crate::store::contract::{by_alice, new_drawing, op, ops, user, with_body};
 
 /// Rooms on a store that counts and a bus that fails on demand.
 pub struct Node {
@@ -90,12 +88,12 @@ impl Node {
         self.append_these(drawing, &[with_body(&op, &body)]).await
     }
 
-    async fn append_these(&self, drawing: DrawingId, ops: &[NewOp]) -> OpsMessage {
+    async fn append_these(&self, drawing: DrawingId, ops: &[CheckedOp]) -> OpsMessage {
         let appended = self.store.append(&[by_alice(drawing, ops)], 1).await.unwrap();
         let [AppendOutcome::Accepted { ops: outcomes, .. }] = &appended.outcomes[..] else {
             panic!("{appended:?}");
         };
-        let commit = |(outcome, op): (&OpOutcome, &NewOp)| {
+        let commit = |(outcome, op): (&OpOutcome, &CheckedOp)| {
             CommittedOp::new(outcome.revision(), &user("alice"), 1, &op.body)
         };
         let committed = outcomes.iter().zip(ops).map(commit).collect();

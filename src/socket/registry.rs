@@ -1,0 +1,162 @@
+//! All sockets of a node: how fast they come, who is still alive, and how they leave together.
+//!
+//! Event streams look after themselves.
+
+use std::{
+    collections::HashMap,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::connection::Connection;
+use crate::{
+    limits,
+    model::ConnectionId,
+    telemetry::Metrics,
+    user_connections::UserConnections,
+    wire::{CloseCode, ServerMessage},
+};
+
+/// The sockets of a node.
+pub struct Connections {
+    /// Held for map operations.
+    sockets: Mutex<HashMap<ConnectionId, Arc<Connection>>>,
+    /// How many a user has, of these and of others.
+    of_users: Arc<UserConnections>,
+    /// How fast handshakes may come; `None` for any rate.
+    handshakes: Option<DefaultDirectRateLimiter>,
+    /// Over how long clients leave when the node stops.
+    window: Duration,
+    metrics: Arc<Metrics>,
+}
+
+/// A socket in the map, until this goes.
+pub(super) struct Listed {
+    connections: Arc<Connections>,
+    id: ConnectionId,
+}
+
+impl Connections {
+    /// No sockets; at most `handshakes_per_second`, where not 0. They leave over `window`.
+    #[must_use]
+    pub fn new(
+        of_users: Arc<UserConnections>,
+        handshakes_per_second: u32,
+        window: Duration,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let handshakes =
+            NonZeroU32::new(handshakes_per_second).map(|rate| RateLimiter::direct(Quota::per_second(rate)));
+        Self { sockets: Mutex::default(), of_users, handshakes, window, metrics }
+    }
+
+    /// Counts a handshake; false when there are too many.
+    pub(super) fn take_handshake(&self) -> bool {
+        let is_taken = self.handshakes.as_ref().is_none_or(|limiter| limiter.check().is_ok());
+        let counter = if is_taken { &self.metrics.handshakes } else { &self.metrics.handshakes_refused };
+        counter.increment(1);
+        is_taken
+    }
+
+    /// How many a user has, of these and of others.
+    #[must_use]
+    pub fn of_users(&self) -> Arc<UserConnections> {
+        self.of_users.clone()
+    }
+
+    /// Takes a socket into the list of those that are looked after.
+    pub(super) fn list(self: &Arc<Self>, connection: &Arc<Connection>) -> Listed {
+        self.lock().insert(connection.id, connection.clone());
+        Listed { connections: self.clone(), id: connection.id }
+    }
+
+    /// Looks after all sockets until `stop`.
+    pub async fn look_after(self: Arc<Self>, stop: CancellationToken) {
+        let mut sweeps = tokio::time::interval(limits::SWEEP_INTERVAL);
+        sweeps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = sweeps.tick() => (),
+            }
+            let mut behind = 0;
+            for (nth, connection) in self.sockets().iter().enumerate() {
+                let ((writes, bytes), is_behind) = connection.sweep();
+                self.metrics.deliveries.increment(writes);
+                self.metrics.delivered_bytes.increment(bytes);
+                behind += u32::from(is_behind);
+                if nth % limits::BROADCAST_STRIDE == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            self.metrics.behind.set(f64::from(behind));
+        }
+    }
+
+    /// Over how long clients leave when the node stops.
+    #[must_use]
+    pub fn window(&self) -> Duration {
+        self.window
+    }
+
+    /// A moment of the window, in milliseconds from now: they must not all come back at once.
+    pub(super) fn moment_to_return(&self) -> u64 {
+        let window_ms = u64::try_from(self.window.as_millis()).unwrap_or(u64::MAX).max(1);
+        u64::from(Uuid::new_v4().as_fields().0) % window_ms
+    }
+
+    /// Asks every client to come back at its own moment of the window, and closes its socket then: until
+    /// that moment it misses nothing.
+    pub async fn drain(&self) {
+        let mut leaving: Vec<_> = self
+            .sockets()
+            .into_iter()
+            .map(|connection| {
+                let reconnect_in_ms = self.moment_to_return();
+                connection.send(&mut connection.lock(), &ServerMessage::Goaway { reconnect_in_ms });
+                (reconnect_in_ms, connection)
+            })
+            .collect();
+        leaving.sort_by_key(|(reconnect_in_ms, _)| *reconnect_in_ms);
+        let start = Instant::now();
+        for (reconnect_in_ms, connection) in leaving {
+            let at = start + Duration::from_millis(reconnect_in_ms);
+            if at > Instant::now() {
+                tokio::time::sleep_until(at.into()).await;
+            }
+            connection.close(&mut connection.lock(), CloseCode::GoingAway);
+        }
+    }
+
+    fn sockets(&self) -> Vec<Arc<Connection>> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, Arc<Connection>>> {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Connections {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connections").field("sockets", &self.lock().len()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        let Connections { metrics, .. } = &*self.connections;
+        let gone = self.connections.lock().remove(&self.id);
+        // Its last handle may close the socket: not under the lock.
+        if let Some(gone) = gone {
+            let (writes, bytes) = gone.lock().take_written();
+            metrics.deliveries.increment(writes);
+            metrics.delivered_bytes.increment(bytes);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Group commit.
+
+pub mod batches;
+pub mod failures;
+pub mod setup;

@@ -1,0 +1,29 @@
+//! Requests and answers, by resource and by rule.
+
+pub mod caps;
+pub mod docs;
+pub mod drawings;
+pub mod edge;
+pub mod examples;
+pub mod export;
+pub mod framing;
+pub mod fuzz;
+pub mod history;
+pub mod hostile;
+pub mod identity;
+pub mod invalid;
+pub mod issuer;
+pub mod keep_alive;
+pub mod limits;
+pub mod members;
+pub mod model;
+pub mod nulls;
+pub mod ops;
+pub mod overload;
+pub mod presence;
+pub mod read;
+pub mod schemathesis;
+pub mod snapshot;
+pub mod snapshot_cache;
+pub mod undo;
+pub mod whiteboard;

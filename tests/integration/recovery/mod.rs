@@ -1,0 +1,9 @@
+//! What fails comes back by itself.
+
+pub mod cancelled;
+pub mod disk;
+pub mod faults;
+pub mod postgres;
+pub mod rolling_restart;
+pub mod setup;
+pub mod start;

@@ -1,0 +1,4 @@
+//! Rooms without sockets.
+
+pub mod joins;
+pub mod outages;
