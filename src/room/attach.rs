@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::{
-    registry::{JoinError, Position},
+    join::{JoinError, Position},
     ring::{Reader, Ring},
 };
 use crate::{

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::broadcast::Member;
+use super::outlet::Member;
 use crate::model::{Role, UserId};
 
 /// The users with a reader in one room.

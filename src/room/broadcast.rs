@@ -1,42 +1,21 @@
 //! Hands what a room tells to its readers, on as many cores as are worth it.
 //!
-//! Owns the broadcasters of a room: tasks that each have a share of the readers. A reader is an
-//! [`Outlet`]; what it does with the bytes is its own business, but it must not wait.
+//! Owns the broadcasters of a room: tasks that each have a share of the readers. A reader is a
+//! [`Member`]; what it does with the bytes is its own business, but it must not wait.
 
-use std::{
-    fmt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::ring::{Batch, Ring};
-use crate::{limits, model::Role, trace, wire::News};
-
-/// Where the items of a reader go.
-pub trait Outlet: Send + Sync + fmt::Debug {
-    /// There are items: perhaps these, perhaps others, perhaps none. Must not wait. Returns false when
-    /// `reader` is gone.
-    fn offer(&self, reader: u64, batch: &Batch) -> bool;
-
-    /// There is another version of presence. Must not wait.
-    fn offer_presence(&self, reader: u64);
-
-    /// The role of the reader's user changed; without one nothing more may be sent to it.
-    fn tell_role(&self, reader: u64, role: Option<Role>);
-}
-
-/// A reader as its broadcaster knows it.
-#[derive(Clone, Debug)]
-pub(super) struct Member {
-    pub(super) outlet: Arc<dyn Outlet>,
-    /// Which of the outlet's readers it is.
-    pub(super) reader: u64,
-}
+use super::{
+    outlet::Member,
+    ring::{Batch, Ring},
+};
+use crate::{limits, trace, wire::News};
 
 /// The broadcasters of one room.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 //!
 //! Owns the byte-bounded ring; a reader's place in it is a cursor (`reader.rs`), not a queue.
 
+mod batch;
 mod reader;
 
 use std::{
@@ -19,7 +20,8 @@ use crate::{
     wire::{Frame, Item, News, ResetReason, seal_all},
 };
 
-pub use reader::{Batch, Next, Reader};
+pub use batch::Batch;
+pub use reader::{Next, Reader};
 
 /// Number of the first item of a ring; what is read back from the store comes before it.
 const FIRST_ITEM: u64 = 1 << 40;

@@ -206,18 +206,21 @@ impl Sources {
         if has_folder { module.clone() } else { module[..module.len() - 1].to_vec() }
     }
 
-    /// All files to which a file leads.
-    fn reached_from(&self, module: &CratePath) -> BTreeSet<CratePath> {
-        let mut reached = BTreeSet::new();
-        let mut next = vec![module.clone()];
-        while let Some(module) = next.pop() {
-            for named in self.named_by(&module) {
-                if reached.insert(named.clone()) {
-                    next.push(named);
+    /// All files to which each file leads.
+    fn reached(&self) -> BTreeMap<&CratePath, BTreeSet<CratePath>> {
+        let named: BTreeMap<_, _> = self.0.keys().map(|module| (module, self.named_by(module))).collect();
+        let reach = |module: &CratePath| {
+            let (mut reached, mut next) = (BTreeSet::new(), vec![module]);
+            while let Some(module) = next.pop() {
+                for other in &named[module] {
+                    if reached.insert(other.clone()) {
+                        next.push(other);
+                    }
                 }
             }
-        }
-        reached
+            reached
+        };
+        named.keys().map(|module| (*module, reach(module))).collect()
     }
 
     /// Imports from a layer above, and of modules that no layer has.
@@ -240,12 +243,11 @@ impl Sources {
 
     /// Pairs of files in different folders of which each leads to the other.
     fn circles(&self) -> Vec<String> {
+        let reached = self.reached();
         let mut circles = Vec::new();
-        for module in self.0.keys().filter(|module| !module.is_empty()) {
-            for other in self.reached_from(module).range(module.clone()..) {
-                let leads_back =
-                    self.folder(module) != self.folder(other) && self.reached_from(other).contains(module);
-                if leads_back {
+        for (module, others) in reached.iter().filter(|(module, _)| !module.is_empty()) {
+            for other in others.range((*module).clone()..) {
+                if reached[other].contains(*module) && self.folder(module) != self.folder(other) {
                     circles.push(format!("{} and {}", module.join("::"), other.join("::")));
                 }
             }

@@ -16,7 +16,7 @@ use crate::{
     bus::{Bus, ControlMessage},
     limits,
     model::DrawingId,
-    room::registry::{JoinError, at_most},
+    room::join::{JoinError, at_most},
     telemetry::Metrics,
 };
 

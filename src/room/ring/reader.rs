@@ -2,18 +2,13 @@
 //!
 //! A reader has no queue of its own: it is a cursor, and one that falls out of the ring is told so.
 
-use std::{
-    ops::Range,
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
-use bytes::{Bytes, BytesMut};
-
-use super::{Ring, Slot, State};
+use super::{Batch, Ring, Slot, State};
 use crate::{
-    model::{Branch, Epoch, Revision, Role},
+    model::{Branch, Revision, Role},
     room::audience::Seat,
-    wire::{Encoding, Encodings, Frame, Item, News, ResetReason},
+    wire::{Frame, Item, News, ResetReason},
 };
 
 /// One reader's place in a room; leaving is dropping it.
@@ -48,73 +43,6 @@ pub enum Next {
         /// The head.
         revision: Revision,
     },
-}
-
-/// The items that a broadcaster hands to its readers in one round.
-#[derive(Debug)]
-pub struct Batch {
-    /// The items, in order.
-    pub items: Vec<Arc<Item>>,
-    /// Their numbers, those of heads that were superseded included; and how often numbers had been given again by then.
-    numbers: Range<u64>,
-    layout: u64,
-    /// First and last revision of their ops, if there are any.
-    revisions: Option<(Revision, Revision)>,
-    /// How often the log had been replaced when they were told.
-    log: u64,
-    /// Whether the log is replaced in between.
-    restarts: bool,
-    /// The epoch of the log when they were told, and the one before, if it is among them that the log goes on.
-    epoch: Option<Epoch>,
-    tells_after: Option<Epoch>,
-    /// The last branch that a head among them tells.
-    branch: Option<Branch>,
-    /// All of them as one piece.
-    joined: Encodings,
-}
-
-impl Batch {
-    pub(super) fn new(items: Vec<Arc<Item>>, numbers: Range<u64>, log: u64, layout: u64) -> Self {
-        let (restarts, joined) = (false, Encodings::default());
-        let (revisions, epoch, tells_after, branch) = (None, None, None, None);
-        let mut batch =
-            Self { items, numbers, layout, revisions, log, restarts, epoch, tells_after, branch, joined };
-        for item in &batch.items {
-            match &item.news {
-                News::Ops(frame) => {
-                    let from = batch.revisions.map_or(frame.first, |(from, _)| from);
-                    batch.revisions = Some((from, frame.last));
-                }
-                News::Restarted { .. } => batch.restarts = true,
-                News::Head { branch, .. } => batch.branch = Some(*branch),
-            }
-        }
-        batch
-    }
-
-    /// Notes of which epoch the log is, and after which one the items tell so.
-    pub(super) fn note_epoch(&mut self, epoch: Epoch, tells_after: Option<Epoch>) {
-        (self.epoch, self.tells_after) = (Some(epoch), tells_after);
-    }
-
-    /// Number of the item after the last.
-    pub(in crate::room) fn end(&self) -> u64 {
-        self.numbers.end
-    }
-
-    /// All items as one piece in one encoding, made once for all readers.
-    pub(crate) fn bytes(&self, encoding: Encoding) -> &Bytes {
-        self.joined.get(encoding, || match self.items.as_slice() {
-            [item] => item.bytes(encoding).clone(),
-            items => {
-                let mut all = BytesMut::new();
-                for item in items {
-                    all.extend_from_slice(item.bytes(encoding));
-                }
-                all.freeze()
-            }
-        })
-    }
 }
 
 impl Reader {
