@@ -1,9 +1,13 @@
 //! The rules of the canvas by example: `tests/vectors/*.json`, which every reducer of every language runs.
 //!
-//! A new vector is a file with `name`, `rule` and `log`; `REVCAST_WRITE_VECTORS=1` writes the `steps` of all
-//! files anew as the reference gives them, to be read before they are committed.
+//! Each file has those of one topic. A new vector has `name`, `rule` and `log`; `REVCAST_WRITE_VECTORS=1` writes the
+//! `steps` of all of them anew as the reference gives them, to be read before they are committed.
 
-use std::{collections::BTreeMap, env, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    path::PathBuf,
+};
 
 use revcast::model::Op;
 use serde::Deserialize;
@@ -48,7 +52,7 @@ impl Reducer for Naive {
     }
 }
 
-/// One file.
+/// One log, and what is seen of it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Vector {
@@ -89,7 +93,7 @@ fn every_vector_holds_for_the_reference() {
 
 /// Runs all files; this is where each reducer is measured by the same rules.
 pub fn every_vector_holds_for<R: Reducer>() {
-    for vector in vectors().into_values() {
+    for vector in vectors().into_values().flatten() {
         let steps = vector.replay::<R>();
         assert_eq!(steps.len(), vector.steps.len(), "{}: a step for each entry of the log", vector.name);
         for (given, expected) in steps.iter().zip(&vector.steps) {
@@ -104,20 +108,29 @@ pub fn every_vector_holds_for<R: Reducer>() {
 }
 
 #[test]
-fn a_vector_is_named_like_its_file_and_says_its_rule() {
+fn a_vector_has_a_name_of_its_topic_and_says_its_rule() {
     let vectors = vectors();
-    assert!(vectors.len() >= MIN_VECTORS, "{} vectors", vectors.len());
-    for (path, vector) in vectors {
-        assert_eq!(path.file_stem().unwrap(), vector.name.as_str());
+    let topics: Vec<_> =
+        vectors.keys().map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    let mut names = BTreeSet::new();
+    for (topic, vector) in topics
+        .iter()
+        .zip(vectors.into_values())
+        .flat_map(|(topic, all)| all.into_iter().map(move |v| (topic, v)))
+    {
+        let named = topics.iter().find(|topic| vector.name.starts_with(&format!("{topic}-")));
+        assert_eq!(named.map_or("other", String::as_str), topic, "{}", vector.name);
+        assert!(names.insert(vector.name.clone()), "{} stands there twice", vector.name);
         let is_kebab = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         assert!(vector.name.chars().all(is_kebab), "{}", vector.name);
         assert!(vector.rule.ends_with('.'), "{}: the rule is a sentence", vector.name);
     }
+    assert!(names.len() >= MIN_VECTORS, "{} vectors", names.len());
 }
 
 #[test]
 fn a_state_hash_is_that_of_the_view_beside_it() {
-    for vector in vectors().values() {
+    for vector in vectors().values().flatten() {
         for step in &vector.steps {
             assert_eq!(step.state_hash, hash_of(&step.view), "{} at {}", vector.name, step.revision);
         }
@@ -126,7 +139,7 @@ fn a_state_hash_is_that_of_the_view_beside_it() {
 
 #[test]
 fn ops_of_vectors_are_ops_that_a_server_takes() {
-    for vector in vectors().values() {
+    for vector in vectors().values().flatten() {
         for mut op in vector.ops().into_iter().flatten() {
             let fields = op.as_object_mut().unwrap();
             for envelope in ["revision", "actor", "ts"] {
@@ -181,12 +194,12 @@ impl Vector {
         entries.iter().map(step).collect()
     }
 
-    /// The file: an op a line, and of each step what is compared.
+    /// The vector in its file: an op a line, and of each step what is compared.
     fn to_file(&self) -> String {
         let log: Vec<String> = self.log.iter().map(|entry| format!("    {}", entry.get())).collect();
         let steps: Vec<String> = self.replay::<Naive>().iter().map(Step::to_file).collect();
         format!(
-            "{{\n  \"name\": {},\n  \"rule\": {},\n  \"log\": [\n{}\n  ],\n  \"steps\": [\n{}\n  ]\n}}\n",
+            "{{\n  \"name\": {},\n  \"rule\": {},\n  \"log\": [\n{}\n  ],\n  \"steps\": [\n{}\n  ]\n}}",
             json!(self.name),
             json!(self.rule),
             log.join(",\n"),
@@ -213,20 +226,21 @@ impl Step {
 }
 
 fn write_vectors() {
-    for (path, vector) in vectors() {
-        fs::write(path, vector.to_file()).unwrap();
+    for (path, vectors) in vectors() {
+        let texts: Vec<_> = vectors.iter().map(Vector::to_file).collect();
+        fs::write(path, format!("[\n{}\n]\n", texts.join(",\n"))).unwrap();
     }
 }
 
-/// All files, by their paths.
-fn vectors() -> BTreeMap<PathBuf, Vector> {
+/// The vectors of all files, by their paths.
+fn vectors() -> BTreeMap<PathBuf, Vec<Vector>> {
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
     let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let read = |path: PathBuf| {
         let json = fs::read_to_string(&path).unwrap();
-        let vector =
+        let vectors =
             serde_json::from_str(&json).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        (path, vector)
+        (path, vectors)
     };
     paths.map(read).collect()
 }

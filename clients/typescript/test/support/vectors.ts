@@ -17,7 +17,7 @@ interface Step {
   readonly history: { readonly all: HistoryJson; readonly mine: Readonly<Record<string, HistoryJson>> };
 }
 
-interface VectorFile {
+interface WrittenVector {
   readonly name: string;
   /** What it pins. */
   readonly rule: string;
@@ -36,12 +36,12 @@ export interface Vector {
 
 const DIRECTORY = new URL("../../../../tests/vectors/", import.meta.url);
 
-/** All files, by name. */
+/** The vectors of all files. */
 export function loadVectors(): Vector[] {
   const names = readdirSync(DIRECTORY).filter((name) => name.endsWith(".json"));
-  return names.sort().map((name) => {
-    const file = JSON.parse(readFileSync(new URL(name, DIRECTORY), "utf8")) as VectorFile;
-    return { name: file.name, rule: file.rule, log: expand(file), steps: file.steps };
+  return names.sort().flatMap((name) => {
+    const file = JSON.parse(readFileSync(new URL(name, DIRECTORY), "utf8")) as WrittenVector[];
+    return file.map((vector) => ({ ...vector, log: expand(vector) }));
   });
 }
 
@@ -68,7 +68,7 @@ export function filler(revision: number): CommittedOp {
 }
 
 /** Puts fillers where an entry `{"fill_to": R}` stands for them. */
-function expand({ log }: VectorFile): CommittedOp[] {
+function expand({ log }: WrittenVector): CommittedOp[] {
   const ops: CommittedOp[] = [];
   for (const entry of log) {
     if ("fill_to" in entry) {
