@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     chance::Chance,
     record::Scribe,
+    store::LATEST,
     wire::{Answer, Call, Wire},
     world::World,
 };
@@ -151,6 +152,17 @@ impl Hand {
             }
             sleep(self.chance.millis(20, 800)).await;
         }
+    }
+
+    /// The same for what must not be overtaken by an attempt that had no answer: waits until none of them can still take
+    /// effect. A role has no revision, so that the last one to arrive holds.
+    pub async fn insist_in_order(&mut self, request: &Request) -> Answer {
+        let Some(answer) = self.ask(request).await else {
+            let answer = self.insist(request).await;
+            sleep(LATEST).await;
+            return answer;
+        };
+        answer
     }
 
     /// Reads a page after a position.

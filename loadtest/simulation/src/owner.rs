@@ -23,12 +23,12 @@ pub async fn set_up(hand: &mut Hand, users: &[(String, &'static str)]) -> anyhow
 async fn give(hand: &mut Hand, user: &str, role: &str) {
     let line = json!({"call": "role", "user": user, "role": role});
     let request = Request::new("PUT", hand.path(&format!("/members/{user}")), line);
-    hand.insist(&request.with(json!({"role": role}))).await;
+    hand.insist_in_order(&request.with(json!({"role": role}))).await;
 }
 
 async fn take(hand: &mut Hand, user: &str) {
     let line = json!({"call": "role", "user": user});
-    hand.insist(&Request::new("DELETE", hand.path(&format!("/members/{user}")), line)).await;
+    hand.insist_in_order(&Request::new("DELETE", hand.path(&format!("/members/{user}")), line)).await;
 }
 
 /// Takes roles away and gives them back, until all of that has been done.

@@ -24,6 +24,13 @@ pub struct NodeStore {
     health: Arc<Health>,
 }
 
+/// How much later a call that has failed may be done, in milliseconds.
+const LATE_MS: u64 = 6_000;
+/// The longest way of a call, in one direction.
+const SLOW_MS: u64 = 1_500;
+/// A call that was made this long ago has no effect any more, if it had none so far.
+pub const LATEST: Duration = Duration::from_millis(LATE_MS + 2 * SLOW_MS);
+
 /// What befalls one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
@@ -104,7 +111,7 @@ impl NodeStore {
         } else if chance.happens(faults.after) {
             Fate::DoneUnheard
         } else if chance.happens(faults.later) {
-            Fate::DoneLater(chance.millis(0, 6_000))
+            Fate::DoneLater(chance.millis(0, LATE_MS))
         } else if chance.happens(faults.refused) {
             Fate::Failed(Failure::Refused)
         } else if chance.happens(faults.exhausted) {
@@ -117,7 +124,7 @@ impl NodeStore {
     /// The time that a call takes in one direction: none, but others may be first; a little; or long.
     async fn travel(&self) {
         if self.chance.happens(self.weather.store().slow) {
-            return sleep(self.chance.millis(10, 1_500)).await;
+            return sleep(self.chance.millis(10, SLOW_MS)).await;
         }
         match self.chance.below(4) {
             0 => (),
