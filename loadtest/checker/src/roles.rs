@@ -76,6 +76,12 @@ impl Roles {
         changes.iter().any(|change| change.role.is_some() && !clocks.is_before(at, change.begun))
     }
 
+    /// Whether a role is ever taken from the user.
+    #[must_use]
+    pub(crate) fn loses_role(&self, user: u32) -> bool {
+        self.changes[user as usize].iter().any(|change| change.role.is_none())
+    }
+
     /// Where the role was last taken from the user, for the words of a finding.
     #[must_use]
     pub(crate) fn last_change(&self, user: u32) -> Option<Place> {

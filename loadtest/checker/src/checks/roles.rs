@@ -40,7 +40,7 @@ pub(super) fn revoked(case: &Case<'_>, outcome: &mut Outcome) {
     if !case.roles.are_known {
         return;
     }
-    for (user, message) in deliveries(case) {
+    for (user, message) in deliveries(case).filter(|(user, _)| case.roles.loses_role(*user)) {
         if !case.roles.had_any(case.clocks, user, message.at) {
             continue;
         }
