@@ -227,7 +227,7 @@ porcupine-check: ## Let Porcupine judge histories, and see that it refuses wrong
 	cargo build -p revcast-checker
 	cd loadtest/porcupine && go vet ./... && go test -count=1 ./...
 
-# SEED, ROUNDS, ROUND and FAULTS reach the program as they are given to make.
+# SEED, ROUNDS, ROUND, FAULTS and PREVIOUS reach the program as they are given to make; what is empty is not given.
 .PHONY: chaos
 chaos: setup client servers ## Let faults happen under load and judge what clients were told (ROUNDS=5 SEED=1 ROUND= RESUME=1)
 	target/debug/revcast-chaos $(if $(RESUME),--resume) $(ARGS)
@@ -235,7 +235,7 @@ chaos: setup client servers ## Let faults happen under load and judge what clien
 # Without what is given to other targets, so that it is the same each time.
 .PHONY: chaos-check
 chaos-check: setup client servers
-	env -u ROUND -u FAULTS -u PREVIOUS ROUNDS=5 SEED=42 target/debug/revcast-chaos --shrink 3 \
+	env -u ROUND -u FAULTS -u PREVIOUS ROUNDS=5 SEED=42 target/debug/revcast-chaos --list check --shrink 3 \
 		--folder target/chaos-check
 
 .PHONY: previous

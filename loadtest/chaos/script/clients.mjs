@@ -216,7 +216,9 @@ class Person {
       constructor(url, protocols) {
         super(url, protocols);
         person.#sockets += 1;
-        this.#reader = String(person.#sockets);
+        const { host } = new URL(url);
+        const node = person.nodes.findIndex((known) => new URL(known).host === host);
+        this.#reader = `${person.#sockets}@${node}`;
         this.on("message", (data) => this.#told(JSON.parse(String(data))));
         this.on("close", () => this.#note({ type: "closed" }));
         this.on("error", () => {

@@ -13,9 +13,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 pub use crate::node::Programs;
 use crate::{
-    fault::Link,
+    fault::{Fault, Link},
     issuer::Issuer,
-    lie::Liar,
+    lie::{Liar, Lie},
     node::Node,
     plan::{Kind, Plan},
 };
@@ -44,6 +44,10 @@ pub enum Sabotage {
     ForgetfulStore,
     /// Readers at the first node are not told of some ops.
     SwallowedFrames,
+    /// The same once this fault has happened.
+    SwallowedAfter(Fault),
+    /// Readers at the first node are told of ops after a long time.
+    HeldFrames,
 }
 
 /// Everything that runs. Nodes end before what they need.
@@ -63,7 +67,7 @@ pub struct Cluster {
     key_links: Vec<Proxy>,
     client_links: Vec<Proxy>,
     _bucket: Option<S3Server>,
-    _liar: Option<Liar>,
+    liar: Option<Liar>,
     /// Has the SQLite file.
     file_disk: Option<SmallDisk>,
     _folder: TempFolder,
@@ -124,21 +128,17 @@ impl Cluster {
             }
             nodes.push(Node::new(plan, programs, node, flags, (folder.path(), logs))?);
         }
-        // The first one makes the tables.
-        for node in &mut nodes {
-            node.start();
-            node.settle().await?;
-        }
-        let (mut client_links, mut liar) = (Vec::new(), None);
+        start(&mut nodes).await?;
+        let mut client_links = Vec::new();
         for node in &nodes {
             client_links.push(Proxy::start(node.port()?).await?);
         }
-        if sabotage == Sabotage::SwallowedFrames {
-            let lying = Liar::start(nodes[0].port()?).await?;
-            client_links[0].redirect(lying.port);
-            liar = Some(lying);
-        }
-        Ok(Self {
+        let lie = match sabotage {
+            Sabotage::SwallowedFrames => Some(Lie::Swallow),
+            Sabotage::HeldFrames => Some(Lie::Hold),
+            _ => None,
+        };
+        let mut cluster = Self {
             nodes,
             store,
             bus,
@@ -148,10 +148,25 @@ impl Cluster {
             key_links,
             client_links,
             _bucket: bucket,
-            _liar: liar,
+            liar: None,
             file_disk,
             _folder: folder,
-        })
+        };
+        if let Some(lie) = lie {
+            cluster.lie(lie).await?;
+        }
+        Ok(cluster)
+    }
+
+    /// Puts a proxy that lies between clients and the first node, on connections to come.
+    ///
+    /// # Errors
+    /// When there is no port.
+    pub async fn lie(&mut self, lie: Lie) -> anyhow::Result<()> {
+        let liar = Liar::start(self.nodes[0].port()?, lie).await?;
+        self.client_links[0].redirect(liar.port);
+        self.liar = Some(liar);
+        Ok(())
     }
 
     /// The addresses of the nodes, as clients reach them.
@@ -175,6 +190,14 @@ impl Cluster {
             Link::Standby(standby) => return Ok(vec![store()?.link(standby)?]),
         };
         Ok(links.with_context(|| format!("there is no such link: {link}"))?.iter().collect())
+    }
+
+    /// Where the nodes listen.
+    ///
+    /// # Errors
+    /// When one has no address.
+    pub fn ports(&self) -> anyhow::Result<Vec<u16>> {
+        self.nodes.iter().map(Node::port).collect()
     }
 
     /// The ways of all clients to all nodes.
@@ -242,6 +265,20 @@ impl Cluster {
         }
         Ok(crashes)
     }
+}
+
+/// Starts nodes, and waits until they listen. The first one makes the tables.
+async fn start(nodes: &mut [Node]) -> anyhow::Result<()> {
+    for (number, node) in nodes.iter_mut().enumerate() {
+        node.start();
+        if number == 0 {
+            node.settle().await?;
+        }
+    }
+    for node in nodes {
+        node.settle().await?;
+    }
+    Ok(())
 }
 
 async fn proxies(count: usize, port: u16) -> anyhow::Result<Vec<Proxy>> {

@@ -71,8 +71,10 @@ pub enum Fault {
     FullDisk,
     /// A NATS server is killed, and starts again.
     KillBus(usize),
-    /// The issuer signs with a new key, and shows the last one no more.
+    /// The issuer signs with its next key, which it has shown before, and shows the last one no more.
     RotateKeys,
+    /// The issuer signs with a key that nobody has seen, and shows the last one no more.
+    ReplaceKeys,
     /// The connections of all clients to all nodes are reset at once.
     DropClients,
     /// Something happens to a link.
@@ -114,7 +116,7 @@ impl Fault {
             | Self::FullDisk
             | Self::Link(Link::Standby(_), _) => Target::Store,
             Self::KillBus(server) => Target::Bus(server),
-            Self::RotateKeys => Target::Issuer,
+            Self::RotateKeys | Self::ReplaceKeys => Target::Issuer,
             Self::DropClients => Target::Clients,
             Self::Link(link, _) => Target::Link(link),
         }
@@ -128,6 +130,7 @@ impl Fault {
             Self::EndSessions
                 | Self::FailOver(_)
                 | Self::RotateKeys
+                | Self::ReplaceKeys
                 | Self::DropClients
                 | Self::Link(_, Trouble::Reset)
         )
@@ -148,11 +151,74 @@ impl Fault {
     #[must_use]
     pub fn delays_delivery(self) -> bool {
         match self {
-            Self::Kill(_) | Self::Terminate(_) | Self::RotateKeys | Self::DropClients => false,
+            Self::Kill(_) | Self::Terminate(_) | Self::DropClients => false,
+            Self::RotateKeys | Self::ReplaceKeys => false,
             Self::Link(link, _) => !matches!(link, Link::Blobs(_) | Link::Keys(_)),
             _ => true,
         }
     }
+
+    /// Whose readers may have to wait for an op. A bus that is away excuses nobody: what it lost is found at the next
+    /// heartbeat (G5).
+    #[must_use]
+    pub fn delays_ops(self) -> Reach {
+        match self.target() {
+            Target::Node(node) | Target::Link(Link::Clients(node) | Link::Store(node)) => Reach::Node(node),
+            Target::Store => Reach::All,
+            _ => Reach::Nobody,
+        }
+    }
+
+    /// Who may say that they are not ready. They are asked past the links of clients.
+    #[must_use]
+    pub fn hinders(self) -> Reach {
+        match self.target() {
+            Target::Node(node) | Target::Link(Link::Store(node) | Link::Bus(node) | Link::Blobs(node)) => {
+                Reach::Node(node)
+            }
+            Target::Store | Target::Bus(_) => Reach::All,
+            _ => Reach::Nobody,
+        }
+    }
+
+    /// Who may give no sign of life.
+    #[must_use]
+    pub fn silences(self) -> Reach {
+        match self {
+            Self::Kill(node) | Self::Freeze(node) | Self::Terminate(node) => Reach::Node(node),
+            _ => Reach::Nobody,
+        }
+    }
+}
+
+/// Which nodes something is felt by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// None.
+    Nobody,
+    /// This one.
+    Node(NodeId),
+    /// All of them.
+    All,
+}
+
+impl Reach {
+    /// Whether a node is one of them.
+    #[must_use]
+    pub fn has(self, node: NodeId) -> bool {
+        self == Self::All || self == Self::Node(node)
+    }
+}
+
+/// A fault that has happened, and when by the clock of all, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Happened {
+    /// What it was.
+    pub fault: Fault,
+    /// When it began.
+    pub from: i64,
+    /// When it was over.
+    pub to: i64,
 }
 
 impl fmt::Display for Link {
@@ -197,7 +263,8 @@ impl fmt::Display for Fault {
             Self::FailOver(standby) => write!(f, "failover to the {} standby", name(*standby)),
             Self::FullDisk => write!(f, "the disk of the database is full"),
             Self::KillBus(server) => write!(f, "NATS server {server} is killed"),
-            Self::RotateKeys => write!(f, "the issuer signs with a new key"),
+            Self::RotateKeys => write!(f, "the issuer signs with its next key"),
+            Self::ReplaceKeys => write!(f, "the issuer signs with a key that nobody has seen"),
             Self::DropClients => write!(f, "all clients are dropped"),
             Self::Link(link, trouble) => write!(f, "{link}: {trouble}"),
         }

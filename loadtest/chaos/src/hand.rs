@@ -79,7 +79,8 @@ pub struct Hand {
     pub user: String,
     scene: Arc<Scene>,
     http: reqwest::Client,
-    token: Option<String>,
+    /// What is shown, and the key with which it was signed.
+    token: Option<(String, String)>,
     /// The number of the node that is asked.
     node: usize,
     /// Whether no other node is asked, whatever becomes of requests.
@@ -139,14 +140,19 @@ impl Hand {
         &self.scene.nodes[self.node()]
     }
 
-    /// The token that is shown.
+    /// The token that is shown: one of the key that the issuer has now.
     ///
     /// # Errors
     /// When none can be signed.
     pub fn token(&mut self) -> anyhow::Result<String> {
+        let key = self.scene.issuer.key_id();
         match &self.token {
-            Some(token) => Ok(token.clone()),
-            None => Ok(self.token.insert(self.scene.issuer.token(&self.user)?).clone()),
+            Some((token, signed_with)) if *signed_with == key => Ok(token.clone()),
+            _ => {
+                let token = self.scene.issuer.token(&self.user)?;
+                self.token = Some((token.clone(), key));
+                Ok(token)
+            }
         }
     }
 
@@ -207,6 +213,16 @@ impl Hand {
             _ => (),
         }
         Ok(if matches!(first, End::Ok(_)) { first } else { second })
+    }
+
+    /// Commits ops with one request, whatever becomes of it.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    pub async fn append_once(&mut self, drawing: &str, ops: &[Value]) -> anyhow::Result<End> {
+        let (path, body) = (format!("/v1/drawings/{drawing}/ops"), json!({"ops": ops}));
+        let asked = Invoke { ops: Some(sent(ops)?), ..Invoke::asking(CallName::Append) };
+        self.ask(drawing, asked, Method::POST, &path, Some(&body)).await
     }
 
     /// Commits ops, again and again until there is an answer. `None` when that took too long, which is a complaint.
@@ -308,7 +324,7 @@ impl Patience {
 }
 
 /// Whether nobody knows what came of it, or it was refused for a reason that passes.
-fn may_be_sent_again(end: &End) -> bool {
+pub(crate) fn may_be_sent_again(end: &End) -> bool {
     match end {
         End::Ok(_) => false,
         End::Refused { status, .. } => matches!(status, 401 | 429),

@@ -48,6 +48,7 @@ pub async fn begin(cluster: &mut Cluster, fault: Fault) -> anyhow::Result<()> {
         Fault::FullDisk => cluster.disk()?.fill(),
         Fault::KillBus(server) => cluster.bus[server].stop(),
         Fault::RotateKeys => cluster.issuer.rotate(),
+        Fault::ReplaceKeys => cluster.issuer.replace(),
         Fault::DropClients => {
             cluster.client_links().for_each(Proxy::reset);
             Ok(())
@@ -87,7 +88,8 @@ pub async fn end(cluster: &mut Cluster, fault: Fault) -> anyhow::Result<()> {
                 proxy.shape(Shape::default());
             }
         }
-        Fault::EndSessions | Fault::FailOver(_) | Fault::RotateKeys | Fault::DropClients => (),
+        Fault::EndSessions | Fault::FailOver(_) | Fault::DropClients => (),
+        Fault::RotateKeys | Fault::ReplaceKeys => (),
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The issuer of tokens: it signs with its newest key, and shows its keys as a JWKS document.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -30,11 +30,13 @@ pub struct Issuer {
     served: JoinHandle<()>,
 }
 
-/// The key that signs, and the one that will do so next. Both are shown, so that nobody meets a key that is not known.
+/// The key that signs, and the one that will do so next. Both are shown, so that a rotation is met by nobody unprepared.
 #[derive(Debug)]
 struct Keys {
     present: Key,
     next: Key,
+    /// How many keys there were.
+    made: u64,
 }
 
 struct Key {
@@ -55,7 +57,8 @@ impl Issuer {
     /// # Errors
     /// When there is no port, or no key can be made.
     pub async fn start() -> anyhow::Result<Self> {
-        let keys = Arc::new(Mutex::new(Keys { present: Key::new(0)?, next: Key::new(1)? }));
+        let keys = Keys { present: Key::new(0)?, next: Key::new(1)?, made: 2 };
+        let keys = Arc::new(Mutex::new(keys));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();
         let served = tokio::spawn(serve(listener, keys.clone()));
@@ -67,10 +70,27 @@ impl Issuer {
     /// # Errors
     /// When no key can be made.
     pub fn rotate(&self) -> anyhow::Result<()> {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = keys.next.id.trim_start_matches("key-").parse::<u64>()? + 1;
-        keys.present = std::mem::replace(&mut keys.next, Key::new(number)?);
+        let mut keys = self.lock();
+        let next = keys.make()?;
+        keys.present = std::mem::replace(&mut keys.next, next);
         Ok(())
+    }
+
+    /// Signs with a key that it has never shown from now on, and shows those before no more, as an issuer does whose keys
+    /// were stolen.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn replace(&self) -> anyhow::Result<()> {
+        let mut keys = self.lock();
+        (keys.present, keys.next) = (keys.make()?, keys.make()?);
+        Ok(())
+    }
+
+    /// The id of the key that signs.
+    #[must_use]
+    pub fn key_id(&self) -> String {
+        self.lock().present.id.clone()
     }
 
     /// A token of a user.
@@ -78,11 +98,20 @@ impl Issuer {
     /// # Errors
     /// When it cannot be signed.
     pub fn token(&self, user: &str) -> anyhow::Result<String> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).token(user)
+        self.lock().token(user)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Keys {
+    fn make(&mut self) -> anyhow::Result<Key> {
+        self.made += 1;
+        Key::new(self.made - 1)
+    }
+
     fn token(&self, user: &str) -> anyhow::Result<String> {
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(self.present.id.clone());

@@ -1,15 +1,29 @@
 //! A proxy that keeps something from those who follow a drawing, to see that a round tells.
 
+use std::time::Duration;
+
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
+    time::sleep,
 };
 
 /// How a message with ops begins.
 const OPS: &[u8] = b"{\"type\":\"ops\"";
 /// Which one of a connection is kept from its reader.
 const SWALLOWED: u32 = 3;
+/// For how long it is, where it is not for ever: longer than it may take.
+const HELD: Duration = Duration::from_secs(7);
+
+/// What is done to the third message with ops of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// It does not come.
+    Swallow,
+    /// It comes late, and all that is after it.
+    Hold,
+}
 
 /// The proxy. It stops when the handle goes.
 #[derive(Debug)]
@@ -24,13 +38,13 @@ impl Liar {
     ///
     /// # Errors
     /// When there is no port.
-    pub(crate) async fn start(port: u16) -> anyhow::Result<Self> {
+    pub(crate) async fn start(port: u16, lie: Lie) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let own_port = listener.local_addr()?.port();
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 // Either side may break off.
-                tokio::spawn(pass(client, port));
+                tokio::spawn(pass(client, port, lie));
             }
         });
         Ok(Self { port: own_port, task })
@@ -43,7 +57,7 @@ impl Drop for Liar {
     }
 }
 
-async fn pass(mut client: TcpStream, port: u16) -> std::io::Result<()> {
+async fn pass(mut client: TcpStream, port: u16, lie: Lie) -> std::io::Result<()> {
     let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
     let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.split();
@@ -54,7 +68,15 @@ async fn pass(mut client: TcpStream, port: u16) -> std::io::Result<()> {
     let back = async {
         let (mut frames, mut bytes) = (Frames::default(), Vec::new());
         while from_server.read_buf(&mut bytes).await? > 0 {
-            to_client.write_all(&frames.filter(&mut bytes)).await?;
+            let whole = bytes.clone();
+            let passed = frames.filter(&mut bytes);
+            let looked_at = &whole[..whole.len() - bytes.len()];
+            if lie == Lie::Hold && passed.len() < looked_at.len() {
+                sleep(HELD).await;
+                to_client.write_all(looked_at).await?;
+            } else {
+                to_client.write_all(&passed).await?;
+            }
         }
         to_client.shutdown().await
     };

@@ -37,12 +37,12 @@ pub const PAST_PICTURES: u64 = 3;
 pub struct Owner(Hand);
 
 impl Owner {
-    /// An owner who asks this node alone.
+    /// An owner with a client of this kind who asks this node alone.
     ///
     /// # Errors
     /// When the history cannot be written.
-    pub fn at(scene: &Arc<Scene>, node: usize) -> anyhow::Result<Self> {
-        Ok(Self(Hand::new(scene, &format!("inspector{node}"), "owner", node)?.pinned()))
+    pub fn at(scene: &Arc<Scene>, kind: &str, node: usize) -> anyhow::Result<Self> {
+        Ok(Self(Hand::new(scene, &format!("{kind}{node}"), "owner", node)?.pinned()))
     }
 
     /// An owner whose client has this name.
@@ -146,6 +146,36 @@ impl Owner {
             }
         }
         self.0.recorder.finish()
+    }
+
+    /// Shows its node a token of a key that the node has never seen: it has to read the keys at once, and to take it.
+    /// Returns whether there was an answer.
+    ///
+    /// # Errors
+    /// When the history cannot be written.
+    pub async fn show_new_key(mut self) -> anyhow::Result<bool> {
+        let scene = self.0.scene().clone();
+        let drawing = &scene.drawings[0];
+        let path = format!("/v1/drawings/{drawing}/ops?after=0");
+        let is_told = loop {
+            let asked = Invoke { after: Some(0), ..Invoke::asking(CallName::Page) };
+            match self.0.ask(drawing, asked, Method::GET, &path, None).await? {
+                End::Ok(_) => break true,
+                End::Refused { status: 429, .. } | End::Unknown(_) if !scene.is_too_late() => {
+                    sleep(Duration::from_millis(PAUSE_MS.0)).await;
+                }
+                End::Unknown(_) => break false,
+                end => {
+                    let node = self.0.node();
+                    scene
+                        .complaints
+                        .add(format!("node {node} does not take a token of the issuer's new key: {end:?}"));
+                    break true;
+                }
+            }
+        };
+        self.0.recorder.finish()?;
+        Ok(is_told)
     }
 
     /// Follows a drawing from one revision to another.

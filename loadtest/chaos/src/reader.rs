@@ -21,8 +21,8 @@ use crate::{
 
 /// Time to open a socket.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
-/// Silence after which a socket is given up: some heartbeats.
-const SILENCE: Duration = Duration::from_secs(4);
+/// Silence after which a socket is given up: long enough to be told from an op that is late.
+const SILENCE: Duration = Duration::from_secs(8);
 /// For how long a socket is listened to on which nothing may come, and how long after it others are tried.
 const AFTER_DENIAL: Duration = Duration::from_secs(2);
 /// The pause before another socket is opened.
@@ -50,6 +50,8 @@ struct Reader {
     position: Option<(String, u64)>,
     /// Connections so far.
     connections: u64,
+    /// The last one's name in the history: its number and that of its node.
+    connection: String,
     heads: watch::Receiver<Option<Heads>>,
 }
 
@@ -72,6 +74,7 @@ pub async fn follow(
         subprotocol: if nth.is_multiple_of(2) { JSON } else { MESSAGE_PACK },
         position: None,
         connections: 0,
+        connection: String::new(),
         heads,
     };
     let denied = reader.follow().await?;
@@ -141,10 +144,11 @@ impl Reader {
     }
 
     async fn connect(&mut self) -> anyhow::Result<Over> {
-        let (base, token) = (self.hand.base().to_owned(), self.hand.token()?);
+        let (node, base, token) = (self.hand.node(), self.hand.base().to_owned(), self.hand.token()?);
         let opening = timeout(OPEN_TIMEOUT, Socket::open_with(&base, &token, self.subprotocol));
         let Ok(Ok(mut socket)) = opening.await else { return Ok(Over::Broken) };
         self.connections += 1;
+        self.connection = format!("{}@{node}", self.connections);
         let over = self.serve(&mut socket).await;
         self.note(FrameType::Closed, &json!({}))?;
         over
@@ -278,8 +282,7 @@ impl Reader {
     }
 
     fn note(&mut self, kind: FrameType, body: &Value) -> anyhow::Result<()> {
-        let name = self.connections.to_string();
-        self.hand.recorder.live(&self.drawing, &name, kind, body)
+        self.hand.recorder.live(&self.drawing, &self.connection, kind, body)
     }
 
     fn has_reached(&self, heads: &Option<Heads>) -> bool {

@@ -1,28 +1,38 @@
 //! One round: a deployment, clients, faults, the time in which all has to be well again, and the verdict.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+mod course;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
-use loadtest::services::{PostgresTrio, Standby};
 use revcast_checker::format::Role;
 use tokio::{
     sync::watch,
-    task::{JoinHandle, JoinSet},
-    time::{Instant, sleep_until, timeout, timeout_at},
+    task::JoinSet,
+    time::{Instant, timeout, timeout_at},
 };
 use uuid::Uuid;
 
 use crate::{
+    account::LEAVER,
+    check::Check,
     cluster::{Cluster, Programs, Sabotage},
-    fault::Fault,
+    fault::Happened,
     hand::{Complaints, Scene},
-    inject,
+    leaver,
     looker::Owner,
     plan::Plan,
+    pulse::{self, Pulse},
     reader::{self, Heads},
     recorder::Clock,
     scripts::{Person, Scripts},
-    verdict, writer,
+    verdict::{self, Facts},
+    writer,
 };
 
 pub use crate::verdict::Outcome;
@@ -46,49 +56,117 @@ pub async fn run(
     sabotage: Sabotage,
     folder: &Path,
 ) -> anyhow::Result<Outcome> {
-    if folder.exists() {
-        fs::remove_dir_all(folder).with_context(|| format!("{} cannot be emptied", folder.display()))?;
+    let ended = Stage::raise(plan.clone(), programs, sabotage, folder).await?.play(programs).await?;
+    Ok(tokio::task::block_in_place(|| ended.judge()))
+}
+
+/// A deployment that runs, with nobody in it yet.
+#[derive(Debug)]
+pub struct Stage {
+    plan: Plan,
+    sabotage: Sabotage,
+    cluster: Cluster,
+    history: PathBuf,
+}
+
+/// A round that is over, and not judged yet.
+#[derive(Debug)]
+pub struct Ended {
+    plan: Plan,
+    history: PathBuf,
+    outcome: Outcome,
+    facts: Known,
+}
+
+/// What a round knows of itself, by the clock of all, in nanoseconds.
+#[derive(Debug, Default)]
+struct Known {
+    happened: Vec<Happened>,
+    /// Before this the asynchronous standby has all that was acknowledged.
+    kept_until: Option<i64>,
+    /// From then on all is well.
+    calm_from: Option<i64>,
+    checks: Vec<Check>,
+}
+
+impl Stage {
+    /// Starts what a round needs, with its logs in a folder that is emptied before.
+    ///
+    /// # Errors
+    /// When something does not start.
+    pub async fn raise(
+        plan: Plan,
+        programs: &Programs,
+        sabotage: Sabotage,
+        folder: &Path,
+    ) -> anyhow::Result<Self> {
+        if folder.exists() {
+            fs::remove_dir_all(folder).with_context(|| format!("{} cannot be emptied", folder.display()))?;
+        }
+        let history = folder.join("history");
+        fs::create_dir_all(&history).with_context(|| format!("{} cannot be made", history.display()))?;
+        let cluster = Cluster::start(&plan, programs, sabotage, folder).await;
+        let cluster = cluster.context("starting the deployment")?;
+        Ok(Self { plan, sabotage, cluster, history })
     }
-    let history = folder.join("history");
-    fs::create_dir_all(&history).with_context(|| format!("{} cannot be made", history.display()))?;
-    let cluster =
-        Cluster::start(plan, programs, sabotage, folder).await.context("starting the deployment")?;
-    let scene = Arc::new(Scene {
-        folder: history.clone(),
-        clock: Clock::start(),
-        issuer: cluster.issuer.clone(),
-        nodes: cluster.addresses(),
-        drawings: (0..plan.drawings).map(|_| Uuid::now_v7().to_string()).collect(),
-        complaints: Complaints::default(),
-        deadline: watch::Sender::new(None),
-    });
-    let outcome = Outcome::default();
-    let mut round = Round { plan, cluster, scene, outcome, windows: Vec::new(), kept_until: None };
-    match timeout(plan.load() + PATIENCE, round.live(programs)).await {
-        Ok(Ok(())) => (),
-        Ok(Err(error)) => round.outcome.findings.push(format!("the round breaks off: {error:#}")),
-        Err(_) => round.outcome.findings.push("the round does not come to an end".to_owned()),
+
+    /// Lets everybody do and everything happen.
+    ///
+    /// # Errors
+    /// When the nodes cannot be asked how they are.
+    pub async fn play(self, programs: &Programs) -> anyhow::Result<Ended> {
+        let Self { plan, sabotage, cluster, history } = self;
+        let scene = Arc::new(Scene {
+            folder: history.clone(),
+            clock: Clock::start(),
+            issuer: cluster.issuer.clone(),
+            nodes: cluster.addresses(),
+            drawings: (0..plan.drawings).map(|_| Uuid::now_v7().to_string()).collect(),
+            complaints: Complaints::default(),
+            deadline: watch::Sender::new(None),
+        });
+        let pulse = Pulse::start(cluster.ports()?, scene.clock)?;
+        let (outcome, known) = (Outcome::default(), Known::default());
+        let mut round =
+            Round { plan: &plan, sabotage, cluster, scene, outcome, known, holders: JoinSet::new() };
+        match timeout(plan.load() + PATIENCE, round.live(programs)).await {
+            Ok(Ok(())) => (),
+            Ok(Err(error)) => round.outcome.findings.push(format!("the round breaks off: {error:#}")),
+            Err(_) => round.outcome.findings.push("the round does not come to an end".to_owned()),
+        }
+        let Round { mut outcome, mut known, scene, cluster, .. } = round;
+        let beats = pulse.stop().await;
+        known.checks.extend(pulse::judge(&beats, &known.happened));
+        // Nobody writes any more.
+        tokio::task::block_in_place(|| drop(cluster));
+        outcome.findings.extend(scene.complaints.take());
+        Ok(Ended { plan, history, outcome, facts: known })
     }
-    let Round { mut outcome, windows, scene, cluster, kept_until, .. } = round;
-    // Nobody writes any more.
-    tokio::task::block_in_place(|| drop(cluster));
-    outcome.findings.extend(scene.complaints.take());
-    match verdict::judge_history(&history, &windows, kept_until) {
-        Ok(verdict) => verdict.add_to(&mut outcome),
-        Err(error) => outcome.findings.push(format!("the history cannot be judged: {error:#}")),
+}
+
+impl Ended {
+    /// Judges its history.
+    #[must_use]
+    pub fn judge(self) -> Outcome {
+        let Self { plan, history, mut outcome, facts } = self;
+        let Known { happened, kept_until, calm_from, checks } = facts;
+        let facts = Facts { plan: &plan, happened: &happened, kept_until, calm_from, checks };
+        if let Err(error) = verdict::judge_history(&history, facts, &mut outcome) {
+            outcome.findings.push(format!("the history cannot be judged: {error:#}"));
+        }
+        outcome
     }
-    Ok(outcome)
 }
 
 struct Round<'a> {
     plan: &'a Plan,
+    sabotage: Sabotage,
     cluster: Cluster,
     scene: Arc<Scene>,
     outcome: Outcome,
-    /// When faults happened that keep messages from arriving, by the clock of all, in nanoseconds.
-    windows: Vec<(i64, i64)>,
-    /// Before this the asynchronous standby has all that was acknowledged, in nanoseconds.
-    kept_until: Option<i64>,
+    known: Known,
+    /// Who shows a new key of the issuer to each node. Return whether the node has answered.
+    holders: JoinSet<anyhow::Result<bool>>,
 }
 
 /// Everybody who takes part.
@@ -96,18 +174,10 @@ struct Cast {
     workers: JoinSet<anyhow::Result<()>>,
     readers: JoinSet<anyhow::Result<()>>,
     scripts: Option<Scripts>,
+    /// The writer who loses their role.
+    leaver: JoinSet<anyhow::Result<()>>,
     stop: watch::Sender<bool>,
     heads: watch::Sender<Option<Heads>>,
-}
-
-/// Who takes the role of a reader away.
-type Revoking = JoinHandle<anyhow::Result<()>>;
-
-/// What happens at a time.
-enum Event {
-    Begin(usize),
-    End(usize),
-    Revoke,
 }
 
 impl Round<'_> {
@@ -116,22 +186,27 @@ impl Round<'_> {
         self.scene.deadline.send_replace(Some(Instant::now() + ANSWERS));
         self.set_stage(&mut owner).await?;
         self.scene.deadline.send_replace(None);
-        let mut cast = self.enter(programs)?;
-        let (healed, revoked) = self.happen().await?;
+        let (gone, is_gone) = watch::channel(None);
+        let mut cast = self.enter(programs, is_gone)?;
+        let (healed, revoked) = self.happen(gone).await?;
         self.recover(healed).await?;
+        self.known.calm_from = Some(self.scene.clock.now());
         let deadline = Instant::now() + ANSWERS;
         self.scene.deadline.send_replace(Some(deadline));
         cast.stop.send_replace(true);
         if let Some(revoked) = revoked {
-            self.wait_for(revoked, deadline, "taking a role away").await;
+            self.wait_for(revoked, deadline, "taking roles away").await;
         }
         self.join(&mut cast.workers, deadline, "writers").await;
+        self.hear_holders().await;
         if let Some(scripts) = &mut cast.scripts {
             let complaints = scripts.stop(ANSWERS);
             self.note_all(complaints);
         }
         self.inspect().await?;
-        self.scene.deadline.send_replace(Some(Instant::now() + ANSWERS));
+        let deadline = Instant::now() + ANSWERS;
+        self.scene.deadline.send_replace(Some(deadline));
+        self.join(&mut cast.leaver, deadline, "the writer without a role").await;
         match owner.close(self.plan.is_lossless()).await {
             Ok(heads) => self.finish(&mut owner, &mut cast, heads).await?,
             Err(error) => self.outcome.findings.push(format!("{error:#}")),
@@ -148,7 +223,7 @@ impl Round<'_> {
         self.scene.deadline.send_replace(Some(deadline));
         let mut inspections = JoinSet::new();
         for node in 0..self.plan.nodes() {
-            inspections.spawn(Owner::at(&self.scene, node)?.inspect());
+            inspections.spawn(Owner::at(&self.scene, "inspector", node)?.inspect());
         }
         self.join(&mut inspections, deadline, "those who ask each node").await;
         Ok(())
@@ -168,11 +243,13 @@ impl Round<'_> {
                 owner.set_role(&drawing, &format!("reader{nth}"), Some(Role::Viewer)).await?;
             }
         }
+        let first = self.scene.drawings[0].clone();
+        owner.set_role(&first, LEAVER, Some(Role::Editor)).await?;
         Ok(())
     }
 
     /// Lets everybody begin.
-    fn enter(&self, programs: &Programs) -> anyhow::Result<Cast> {
+    fn enter(&self, programs: &Programs, is_gone: watch::Receiver<Option<Instant>>) -> anyhow::Result<Cast> {
         let (plan, scene) = (self.plan, &self.scene);
         let (stop, stopped) = watch::channel(false);
         let (heads, told) = watch::channel(None);
@@ -182,6 +259,8 @@ impl Round<'_> {
             let lossless = plan.is_lossless();
             workers.spawn(writer::write(scene.clone(), nth, seed(nth), lossless, stopped.clone()));
         }
+        let mut leaver = JoinSet::new();
+        leaver.spawn(leaver::leave(scene.clone(), is_gone, stopped.clone()));
         workers.spawn(Owner::new(scene, "looker", 1)?.look(seed(plan.writers), stopped));
         for nth in 0..plan.readers {
             let is_revoked = nth + 1 == plan.readers;
@@ -196,61 +275,7 @@ impl Round<'_> {
         let people: Vec<_> = (0..plan.scripts).map(person).collect();
         let script = programs.script.as_ref().filter(|_| plan.scripts > 0);
         let scripts = script.map(|script| Scripts::start(script, scene, &people)).transpose()?;
-        Ok(Cast { workers, readers, scripts, stop, heads })
-    }
-
-    /// Lets the faults happen, each at its time. Returns when the last one was over, and who takes the role away, who may
-    /// not have done.
-    async fn happen(&mut self) -> anyhow::Result<(Instant, Option<Revoking>)> {
-        let mut events = vec![(self.plan.revoked_at, Event::Revoke)];
-        for (index, planned) in self.plan.faults.iter().enumerate() {
-            events.push((planned.at, Event::Begin(index)));
-            events.push((planned.at + planned.lasts, Event::End(index)));
-        }
-        // What begins and ends at one time begins first: the sort is stable.
-        events.sort_by_key(|(at, _)| *at);
-        let (began, mut revoking) = (Instant::now(), None);
-        let mut healed = began;
-        let mut begun_at = vec![0; self.plan.faults.len()];
-        for (at, event) in events {
-            sleep_until(began + at).await;
-            match event {
-                Event::Begin(index) => {
-                    let fault = self.plan.faults[index].fault;
-                    begun_at[index] = self.scene.clock.now();
-                    if let Err(error) = inject::begin(&mut self.cluster, fault).await {
-                        self.outcome.findings.push(format!("cannot be done: {fault}: {error:#}"));
-                    }
-                    let is_lossy = fault == Fault::FailOver(Standby::Asynchronous);
-                    if is_lossy && self.cluster.store.as_ref().is_some_and(PostgresTrio::has_parted) {
-                        self.kept_until = Some(begun_at[index]);
-                    }
-                }
-                Event::End(index) => {
-                    let fault = self.plan.faults[index].fault;
-                    if let Err(error) = inject::end(&mut self.cluster, fault).await {
-                        self.outcome.findings.push(format!("cannot be undone: {fault}: {error:#}"));
-                    }
-                    healed = Instant::now();
-                    if fault.delays_delivery() {
-                        self.windows.push((begun_at[index], self.scene.clock.now()));
-                    }
-                }
-                Event::Revoke => revoking = Some(self.revoke()?),
-            }
-        }
-        Ok((healed, revoking))
-    }
-
-    /// Takes the role of the last reader away, however long that takes.
-    fn revoke(&self) -> anyhow::Result<Revoking> {
-        let last = self.plan.readers - 1;
-        let drawing = self.scene.drawings[last % self.scene.drawings.len()].clone();
-        let mut owner = Owner::new(&self.scene, verdict::REVOKER, 2)?;
-        Ok(tokio::spawn(async move {
-            owner.set_role(&drawing, &format!("reader{last}"), None).await?;
-            owner.finish()
-        }))
+        Ok(Cast { workers, readers, scripts, leaver, stop, heads })
     }
 
     /// Waits until every node is ready.
@@ -308,7 +333,7 @@ impl Round<'_> {
         }
     }
 
-    async fn wait_for(&mut self, task: Revoking, deadline: Instant, what: &str) {
+    async fn wait_for(&mut self, task: course::Revoking, deadline: Instant, what: &str) {
         match timeout_at(deadline + RECOVERY, task).await {
             Ok(Ok(Ok(()))) => (),
             Ok(Ok(Err(error))) => self.outcome.findings.push(format!("{what}: {error:#}")),

@@ -1,4 +1,5 @@
-//! A user who draws: objects, strokes, undo and redo, now and then a request sent twice, or one that has to be refused.
+//! A user who draws: objects, strokes, undo and redo, now and then a request sent twice, one that has to be refused, or one
+//! that is left alone when it has no answer and sent again once all is well.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +14,7 @@ use tokio::{sync::watch, time::sleep};
 use uuid::Uuid;
 
 use crate::{
-    hand::{Hand, Scene},
+    hand::{Hand, Scene, may_be_sent_again},
     recorder::{End, sent},
 };
 
@@ -21,6 +22,8 @@ use crate::{
 const PAUSE_MS: (u64, u64) = (5, 60);
 /// Objects of a writer that are changed and deleted again.
 const OBJECTS: usize = 12;
+/// Requests without an answer that are left for later, at most.
+const LEFT: usize = 32;
 
 /// A writer, and what it remembers.
 struct Writer {
@@ -34,11 +37,13 @@ struct Writer {
     heads: Vec<Option<u64>>,
     /// An op that was acknowledged, and in which drawing.
     acknowledged: Option<(usize, Value)>,
+    /// Requests that were left without an answer, or refused after that, each with its drawing.
+    left: Vec<(usize, Vec<Value>)>,
     /// Nothing that was acknowledged may be lost, so that an id stays taken.
     is_lossless: bool,
 }
 
-/// Draws until `stop`, and then until the last request has its answer.
+/// Draws until `stop`, and then until the last request has its answer, and each that was left without one.
 ///
 /// # Errors
 /// When the history cannot be written.
@@ -60,12 +65,14 @@ pub async fn write(
         made: 0,
         heads,
         acknowledged: None,
+        left: Vec::new(),
         is_lossless,
     };
     while !*stop.borrow() {
         writer.act().await?;
         sleep(Duration::from_millis(writer.random.between(PAUSE_MS.0, PAUSE_MS.1))).await;
     }
+    writer.ask_again().await?;
     writer.hand.recorder.finish()
 }
 
@@ -77,6 +84,7 @@ impl Writer {
             12..20 => self.press(which, "redo").await,
             20..24 => self.insist_on_head(which).await,
             24..27 if self.is_lossless => self.take_an_id(which).await,
+            27..38 if self.left.len() < LEFT => self.draw_once(which).await,
             draw => {
                 let ops = if draw < 50 { self.stroke() } else { self.change() };
                 let twice = self.random.percent(10);
@@ -102,6 +110,29 @@ impl Writer {
             "index": 2, "points": [[9, 9]]});
         let end = json!({"op_id": Uuid::now_v7(), "unit": unit, "type": "stroke.end", "object_id": object, "count": 3});
         vec![begin, append, end]
+    }
+
+    /// A stroke that is sent once. Without an answer it is left, and nothing else is done to it meanwhile.
+    async fn draw_once(&mut self, which: usize) -> anyhow::Result<()> {
+        let (drawing, ops) = (self.drawing(which), self.stroke());
+        self.objects.pop();
+        let end = self.hand.append_once(&drawing, &ops).await?;
+        if may_be_sent_again(&end) {
+            self.left.push((which, ops));
+        } else {
+            self.learn(which, ops, Some(end));
+        }
+        Ok(())
+    }
+
+    /// Sends again what was left, under the same ids. It may be in the log, or not; the answer has to say so.
+    async fn ask_again(&mut self) -> anyhow::Result<()> {
+        for (which, ops) in std::mem::take(&mut self.left) {
+            let drawing = self.drawing(which);
+            let end = self.hand.append(&drawing, &ops, false).await?;
+            self.learn(which, ops, end);
+        }
+        Ok(())
     }
 
     /// One to four ops, each a unit of its own.
@@ -156,8 +187,15 @@ impl Writer {
         let asked =
             Invoke { ops: Some(sent(&ops)?), if_revision: Some(head), ..Invoke::asking(CallName::Append) };
         let (path, body) = (format!("/v1/drawings/{drawing}/ops"), json!({"ops": ops, "if_revision": head}));
+        let unknown = self.hand.unknown();
         let end = self.hand.insist(&drawing, asked, Method::POST, &path, Some(&body)).await?;
         self.expect("a commit at a head", end.as_ref(), |code| code == "revision_conflict");
+        if let Some(End::Refused { .. }) = end
+            && self.hand.unknown() > unknown
+            && self.left.len() < LEFT
+        {
+            self.left.push((which, ops));
+        }
         Ok(())
     }
 
