@@ -63,7 +63,7 @@ impl Room {
         while !room.is_over {
             room.attach_waiting();
             room.start_read_if_due();
-            let read_at = room.next_read_at();
+            let read_at = room.next_read_at(Instant::now());
             tokio::select! {
                 () = stop.cancelled() => return,
                 mail = mailbox.next() => {
@@ -251,16 +251,16 @@ impl Room {
     }
 
     /// When a read is due by itself.
-    fn next_read_at(&self) -> Option<Instant> {
+    fn next_read_at(&self, now: Instant) -> Option<Instant> {
         if self.read.is_some() {
             return None;
         }
-        self.state.read_due_at(self.waitlist.wants_read(), Instant::now())
+        self.state.read_due_at(self.waitlist.wants_read(), now)
     }
 
     fn start_read_if_due(&mut self) {
         let now = Instant::now();
-        if self.next_read_at().is_none_or(|at| at > now) {
+        if self.next_read_at(now).is_none_or(|at| at > now) {
             return;
         }
         let follow = |after| (Purpose::Follow { after }, self.range(after, None));
