@@ -5,14 +5,14 @@
 use std::{sync::Arc, time::Instant};
 
 use tokio::{
-    sync::{OwnedMutexGuard, Semaphore},
+    sync::Semaphore,
     task::{JoinError, JoinHandle},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    kept::{Held, Kept, nudge_allocator},
+    kept::{Held, HeldCanvas, Kept, Turn, nudge_allocator},
     loader::{Base, LoadError, Loader, Reached},
     memory::Purpose,
     picture::{Drawing, Extent, Picture},
@@ -60,10 +60,6 @@ pub struct PastSteps {
     /// What can be undone and redone.
     pub history: History,
 }
-
-/// A turn at one drawing: who holds it resolves undo and redo, others on this node wait.
-#[derive(Debug)]
-pub struct Turn(#[allow(dead_code, reason = "held, not read")] OwnedMutexGuard<()>);
 
 impl Canvases {
     /// Empty caches in front of `loader`. Loading goes on in `tasks` until `stop`.
@@ -227,17 +223,12 @@ impl Canvases {
 
     /// Waits for a turn at the undo and redo of a drawing.
     pub async fn turn(&self, drawing: DrawingId) -> Turn {
-        Turn(self.0.kept.slot(drawing).turn.lock_owned().await)
+        self.0.kept.lease(drawing).turn().await
     }
 
     /// The canvas at a head that was read after `asked_at`.
-    async fn up_to_date(
-        &self,
-        drawing: DrawingId,
-        asked_at: Instant,
-    ) -> Result<OwnedMutexGuard<Held>, LoadError> {
-        let slot = self.0.kept.slot(drawing);
-        let mut held = slot.held.clone().lock_owned().await;
+    async fn up_to_date(&self, drawing: DrawingId, asked_at: Instant) -> Result<HeldCanvas, LoadError> {
+        let mut held = self.0.kept.lease(drawing).hold().await;
         if held.read_at.is_some_and(|read_at| read_at >= asked_at) {
             return Ok(held);
         }
@@ -256,7 +247,7 @@ impl Canvases {
             let (weight, weighed) = done(on_another_thread(weigh)).await;
             held = weighed;
             held.weight = limits::SLOT_WEIGHT + weight + weight / limits::CANVAS_OVERHEAD;
-            self.0.kept.weigh(drawing, slot, held.weight);
+            self.0.kept.weigh(drawing, &held);
         }
         outcome.map(|()| held)
     }

@@ -1,23 +1,24 @@
-//! What is kept of canvases for whoever asks next.
+//! Canvases and pictures that are kept for whoever asks next.
 //!
 //! Owns two caches, both bounded by bytes: canvases, from which the next request goes on with the few ops since, and
-//! pictures, which all who want the same revision share. What nobody has asked for in a while goes; whatever is not there is
-//! loaded again.
+//! pictures, which all who want the same revision share. Whoever is at a canvas has a lease of its slot. What nobody has
+//! asked for in a while goes; whatever is not there is loaded again. It loads nothing itself.
 
 use std::{
     collections::HashMap,
+    ops::{Deref, DerefMut},
     sync::{
         Arc, Weak,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
 
 use quick_cache::{
     DefaultHashBuilder, OptionsBuilder, Weighter,
-    sync::{Cache, DefaultLifecycle},
+    sync::{Cache, DefaultLifecycle, EntryAction, EntryResult},
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
     memory::Memory,
@@ -38,17 +39,43 @@ pub(super) struct Kept {
 /// A picture, and how much of the canvas it tells.
 pub(super) type PictureKey = (DrawingId, Epoch, Revision, Extent);
 
-/// The place of one drawing.
+/// The place of one drawing in the cache.
 #[derive(Clone)]
 pub(super) struct Slot {
-    /// What is known of its canvas; held while it is brought up to date, so that those who wait share that.
-    pub held: Arc<Mutex<Held>>,
-    /// Held by whoever resolves an undo, from the look at the canvas to the commit.
-    pub turn: Arc<Mutex<()>>,
+    content: Arc<SlotContent>,
     /// About how many bytes the canvas took when it was last put here.
     weight: u64,
-    /// When somebody last asked for it, in milliseconds since 1970.
-    asked_at: Arc<AtomicI64>,
+}
+
+/// The canvas of one drawing, and the turn at it.
+#[derive(Default)]
+struct SlotContent {
+    /// All that is known of its canvas; held while it is brought up to date, so that those who wait share that.
+    held: Arc<Mutex<Held>>,
+    /// Held by whoever resolves an undo, from the look at the canvas to the commit.
+    turn: Arc<Mutex<()>>,
+    /// The time at which somebody last asked for it, in milliseconds since 1970.
+    asked_at: AtomicI64,
+    /// The number of leases.
+    leases: AtomicUsize,
+}
+
+/// The use of a slot, which is not forgotten before this is dropped.
+pub(super) struct SlotLease(Arc<SlotContent>);
+
+/// The canvas of a slot, for whoever is at it.
+pub(super) struct HeldCanvas {
+    // Let go before the lease.
+    held: OwnedMutexGuard<Held>,
+    lease: SlotLease,
+}
+
+/// A turn at one drawing: who holds it resolves undo and redo, others on this node wait.
+#[derive(Debug)]
+pub struct Turn {
+    // Let go before the lease.
+    _turn: OwnedMutexGuard<()>,
+    _lease: SlotLease,
 }
 
 /// A canvas, and what is known of it.
@@ -112,23 +139,27 @@ impl Kept {
         Self { slots: cache(canvases, weight), pictures: cache(pictures, PictureWeight) }
     }
 
-    /// The place of a drawing, made if there is none.
-    pub(super) fn slot(&self, drawing: DrawingId) -> Slot {
-        let empty = || -> Result<Slot, std::convert::Infallible> {
-            let (held, turn, asked_at) = Default::default();
-            Ok(Slot { held, turn, asked_at, weight: limits::SLOT_WEIGHT })
-        };
-        let slot = match self.slots.get_or_insert_with(&drawing, empty) {
-            Ok(slot) => slot,
-            Err(never) => match never {},
-        };
-        slot.asked_at.store(now_ms(), Ordering::Relaxed);
-        slot
+    /// The use of the place of a drawing, which is made if there is none.
+    pub(super) fn lease(&self, drawing: DrawingId) -> SlotLease {
+        // Taken under the lock of the cache: what has a lease is not forgotten, and what was forgotten gets none.
+        match self.slots.entry(&drawing, None, |_, slot| EntryAction::Retain(SlotLease::new(&slot.content))) {
+            EntryResult::Retained(lease) => lease,
+            EntryResult::Vacant(place) => {
+                let content = Arc::default();
+                let lease = SlotLease::new(&content);
+                // Somebody else may have put one there meanwhile, which has its weight by now: this one serves all the same.
+                let _ = place.insert(Slot { content, weight: limits::SLOT_WEIGHT });
+                lease
+            }
+            EntryResult::Removed(..) | EntryResult::Replaced(..) | EntryResult::Timeout => {
+                unreachable!("an entry that is there is retained, and one that is made is waited for")
+            }
+        }
     }
 
     /// Takes note of how many bytes the canvas of a drawing takes.
-    pub(super) fn weigh(&self, drawing: DrawingId, slot: Slot, weight: u64) {
-        self.slots.insert(drawing, Slot { weight, ..slot });
+    pub(super) fn weigh(&self, drawing: DrawingId, held: &HeldCanvas) {
+        self.slots.insert(drawing, Slot { content: held.lease.0.clone(), weight: held.weight });
     }
 
     /// The picture that is at hand, or one that tells more.
@@ -142,14 +173,62 @@ impl Kept {
     /// Forgets what nobody has asked for since then, in milliseconds since 1970, and nobody is at.
     pub(super) fn forget_idle(&self, since: i64) {
         self.pictures.retain(|_, picture| !picture.is_idle_since(since));
-        // Whoever is at it, or has the turn, has another handle.
-        let is_used = |slot: &Slot| Arc::strong_count(&slot.held) > 1 || Arc::strong_count(&slot.turn) > 1;
-        self.slots.retain(|_, slot| slot.asked_at.load(Ordering::Relaxed) >= since || is_used(slot));
+        // Whoever is at it, or has the turn, has a lease.
+        self.slots.retain(|_, slot| slot.content.is_used_since(since));
     }
 
     /// About how many bytes the canvases take.
     pub(super) fn canvas_bytes(&self) -> u64 {
         self.slots.weight()
+    }
+}
+
+impl SlotContent {
+    fn is_used_since(&self, since: i64) -> bool {
+        self.asked_at.load(Ordering::Relaxed) >= since || self.leases.load(Ordering::Acquire) > 0
+    }
+}
+
+impl SlotLease {
+    fn new(content: &Arc<SlotContent>) -> Self {
+        content.leases.fetch_add(1, Ordering::Relaxed);
+        content.asked_at.store(now_ms(), Ordering::Relaxed);
+        Self(content.clone())
+    }
+
+    /// Waits for the canvas.
+    pub(super) async fn hold(self) -> HeldCanvas {
+        HeldCanvas { held: self.0.held.clone().lock_owned().await, lease: self }
+    }
+
+    /// Waits for a turn.
+    pub(super) async fn turn(self) -> Turn {
+        Turn { _turn: self.0.turn.clone().lock_owned().await, _lease: self }
+    }
+}
+
+impl Drop for SlotLease {
+    fn drop(&mut self) {
+        self.0.leases.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl Deref for HeldCanvas {
+    type Target = Held;
+    fn deref(&self) -> &Held {
+        &self.held
+    }
+}
+
+impl DerefMut for HeldCanvas {
+    fn deref_mut(&mut self) -> &mut Held {
+        &mut self.held
+    }
+}
+
+impl std::fmt::Debug for SlotLease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SlotLease").finish_non_exhaustive()
     }
 }
 

@@ -16,9 +16,10 @@ mod picture;
 
 pub use blob_url::{BlobUrl, InvalidBlobUrl};
 pub use blobs::{BlobError, BlobOpenError, Blobs};
-pub use canvases::{Canvases, PastSteps, Turn};
+pub use canvases::{Canvases, PastSteps};
 pub use format::{Damage, decode_snapshot, encode_snapshot};
 pub use health::BlobHealth;
+pub use kept::Turn;
 pub use loader::{LoadError, Loader, Reached};
 pub use memory::{Memory, OutOfMemory, Purpose, Share};
 pub use picture::{Answer, Drawing, Extent, Holding, Picture, Text};
