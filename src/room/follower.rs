@@ -8,7 +8,7 @@ use std::sync::{
 
 use tokio::sync::Notify;
 
-use super::{Batch, JoinError, Joined, Next, Outlet, Position, Reader, Rooms, presence::Presence};
+use super::{Batch, JoinError, Joined, Next, Outlet, Position, Reader, Rooms, presence::PresenceLease};
 use crate::{
     model::{Branch, DrawingId, Revision, Role, UserId},
     wire::{Item, ResetReason},
@@ -19,7 +19,7 @@ use crate::{
 pub struct Follower {
     reader: Reader,
     /// The presence it watches, if any, and the version of which it was told that it is there.
-    presence: Option<(Arc<Presence>, u64)>,
+    presence: Option<(PresenceLease, u64)>,
     /// The role that its user was told last, if it was.
     role: Option<Role>,
     bell: Arc<Bell>,
@@ -96,7 +96,7 @@ impl Rooms {
 impl Follower {
     /// Watches this presence too.
     #[must_use]
-    pub fn with_presence(mut self, presence: Option<Arc<Presence>>) -> Self {
+    pub fn with_presence(mut self, presence: Option<PresenceLease>) -> Self {
         self.presence = presence.map(|presence| (presence, 0));
         self
     }

@@ -13,7 +13,7 @@ use super::{
     mailbox::Joining,
     map::{Entry, RoomMap},
     outlet::{Member, Outlet},
-    presence::{Presence, PresenceRooms},
+    presence::{PresenceLease, PresenceRooms},
     ring::Ring,
     shared::Shared,
     task::Room,
@@ -117,7 +117,7 @@ impl Rooms {
 
     /// The presence of a drawing, and from now on its flushes reach the readers of the room.
     #[must_use]
-    pub fn presence(&self, drawing: DrawingId) -> Arc<Presence> {
+    pub fn presence(&self, drawing: DrawingId) -> PresenceLease {
         let presence = self.shared.presence.of(drawing);
         if let Some(room) = self.shared.rooms.get(drawing) {
             presence.tell(&room.broadcast);

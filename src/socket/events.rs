@@ -1,7 +1,7 @@
 //! `GET /v1/drawings/{drawing_id}/events`: the same rooms, the same messages, as server-sent events.
 //!
 //! For browsers without a socket and for `curl -N`. The stream is a reader at the pace of its client; its
-//! events are named and shaped like the messages of the socket.
+//! events are named and shaped like the messages of the socket. It never touches a socket.
 
 use std::{
     convert::Infallible,
@@ -24,7 +24,7 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{Gateway, presence::Told};
+use super::{gateway::Gateway, presence::PresenceView};
 use crate::{
     error::{Error, ErrorCode},
     http::{
@@ -109,26 +109,27 @@ async fn open_events(State(gateway): State<Gateway>, request: Request) -> Result
     // Looked up again now that the reader hears of changes: none falls in between.
     let role = gateway.access.fresh_role(drawing_id, user).await?;
     let role = role.ok_or_else(|| Error::not_found("the drawing"))?;
-    let told = params.presence.unwrap_or(true).then(|| Told::begin(gateway.rooms.presence(drawing_id)));
+    let view = params.presence.unwrap_or(true);
+    let view = view.then(|| PresenceView::begin(gateway.rooms.presence(drawing_id)));
     let events = Events::begin(
         drawing_id,
         &joined,
         role,
-        told.as_ref().map(|(_, roster)| &**roster),
+        view.as_ref().map(|(_, roster)| &**roster),
         gateway.heartbeat_ms(),
     );
     let pulse = Pulse::watch(&gateway, parts.extensions.get::<ConnectionPlace>());
-    let (follower, told) = match joined {
+    let (follower, view) = match joined {
         Joined::Live { mut reader, .. } => {
             reader.note_role(role);
-            (Some(reader.with_presence(told.as_ref().map(|(told, _)| told.presence().clone()))), told)
+            (Some(reader.with_presence(view.as_ref().map(|(view, _)| view.presence().clone()))), view)
         }
         Joined::Reset { .. } => (None, None),
     };
     let events = Events {
         first: Some(events),
         follower,
-        told: told.map(|(told, _)| told),
+        view: view.map(|(view, _)| view),
         gateway,
         drawing_id,
         identity,
@@ -167,23 +168,23 @@ impl EventParams {
 
 /// One stream.
 struct Events {
-    /// What the client gets first.
+    /// The event that the client gets first.
     first: Option<Bytes>,
     /// Its place in the room; absent when the stream ends after what is there.
     follower: Option<Follower>,
-    /// What it was told of presence, if it wants to know.
-    told: Option<Told>,
+    /// The presence as it was told, if the client wants to know.
+    view: Option<PresenceView>,
     gateway: Gateway,
     drawing_id: DrawingId,
     identity: Identity,
-    /// Whom it is in the eyes of presence: nobody, without a state of its own.
+    /// Its name in the eyes of presence, where it is nobody, without a state of its own.
     id: ConnectionId,
     pulse: Pulse,
     _counted: CountedConnection,
 }
 
 impl Events {
-    /// How a stream begins: `subscribed`, or `reset`.
+    /// The beginning of a stream: `subscribed`, or `reset`.
     fn begin(
         drawing_id: DrawingId,
         joined: &Joined<Follower>,
@@ -212,7 +213,7 @@ impl Events {
         bytes.into()
     }
 
-    /// What the client gets next; `None` at the end.
+    /// Waits for what the client gets next; `None` at the end.
     async fn next(&mut self) -> Option<Bytes> {
         self.pulse.beat();
         if let Some(first) = self.first.take() {
@@ -247,7 +248,7 @@ impl Events {
                 }
                 Some(item.bytes(Encoding::EventStream).clone())
             }
-            Event::Presence => match self.told.as_mut()?.next(self.id) {
+            Event::Presence => match self.view.as_mut()?.next(self.id) {
                 Since::Nothing => None,
                 Since::Diff(diff) => Some(diff.bytes(Encoding::EventStream).clone()),
                 Since::TooOld => {

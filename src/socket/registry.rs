@@ -1,6 +1,6 @@
-//! All sockets of a node: how fast they come, who is still alive, and how they leave together.
+//! All sockets of a node: their coming, their staying alive, and their leaving together.
 //!
-//! Event streams look after themselves.
+//! Owns the map of open sockets, and the sweeps over them. It never looks after event streams, which do so themselves.
 
 use std::{
     collections::HashMap,
@@ -13,7 +13,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::connection::Connection;
+use super::{guard::Sweep, socket::Socket};
 use crate::{
     limits,
     model::ConnectionId,
@@ -25,18 +25,18 @@ use crate::{
 /// The sockets of a node.
 pub struct Connections {
     /// Held for map operations.
-    sockets: Mutex<HashMap<ConnectionId, Arc<Connection>>>,
-    /// How many a user has, of these and of others.
+    sockets: Mutex<HashMap<ConnectionId, Arc<Socket>>>,
+    /// The count of each user's connections, of these and of others.
     of_users: Arc<UserConnections>,
-    /// How fast handshakes may come; `None` for any rate.
+    /// The pace at which handshakes may come; `None` for any.
     handshakes: Option<DefaultDirectRateLimiter>,
-    /// Over how long clients leave when the node stops.
+    /// The time over which clients leave when the node stops.
     window: Duration,
     metrics: Arc<Metrics>,
 }
 
-/// A socket in the map, until this goes.
-pub(super) struct Listed {
+/// A socket in the registry, until this goes.
+pub(super) struct Registration {
     connections: Arc<Connections>,
     id: ConnectionId,
 }
@@ -63,16 +63,17 @@ impl Connections {
         is_taken
     }
 
-    /// How many a user has, of these and of others.
+    /// The count of each user's connections, of these and of others.
     #[must_use]
     pub fn of_users(&self) -> Arc<UserConnections> {
         self.of_users.clone()
     }
 
-    /// Takes a socket into the list of those that are looked after.
-    pub(super) fn list(self: &Arc<Self>, connection: &Arc<Connection>) -> Listed {
-        self.lock().insert(connection.id, connection.clone());
-        Listed { connections: self.clone(), id: connection.id }
+    /// Takes a socket among those that are looked after.
+    pub(super) fn register(self: &Arc<Self>, socket: &Arc<Socket>) -> Registration {
+        let id = socket.endpoint().id;
+        self.lock().insert(id, socket.clone());
+        Registration { connections: self.clone(), id }
     }
 
     /// Looks after all sockets until `stop`.
@@ -85,8 +86,8 @@ impl Connections {
                 _ = sweeps.tick() => (),
             }
             let mut behind = 0;
-            for (nth, connection) in self.sockets().iter().enumerate() {
-                let ((writes, bytes), is_behind) = connection.sweep();
+            for (nth, socket) in self.sockets().iter().enumerate() {
+                let Sweep { written: (writes, bytes), is_behind } = socket.lock().sweep();
                 self.metrics.deliveries.increment(writes);
                 self.metrics.delivered_bytes.increment(bytes);
                 behind += u32::from(is_behind);
@@ -98,7 +99,7 @@ impl Connections {
         }
     }
 
-    /// Over how long clients leave when the node stops.
+    /// The time over which clients leave when the node stops.
     #[must_use]
     pub fn window(&self) -> Duration {
         self.window
@@ -116,28 +117,28 @@ impl Connections {
         let mut leaving: Vec<_> = self
             .sockets()
             .into_iter()
-            .map(|connection| {
+            .map(|socket| {
                 let reconnect_in_ms = self.moment_to_return();
-                connection.send(&mut connection.lock(), &ServerMessage::Goaway { reconnect_in_ms });
-                (reconnect_in_ms, connection)
+                socket.lock().send(&ServerMessage::Goaway { reconnect_in_ms });
+                (reconnect_in_ms, socket)
             })
             .collect();
         leaving.sort_by_key(|(reconnect_in_ms, _)| *reconnect_in_ms);
         let start = Instant::now();
-        for (reconnect_in_ms, connection) in leaving {
+        for (reconnect_in_ms, socket) in leaving {
             let at = start + Duration::from_millis(reconnect_in_ms);
             if at > Instant::now() {
                 tokio::time::sleep_until(at.into()).await;
             }
-            connection.close(&mut connection.lock(), CloseCode::GoingAway);
+            socket.lock().close(CloseCode::GoingAway);
         }
     }
 
-    fn sockets(&self) -> Vec<Arc<Connection>> {
+    fn sockets(&self) -> Vec<Arc<Socket>> {
         self.lock().values().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, Arc<Connection>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionId, Arc<Socket>>> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -148,7 +149,7 @@ impl std::fmt::Debug for Connections {
     }
 }
 
-impl Drop for Listed {
+impl Drop for Registration {
     fn drop(&mut self) {
         let Connections { metrics, .. } = &*self.connections;
         let gone = self.connections.lock().remove(&self.id);

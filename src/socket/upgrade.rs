@@ -1,6 +1,6 @@
 //! `GET /v1/ws`: the handshake (RFC 6455 §4.2), by hand, because what follows writes to the bare socket.
-
-use std::sync::Arc;
+//!
+//! Owns a connection from its request until it is a session, or is turned away. It never reads or sends a message.
 
 use axum::{
     body::Body,
@@ -18,9 +18,8 @@ use tokio::{
 use tungstenite::handshake::derive_accept_key;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
-use uuid::Uuid;
 
-use super::{Gateway, connection::Connection, session::Session};
+use super::{gateway::Gateway, session::Session};
 use crate::{
     error::{Error, ErrorCode},
     http::{
@@ -30,9 +29,7 @@ use crate::{
         problem::Problem,
     },
     identity::{Identity, NotValid},
-    limits,
-    model::ConnectionId,
-    telemetry,
+    limits, telemetry,
     transport::Transport,
     user_connections::ConnectionKind,
     wire::{CloseCode, Encoding, JSON_SUBPROTOCOL, MESSAGE_PACK_SUBPROTOCOL, deflate, encode},
@@ -103,7 +100,7 @@ async fn open_socket(State(gateway): State<Gateway>, request: Request) -> Result
     Ok(response)
 }
 
-/// What was agreed on.
+/// The terms on which both sides agreed.
 struct Handshake {
     accept: String,
     /// The subprotocol, when the client named one of ours.
@@ -165,7 +162,7 @@ impl Handshake {
     }
 }
 
-/// Why a request opens no socket.
+/// A reason for which a request opens no socket.
 enum Refused {
     NoHandshake,
     Version,
@@ -196,7 +193,7 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// Makes a connection of what was upgraded. Its task is a new one: thousands of idle ones must not keep what
+/// Opens a session on what was upgraded. Its task is a new one: thousands of idle ones must not keep what
 /// only the handshake needed.
 async fn begin(
     gateway: &Gateway,
@@ -213,19 +210,18 @@ async fn begin(
     let Ok(counted) = counted else {
         return turn_away(stream, CloseCode::Overloaded).await;
     };
-    // What a reader that stands still may hold in the kernel.
+    // A reader that stands still may hold so much in the kernel.
     stream.bound_what_waits();
-    let id = ConnectionId(Uuid::now_v7());
-    let connection = Arc::new(Connection::new(id, stream, handshake.encoding(), identity));
-    let mut session = Session::new(gateway.clone(), connection, handshake.extension.is_some());
+    let is_compressed = handshake.extension.is_some();
+    let mut session = Session::open(gateway.clone(), stream, handshake.encoding(), is_compressed, identity);
     session.begin(&early);
-    let listed = session.list();
+    let registration = session.register(&gateway.connections);
     if gateway.draining.is_cancelled() {
-        // It was listed too late to be asked to leave, perhaps.
+        // It was registered too late to be asked to leave, perhaps.
         session.close(CloseCode::GoingAway);
     }
     gateway.tasks.spawn(async move {
-        let _held = (listed, counted, place);
+        let _held = (registration, counted, place);
         session.run().await;
     });
 }

@@ -269,6 +269,14 @@ fn files_of_different_folders_form_no_circle() {
 }
 
 #[test]
+fn the_files_of_the_socket_form_no_circle() {
+    let sources = Sources::read(Path::new("src"));
+    let files = sources.0.keys().filter(|module| module.first().is_some_and(|first| first == "socket"));
+    let circles: Vec<_> = files.filter(|module| sources.reached_from(module).contains(*module)).collect();
+    assert!(circles.is_empty(), "each of these leads back to itself: {circles:?}");
+}
+
+#[test]
 fn an_arrow_up_and_a_circle_are_found_behind_re_exports() {
     let folder = loadtest::services::TempFolder::new("layers").unwrap();
     let write = |name: &str, text: &str| {

@@ -36,7 +36,7 @@ use crate::{
     model::{ConnectionId, DrawingId, PresenceState, UserId},
 };
 
-pub use rooms::PresenceRooms;
+pub use rooms::{PresenceLease, PresenceRooms};
 pub use roster::{PresenceError, Present};
 pub use shown::{PresenceDiff, RosterText, Since};
 pub use viewport::ViewState;

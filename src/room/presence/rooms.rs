@@ -1,10 +1,15 @@
-//! Which rooms of this node have presence.
+//! The rooms of this node that have presence.
 //!
-//! Owns one [`Presence`] a drawing and its lane, from the first use until nobody uses it any more.
+//! Owns one [`Presence`] a drawing and its lane, from the first use until nobody uses it any more: whoever uses one has a
+//! [`PresenceLease`]. It never looks into a presence, but for whether somebody is there.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    ops::Deref,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::time::Instant;
@@ -32,21 +37,54 @@ struct Inner {
     shutdown: CancellationToken,
     /// Held for map operations only.
     rooms: Mutex<HashMap<DrawingId, Entry>>,
-    /// Most of those that nobody follows.
+    /// The most of those that nobody follows.
     most: usize,
     metrics: Arc<Metrics>,
 }
 
 struct Entry {
     presence: Arc<Presence>,
+    /// The number of leases.
+    leases: Arc<AtomicUsize>,
     /// Ends the lane.
     end: CancellationToken,
-    /// When somebody last asked for it, or was seen to use it.
+    /// The time at which somebody last asked for it, or was seen to use it.
     used_at: Instant,
 }
 
-/// The holders of a presence that nobody uses: its entry here, its lane, and what the lane wakes.
-const IDLE_HOLDERS: usize = 3;
+/// The use of a presence, which goes on at least until this is dropped.
+#[derive(Debug)]
+pub struct PresenceLease {
+    presence: Arc<Presence>,
+    /// The number of leases, this one included.
+    leases: Arc<AtomicUsize>,
+}
+
+impl PresenceLease {
+    fn new(presence: &Arc<Presence>, leases: &Arc<AtomicUsize>) -> Self {
+        leases.fetch_add(1, Ordering::Relaxed);
+        Self { presence: presence.clone(), leases: leases.clone() }
+    }
+}
+
+impl Clone for PresenceLease {
+    fn clone(&self) -> Self {
+        Self::new(&self.presence, &self.leases)
+    }
+}
+
+impl Drop for PresenceLease {
+    fn drop(&mut self) {
+        self.leases.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl Deref for PresenceLease {
+    type Target = Presence;
+    fn deref(&self) -> &Presence {
+        &self.presence
+    }
+}
 
 impl PresenceRooms {
     /// A node without presence. Who does not follow a drawing opens none beyond `most`, unless that is 0.
@@ -70,23 +108,23 @@ impl PresenceRooms {
         Self { inner }
     }
 
-    /// The presence of a drawing, which lives at least as long as it is held.
+    /// The presence of a drawing, which lives at least as long as the lease.
     #[must_use]
-    pub fn of(&self, drawing: DrawingId) -> Arc<Presence> {
-        self.inner.take(&mut self.inner.lock(), drawing)
+    pub fn of(&self, drawing: DrawingId) -> PresenceLease {
+        self.inner.lease(&mut self.inner.lock(), drawing)
     }
 
     /// The same, unless it would be one too many: for those who do not follow the drawing.
     ///
     /// # Errors
     /// [`JoinError::Full`].
-    pub fn visit(&self, drawing: DrawingId) -> Result<Arc<Presence>, JoinError> {
+    pub fn visit(&self, drawing: DrawingId) -> Result<PresenceLease, JoinError> {
         let mut rooms = self.inner.lock();
         if rooms.len() >= self.inner.most && !rooms.contains_key(&drawing) && !make_room(&mut rooms) {
             self.inner.metrics.rooms_refused.increment(1);
             return Err(JoinError::Full);
         }
-        Ok(self.inner.take(&mut rooms, drawing))
+        Ok(self.inner.lease(&mut rooms, drawing))
     }
 
     /// Learns how many readers a room has on this node, if anybody is present there.
@@ -109,9 +147,9 @@ impl PresenceRooms {
 }
 
 impl Entry {
-    /// Whether anybody holds it or is present by it. Nobody can get hold of it while the map is locked.
+    /// Tells whether anybody has a lease or is present by it. Nobody can get the first lease while the map is locked.
     fn is_used(&self) -> bool {
-        Arc::strong_count(&self.presence) > IDLE_HOLDERS || self.presence.has_local()
+        self.leases.load(Ordering::Acquire) > 0 || self.presence.has_local()
     }
 }
 
@@ -123,10 +161,10 @@ fn make_room(rooms: &mut HashMap<DrawingId, Entry>) -> bool {
 }
 
 impl Inner {
-    fn take(&self, rooms: &mut HashMap<DrawingId, Entry>, drawing: DrawingId) -> Arc<Presence> {
+    fn lease(&self, rooms: &mut HashMap<DrawingId, Entry>, drawing: DrawingId) -> PresenceLease {
         let entry = rooms.entry(drawing).or_insert_with(|| self.open(drawing));
         entry.used_at = Instant::now();
-        entry.presence.clone()
+        PresenceLease::new(&entry.presence, &entry.leases)
     }
 
     fn open(&self, drawing: DrawingId) -> Entry {
@@ -135,7 +173,7 @@ impl Inner {
         let readers = presence.clone();
         let wake = move || readers.wake_readers();
         self.tasks.spawn(lane::run(presence.clone(), self.bus.clone(), wake, end.clone()));
-        Entry { presence, end, used_at: Instant::now() }
+        Entry { presence, leases: Arc::default(), end, used_at: Instant::now() }
     }
 
     /// Ends what nobody has used for `ROOM_LINGER`.
@@ -170,5 +208,48 @@ async fn sweep(inner: Arc<Inner>) {
 impl std::fmt::Debug for PresenceRooms {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PresenceRooms").field("count", &self.inner.lock().len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{bus::LocalBus, model::PresenceState, room::presence::Present};
+
+    /// A node that keeps one presence.
+    fn start(stop: &CancellationToken) -> PresenceRooms {
+        let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
+        PresenceRooms::start(&bus, 1, &Arc::new(Metrics::new()), &TaskTracker::new(), stop)
+    }
+
+    fn drawing(number: u128) -> DrawingId {
+        DrawingId(Uuid::from_u128(number))
+    }
+
+    #[tokio::test]
+    async fn a_presence_goes_on_until_its_last_lease_is_dropped() {
+        let stop = CancellationToken::new();
+        let rooms = start(&stop);
+        let lease = rooms.visit(drawing(1)).unwrap();
+        let (clone, again) = (lease.clone(), rooms.of(drawing(1)));
+        for lease in [lease, clone, again] {
+            assert_eq!(rooms.visit(drawing(2)).unwrap_err(), JoinError::Full);
+            drop(lease);
+        }
+        assert_eq!(rooms.visit(drawing(2)).unwrap().drawing_id(), drawing(2));
+        stop.cancel();
+    }
+
+    #[tokio::test]
+    async fn a_presence_goes_on_without_a_lease_while_somebody_is_there() {
+        let stop = CancellationToken::new();
+        let rooms = start(&stop);
+        let connection_id = crate::model::ConnectionId(Uuid::nil());
+        let who = Present { connection_id, user_id: "alice".parse().unwrap(), name: None };
+        rooms.of(drawing(1)).publish(&who, PresenceState::parse("{}").unwrap()).unwrap();
+        assert_eq!(rooms.visit(drawing(2)).unwrap_err(), JoinError::Full);
+        rooms.of(drawing(1)).leave(connection_id);
+        assert!(rooms.visit(drawing(2)).is_ok());
+        stop.cancel();
     }
 }
