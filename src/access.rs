@@ -21,7 +21,7 @@ use crate::{
     error::{Error, ErrorCode},
     limits,
     model::{DrawingId, Role, UserId},
-    store::{Store, StoreError},
+    store::{Members, StoreError},
 };
 
 /// Answers for roles.
@@ -35,12 +35,12 @@ pub struct Access {
 }
 
 impl Access {
-    /// An empty cache in front of `store`.
+    /// An empty cache in front of `members`.
     #[must_use]
-    pub fn start(store: &Arc<dyn Store>, tasks: &TaskTracker, stop: &CancellationToken) -> Self {
+    pub fn start(members: &Arc<dyn Members>, tasks: &TaskTracker, stop: &CancellationToken) -> Self {
         let way = |_| {
             let (questions, asked) = mpsc::channel(limits::ROLE_QUEUE);
-            tasks.spawn(answer_questions(store.clone(), asked, stop.clone()));
+            tasks.spawn(answer_questions(members.clone(), asked, stop.clone()));
             questions
         };
         let questions = (0..limits::ROLE_QUERIES).map(way).collect();
@@ -147,7 +147,7 @@ struct Question {
 
 /// Answers those who have asked while the query before was under way, all with one.
 async fn answer_questions(
-    store: Arc<dyn Store>,
+    members: Arc<dyn Members>,
     mut asked: mpsc::Receiver<Question>,
     stop: CancellationToken,
 ) {
@@ -158,7 +158,7 @@ async fn answer_questions(
             count = asked.recv_many(&mut questions, limits::ROLE_BATCH) => if count == 0 { return },
         }
         let pairs: Vec<_> = questions.iter().map(|question| question.of.clone()).collect();
-        let read = tokio::time::timeout(limits::STORE_CALL_TIMEOUT, store.roles(&pairs)).await;
+        let read = tokio::time::timeout(limits::STORE_CALL_TIMEOUT, members.roles(&pairs)).await;
         let roles = read.unwrap_or_else(|_| Err(StoreError::timed_out()));
         for Question { of, reply } in questions.drain(..) {
             let role = match &roles {

@@ -27,7 +27,7 @@ use crate::{
     clock::now_ms,
     limits,
     model::{CommittedOp, DrawingId, Epoch, Revision},
-    store::{AppendOutcome, AppendRequest, Appended, AppendedTo, OpOutcome, Refusal, Store, StoreError},
+    store::{AppendOutcome, AppendRequest, Appended, AppendedTo, Log, OpOutcome, Refusal, StoreError},
     telemetry::Metrics,
     trace::RequestId,
 };
@@ -111,7 +111,7 @@ impl Committer {
     /// is queued, and end.
     #[must_use]
     pub fn start(
-        store: &Arc<dyn Store>,
+        log: &Arc<dyn Log>,
         bus: &Arc<dyn Bus>,
         metrics: &Arc<Metrics>,
         options: CommitOptions,
@@ -125,8 +125,8 @@ impl Committer {
                 let (sender, receiver) = mpsc::channel(limits::COMMIT_QUEUE_REQUESTS);
                 // One batch may wait to be announced while the next is in the store.
                 let (announcements, announced) = mpsc::channel(1);
-                let (store, batches) = (store.clone(), batches.clone());
-                let writer = Writer { store, metrics: metrics.clone(), batches };
+                let (log, batches) = (log.clone(), batches.clone());
+                let writer = Writer { log, metrics: metrics.clone(), batches };
                 tasks.spawn(writer.run(receiver, announcements, shutdown.clone()));
                 let (bus, metrics, unattended) = (bus.clone(), metrics.clone(), unattended.clone());
                 let announcer = Announcer { bus, metrics, snapshot_every, unattended };
@@ -182,7 +182,7 @@ impl Committer {
 
 /// Empties one queue into the store.
 struct Writer {
-    store: Arc<dyn Store>,
+    log: Arc<dyn Log>,
     metrics: Arc<Metrics>,
     /// Numbers the batches of all writers, for the logs.
     batches: Arc<AtomicU64>,
@@ -254,8 +254,7 @@ impl Writer {
         let started = Instant::now();
         let mut attempt = 1;
         loop {
-            let append =
-                tokio::time::timeout(limits::STORE_CALL_TIMEOUT, self.store.append(requests, now_ms));
+            let append = tokio::time::timeout(limits::STORE_CALL_TIMEOUT, self.log.append(requests, now_ms));
             match append.await.unwrap_or(Err(StoreError::timed_out())) {
                 Err(StoreError::Unavailable(error))
                     if attempt < limits::COMMIT_ATTEMPTS && started.elapsed() < limits::COMMIT_PATIENCE =>

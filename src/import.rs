@@ -11,7 +11,7 @@ use crate::{
     clock::now_ms,
     limits,
     model::{DrawingId, Revision, Title, UserId},
-    store::{CreateOutcome, Store, StoreError},
+    store::{CreateOutcome, Imports, StoreError},
 };
 
 pub use log::LogReader;
@@ -58,7 +58,7 @@ impl Import {
     /// See [`ImportError`].
     pub async fn run(
         &self,
-        store: &dyn Store,
+        store: &dyn Imports,
         log: impl AsyncBufRead + Unpin,
     ) -> Result<Revision, ImportError> {
         let begun = store.begin_import(self.drawing_id, self.title.as_str(), &self.owner, now_ms()).await?;
@@ -74,12 +74,16 @@ impl Import {
         outcome
     }
 
-    async fn remove(&self, store: &dyn Store) -> Result<(), StoreError> {
+    async fn remove(&self, store: &dyn Imports) -> Result<(), StoreError> {
         while !store.abort_import(self.drawing_id, limits::PURGE_OPS).await? {}
         Ok(())
     }
 
-    async fn copy(&self, store: &dyn Store, log: impl AsyncBufRead + Unpin) -> Result<Revision, ImportError> {
+    async fn copy(
+        &self,
+        store: &dyn Imports,
+        log: impl AsyncBufRead + Unpin,
+    ) -> Result<Revision, ImportError> {
         let mut log = LogReader::new(log);
         let (mut ops, mut bytes, mut first) = (Vec::new(), 0, 1);
         loop {

@@ -44,7 +44,7 @@ use crate::{
     room::presence::PresenceRooms,
     snapshot::{BlobHealth, Loader, Memory},
     socket::{Connections, Gateway, GatewayParts},
-    store::{FileLock, Store},
+    store::{FileLock, Members, Store},
     telemetry::Metrics,
     transport::Transport,
     undo::Undo,
@@ -141,7 +141,8 @@ impl Server {
         let (tasks, stop) = (&stops.tasks, &stops.all);
         let meta = read_meta(&*store).await.context("reading the database")?;
         let authenticator = start_authenticator(args, meta.server_key, &stops)?;
-        let access = Access::start(&store, tasks, stop);
+        let members: Arc<dyn Members> = store.clone();
+        let access = Access::start(&members, tasks, stop);
         let (committer, unattended) = start_committer(args, &store, &bus, &metrics, &stops);
         let blobs = open_blobs(args)?;
         let memory = Memory::new(args.canvas_memory, limits::CANVAS_PATIENCE);
@@ -162,11 +163,11 @@ impl Server {
         if args.roles.contains(&NodeRole::Worker) {
             let background = Background::start().context("starting a thread for snapshots")?;
             let builder = Builder::new(&store, &blobs, &metrics, args.snapshot_every, background);
-            let worker = Worker::new(&store, builder.with_memory(memory), open);
+            let worker = Worker::new(store.clone(), builder.with_memory(memory), open);
             tasks.spawn(worker.run(hinted, stop.clone()));
             tasks.spawn(worker::purge(store.clone(), stop.clone()));
         }
-        let undo = Undo::new(&store, canvases.clone(), committer.clone());
+        let undo = Undo::new(store.clone(), canvases.clone(), committer.clone());
         let api = Api::new(api::Parts {
             store: store.clone(),
             bus: bus.clone(),

@@ -10,7 +10,7 @@ use crate::{
     limits,
     model::{Change, CheckedOp, DrawingId, History, LoggedOp, OpId, Revision, Role, UserId},
     snapshot::{Canvases, LoadError},
-    store::{AppendRequest, OpOutcome, Refusal, Store, StoreError},
+    store::{AppendRequest, Log, OpOutcome, Refusal, StoreError},
     trace::{self, RequestId},
 };
 
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Undo {
     /// Finds the op of a wish that is sent again.
-    store: Arc<dyn Store>,
+    log: Arc<dyn Log>,
     /// Knows what can be undone.
     canvases: Canvases,
     committer: Committer,
@@ -119,8 +119,8 @@ impl Direction {
 impl Undo {
     /// Picks units of `canvases`, and commits with `committer`.
     #[must_use]
-    pub fn new(store: &Arc<dyn Store>, canvases: Canvases, committer: Committer) -> Self {
-        Self { store: store.clone(), canvases, committer }
+    pub fn new(log: Arc<dyn Log>, canvases: Canvases, committer: Committer) -> Self {
+        Self { log, canvases, committer }
     }
 
     /// Picks a unit and commits the op for the request `id`; picks anew when somebody was faster.
@@ -163,7 +163,7 @@ impl Undo {
     /// The op in the log of a wish that is sent again, and its unit.
     async fn done_before(&self, wish: &Wish) -> Result<Option<(OpId, CheckedOp)>, UndoError> {
         let Wish { drawing_id, op_id, direction, ref actor, .. } = *wish;
-        let Some(stored) = self.store.find_op(drawing_id, op_id).await? else { return Ok(None) };
+        let Some(stored) = self.log.find_op(drawing_id, op_id).await? else { return Ok(None) };
         let op = LoggedOp::read(stored.revision, &stored.actor, stored.ts, &stored.body);
         let is_same = op.change.as_ref().is_some_and(|change| direction.is_type_of(change));
         let Some(unit) = op.unit.filter(|_| is_same && stored.actor == actor.as_str()) else {

@@ -9,7 +9,7 @@ use crate::{
     config::{DEFAULT_BLOB_URL, ServeArgs, StoreArgs},
     limits,
     snapshot::Blobs,
-    store::{FileLock, Meta, PoolOptions, PostgresStore, SqliteStore, Store, StoreError},
+    store::{FileLock, Log, Meta, PoolOptions, PostgresStore, SqliteStore, Store, StoreError},
     telemetry::Metrics,
 };
 
@@ -44,10 +44,10 @@ pub async fn open_store(args: &StoreArgs) -> anyhow::Result<Arc<dyn Store>> {
 }
 
 /// Reads what belongs to the database as a whole, waiting for a database that has gone since it was opened.
-pub(super) async fn read_meta(store: &dyn Store) -> Result<Meta, StoreError> {
+pub(super) async fn read_meta(log: &dyn Log) -> Result<Meta, StoreError> {
     let deadline = Instant::now() + limits::STORE_START_TIMEOUT;
     loop {
-        match store.meta().await {
+        match log.meta().await {
             Err(error) if error.is_passing() && Instant::now() < deadline => {
                 tracing::warn!(%error, "the database has gone while this server starts; trying on");
                 tokio::time::sleep(limits::RETRY_AFTER).await;

@@ -21,7 +21,7 @@ use crate::{
     room::{RoomParts, Rooms, presence::PresenceRooms},
     snapshot::{Canvases, Loader},
     socket::Connections,
-    store::Store,
+    store::{Log, Store, Upkeep},
     telemetry::Metrics,
     user_connections::UserConnections,
     worker,
@@ -48,7 +48,8 @@ pub(super) fn start_committer(
     let (unattended, is_unattended) = mpsc::channel(limits::FOLD_QUEUE);
     let options =
         CommitOptions { writers: args.writers.into(), snapshot_every: args.snapshot_every, unattended };
-    let committer = Committer::start(store, bus, metrics, options, &stops.writer_tasks, &stops.writers);
+    let log: Arc<dyn Log> = store.clone();
+    let committer = Committer::start(&log, bus, metrics, options, &stops.writer_tasks, &stops.writers);
     (committer, is_unattended)
 }
 
@@ -129,6 +130,6 @@ pub(super) async fn listen_for_operators(args: &ServeArgs) -> anyhow::Result<Opt
 }
 
 /// Looks whether the store takes writes.
-pub(super) async fn watch_store(store: Arc<dyn Store>, stop: CancellationToken) {
+pub(super) async fn watch_store(store: Arc<dyn Upkeep>, stop: CancellationToken) {
     store.health().run(&*store, stop).await;
 }

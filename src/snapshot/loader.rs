@@ -16,14 +16,15 @@ use crate::{
     model::{Applied, Branch, Canvas, DrawingId, LoggedOp, Revision},
     offload::Background,
     offload::{on_another_thread, on_bytes},
-    store::{LogPage, ReadRange, Snapshot, Store, StoreError, call},
+    store::{Log, LogPage, ReadRange, Snapshot, Snapshots, Store, StoreError, call},
     telemetry::Metrics,
 };
 
 /// Makes canvases. Cheap to clone.
 #[derive(Clone)]
 pub struct Loader {
-    store: Arc<dyn Store>,
+    log: Arc<dyn Log>,
+    snapshots: Arc<dyn Snapshots>,
     blobs: Blobs,
     metrics: Arc<Metrics>,
     /// What canvases are loaded in.
@@ -99,7 +100,14 @@ impl Loader {
     pub fn new(store: &Arc<dyn Store>, blobs: &Blobs, metrics: &Arc<Metrics>) -> Self {
         let mode = Mode::Request(Arc::default());
         let memory = Memory::new(limits::CANVAS_MEMORY, limits::CANVAS_PATIENCE);
-        Self { store: store.clone(), blobs: blobs.clone(), metrics: metrics.clone(), memory, mode }
+        Self {
+            log: store.clone(),
+            snapshots: store.clone(),
+            blobs: blobs.clone(),
+            metrics: metrics.clone(),
+            memory,
+            mode,
+        }
     }
 
     /// The same in this memory.
@@ -145,7 +153,7 @@ impl Loader {
     /// # Errors
     /// When there is no such drawing, or the store fails.
     pub async fn stand(&self, drawing: DrawingId) -> Result<Reached, LoadError> {
-        let heads = call(self.store.heads(&[drawing])).await?;
+        let heads = call(self.log.heads(&[drawing])).await?;
         let stand = heads.stands.get(&drawing).ok_or(LoadError::NoDrawing)?;
         Ok(Reached { branch: stand.branch, head: stand.head })
     }
@@ -171,7 +179,7 @@ impl Loader {
         let mut below = revision;
         let mut unreadable = None;
         loop {
-            let snapshots = call(self.store.snapshots(drawing, below, 1)).await?;
+            let snapshots = call(self.snapshots.snapshots(drawing, below, 1)).await?;
             let Some(snapshot) = snapshots.into_iter().next() else {
                 return match unreadable {
                     // Later it may do.
@@ -206,7 +214,7 @@ impl Loader {
             };
             // Who gives it up first tells of it; the worker builds another one.
             if let Some(what) = what
-                && call(self.store.retire_snapshots(drawing, &[snapshot.snapshot_id])).await? > 0
+                && call(self.snapshots.retire_snapshots(drawing, &[snapshot.snapshot_id])).await? > 0
             {
                 self.metrics.snapshots_damaged.increment(1);
                 let revision = snapshot.revision;
@@ -334,7 +342,7 @@ impl Loader {
     ) -> Result<LogPage, LoadError> {
         let (limit, max_bytes) = (limits::MAX_PAGE_OPS, limits::MAX_PAGE_BYTES);
         let range = ReadRange { drawing_id, after, until, limit, max_bytes };
-        call(self.store.read(&range)).await?.ok_or(LoadError::NoDrawing)
+        call(self.log.read(&range)).await?.ok_or(LoadError::NoDrawing)
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Probe, Store, StoreError};
+use super::{Probe, StoreError, Upkeep};
 use crate::limits;
 
 /// What is known of the store's writing.
@@ -77,7 +77,7 @@ impl Health {
     }
 
     /// Probes `store` whenever somebody asks and for as long as it fails, until `stop`.
-    pub async fn run(&self, store: &dyn Store, stop: CancellationToken) {
+    pub async fn run(&self, store: &dyn Upkeep, stop: CancellationToken) {
         let work = async {
             loop {
                 let is_down = self.lock().outage.is_some();
@@ -95,7 +95,7 @@ impl Health {
     }
 
     /// One probe, to its end: one that is waited for in vain holds a session, and the next would hold another.
-    async fn probe(&self, store: &dyn Store) {
+    async fn probe(&self, store: &dyn Upkeep) {
         let began_at = Instant::now();
         let probe = if self.lock().lacks_room { Probe::WithRoom } else { Probe::Small };
         let mut outcome = pin!(store.probe(probe));

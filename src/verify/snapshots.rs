@@ -9,13 +9,13 @@ use super::{
 use crate::{
     model::{Canvas, DrawingId, Revision},
     snapshot::{BlobError, Blobs, decode_snapshot},
-    store::{Snapshot, Store, StoreError, call},
+    store::{Snapshot, Snapshots, StoreError, call},
 };
 
 /// The snapshots that are still to be looked at, in the order of their revisions.
 pub(super) struct SnapshotChecks<'a> {
     drawing: DrawingId,
-    store: &'a dyn Store,
+    snapshots: &'a dyn Snapshots,
     blobs: &'a Blobs,
     due: VecDeque<Snapshot>,
     /// How many were looked at.
@@ -29,19 +29,19 @@ impl<'a> SnapshotChecks<'a> {
     /// Lists the snapshots of a drawing. The head has to be read after it: what is listed lies at or below that.
     pub(super) async fn list(
         drawing: DrawingId,
-        store: &'a dyn Store,
+        snapshots: &'a dyn Snapshots,
         blobs: &'a Blobs,
     ) -> Result<Self, StoreError> {
         let (mut due, mut below) = (VecDeque::new(), Revision(u64::MAX));
         loop {
-            let listed = call(store.snapshots(drawing, below, LISTED)).await?;
+            let listed = call(snapshots.snapshots(drawing, below, LISTED)).await?;
             let is_last = listed.len() < LISTED as usize;
             for snapshot in listed {
                 below = Revision(snapshot.revision.0.saturating_sub(1));
                 due.push_front(snapshot);
             }
             if is_last || below == Revision(0) {
-                return Ok(Self { drawing, store, blobs, due, count: 0 });
+                return Ok(Self { drawing, snapshots, blobs, due, count: 0 });
             }
         }
     }
@@ -109,7 +109,7 @@ impl<'a> SnapshotChecks<'a> {
             Err(error @ BlobError::Unavailable(_)) => return Err(error.into()),
         };
         // It may have been given up meanwhile, and its blob removed.
-        let now = call(self.store.snapshots(self.drawing, snapshot.revision, 1)).await?;
+        let now = call(self.snapshots.snapshots(self.drawing, snapshot.revision, 1)).await?;
         if now.first().is_some_and(|now| now.snapshot_id == snapshot.snapshot_id) {
             found.add_snapshot(kind, snapshot.revision, snapshot.snapshot_id, detail);
         }

@@ -24,14 +24,14 @@ use crate::{
         loader::{Base, LoadError, Loader},
         memory::{Memory, Purpose},
     },
-    store::{Claim, Snapshot, Store, StoreError, call},
+    store::{Claim, Snapshot, Snapshots, Store, StoreError, call},
     telemetry::Metrics,
 };
 
 /// Builds snapshots of drawings that have grown. Cheap to clone.
 #[derive(Clone)]
 pub struct Builder {
-    store: Arc<dyn Store>,
+    snapshots: Arc<dyn Snapshots>,
     blobs: Blobs,
     loader: Loader,
     background: Background,
@@ -114,8 +114,17 @@ impl Builder {
     ) -> Self {
         let loader = Loader::new(store, blobs, metrics).for_worker(background.clone());
         let lease = limits::SNAPSHOT_LEASE;
-        let (store, blobs, metrics) = (store.clone(), blobs.clone(), metrics.clone());
-        Self { store, blobs, loader, background, metrics, every, lease, waste_tried: Arc::default() }
+        let (blobs, metrics) = (blobs.clone(), metrics.clone());
+        Self {
+            snapshots: store.clone(),
+            blobs,
+            loader,
+            background,
+            metrics,
+            every,
+            lease,
+            waste_tried: Arc::default(),
+        }
     }
 
     /// The same in this memory.
@@ -166,9 +175,9 @@ impl Builder {
     /// # Errors
     /// When the store or the blob store fails; what is left is removed another time.
     pub async fn remove_waste(&self) -> Result<usize, BuildError> {
-        call(self.store.expire_claims(now_ms(), limits::SNAPSHOT_WASTE_BATCH)).await?;
+        call(self.snapshots.expire_claims(now_ms(), limits::SNAPSHOT_WASTE_BATCH)).await?;
         let after = *self.waste_tried();
-        let waste = call(self.store.snapshot_waste(after, limits::SNAPSHOT_WASTE_BATCH)).await?;
+        let waste = call(self.snapshots.snapshot_waste(after, limits::SNAPSHOT_WASTE_BATCH)).await?;
         let is_last = waste.len() < limits::SNAPSHOT_WASTE_BATCH as usize;
         let mut next = if is_last { Uuid::nil() } else { waste.last().map_or(Uuid::nil(), |(_, id)| *id) };
         let mut removed = Vec::with_capacity(waste.len());
@@ -188,7 +197,7 @@ impl Builder {
         }
         *self.waste_tried() = next;
         if !removed.is_empty() {
-            call(self.store.forget_waste(&removed)).await?;
+            call(self.snapshots.forget_waste(&removed)).await?;
         }
         failures.pop().map_or(Ok(removed.len()), |error| Err(error.into()))
     }
@@ -200,12 +209,12 @@ impl Builder {
     /// Gives a claim up, if it is held.
     pub(super) async fn give_up(&self, drawing: DrawingId, id: Uuid) {
         // If that fails too, the claim runs out.
-        drop(call(self.store.drop_claim(drawing, id)).await);
+        drop(call(self.snapshots.drop_claim(drawing, id)).await);
     }
 
     async fn claim_and_build(&self, drawing: DrawingId, id: Uuid) -> Result<Built, BuildError> {
         let (now, lease) = (now_ms(), millis(self.lease));
-        match call(self.store.claim_snapshot(drawing, id, self.every, now, now + lease)).await? {
+        match call(self.snapshots.claim_snapshot(drawing, id, self.every, now, now + lease)).await? {
             Claim::Claimed { head } => match self.build_claimed(drawing, id, head).await {
                 // It was deleted meanwhile, and its claim with it.
                 Err(BuildError::Load(LoadError::NoDrawing)) => Ok(Built::Overtaken),
@@ -246,7 +255,7 @@ impl Builder {
         self.blobs.put(drawing, id, bytes).await?;
         let row =
             Snapshot { revision, snapshot_id: id, checksum, bytes: size, log_bytes, created_at: now_ms() };
-        if call(self.store.add_snapshot(drawing, epoch, &row)).await? {
+        if call(self.snapshots.add_snapshot(drawing, epoch, &row)).await? {
             return Ok(if revision < head { Built::Stretch(revision) } else { Built::Snapshot(open) });
         }
         // Whoever took the claim over may have looked for the blob before it was there.
@@ -266,7 +275,7 @@ impl Builder {
             return Ok(true);
         }
         *renewed = Instant::now();
-        call(self.store.renew_claim(drawing, id, now_ms() + millis(self.lease))).await
+        call(self.snapshots.renew_claim(drawing, id, now_ms() + millis(self.lease))).await
     }
 
     async fn encode(&self, drawing_id: DrawingId, epoch: Epoch, canvas: Canvas) -> std::io::Result<Encoded> {
@@ -284,11 +293,12 @@ impl Builder {
     /// one goes on where newer ones cannot be read.
     async fn retire(&self, drawing: DrawingId, built: Uuid) -> Result<(), StoreError> {
         let newest = Revision(i64::MAX.unsigned_abs());
-        let snapshots = call(self.store.snapshots(drawing, newest, limits::SNAPSHOT_RETENTION_LOOK)).await?;
+        let snapshots =
+            call(self.snapshots.snapshots(drawing, newest, limits::SNAPSHOT_RETENTION_LOOK)).await?;
         let mut superseded = superseded(&snapshots);
         superseded.retain(|id| *id != built);
         if !superseded.is_empty() {
-            call(self.store.retire_snapshots(drawing, &superseded)).await?;
+            call(self.snapshots.retire_snapshots(drawing, &superseded)).await?;
         }
         Ok(())
     }

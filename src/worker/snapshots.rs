@@ -18,7 +18,7 @@ use crate::{
     limits,
     model::DrawingId,
     snapshot::loader::LoadError,
-    store::{Store, call},
+    store::{Snapshots, call},
 };
 
 /// Where hints are given. Cheap to clone.
@@ -46,7 +46,7 @@ impl Hints {
 /// Builds what is due until the server stops.
 pub struct Worker {
     /// Says which drawings are due.
-    store: Arc<dyn Store>,
+    snapshots: Arc<dyn Snapshots>,
     builder: Builder,
     /// Where it tells what can still be undone in the drawings that it has built a snapshot of.
     open: mpsc::Sender<OpenHistory>,
@@ -57,8 +57,8 @@ pub struct Worker {
 impl Worker {
     /// Has `builder` build what is due by its own measure, and tells `open` what it has found.
     #[must_use]
-    pub fn new(store: &Arc<dyn Store>, builder: Builder, open: mpsc::Sender<OpenHistory>) -> Self {
-        Self { store: store.clone(), builder, open, building: Mutex::default() }
+    pub fn new(snapshots: Arc<dyn Snapshots>, builder: Builder, open: mpsc::Sender<OpenHistory>) -> Self {
+        Self { snapshots, builder, open, building: Mutex::default() }
     }
 
     /// Works until `stop`, which cuts a build off; its claim is given up.
@@ -102,7 +102,8 @@ impl Worker {
 
     /// Goes through the next stretch of heads, and removes what is not needed any more.
     async fn sweep(&self, rounds: &mut Rounds) {
-        let due = self.store.due_snapshots(rounds.after, self.builder.every(), limits::SNAPSHOT_SWEEP_HEADS);
+        let due =
+            self.snapshots.due_snapshots(rounds.after, self.builder.every(), limits::SNAPSHOT_SWEEP_HEADS);
         match call(due).await {
             Ok(page) => {
                 rounds.after = page.next;

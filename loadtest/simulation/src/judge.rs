@@ -6,7 +6,7 @@ use anyhow::Context;
 use revcast::{
     limits,
     model::{Canvas, DrawingId, LoggedOp, Revision, state_hash},
-    store::{LogPage, ReadRange, Store},
+    store::{Log, LogPage, ReadRange},
 };
 use revcast_checker::{Options, judge};
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
-use revcast::{model::DrawingId, store::Store};
+use revcast::{model::DrawingId, store::Log};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},

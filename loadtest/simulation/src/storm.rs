@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use revcast::store::Store;
+use revcast::store::Log;
 use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;

@@ -1,10 +1,10 @@
-//! Appending to the logs of the store in memory, and reading them.
+//! Appending to the logs of the store in memory.
 
 use super::{Head, Op, Row, State};
 use crate::{
     model::{DrawingId, OpId, Revision, UserId},
     store::{
-        AppendRequest, Appended, LogPage, ReadRange,
+        AppendRequest, Appended,
         resolve::{Insert, Known, KnownHead, KnownOp, NewHead, Resolution, resolve},
     },
 };
@@ -62,21 +62,6 @@ impl State {
                 row.fog.insert(object.clone());
             }
         }
-    }
-
-    pub(super) fn read(&self, range: &ReadRange) -> Option<LogPage> {
-        let (head, row) = self.headed(range.drawing_id)?;
-        let until = range.until.map_or(head.revision, |until| until.min(head.revision));
-        let (mut ops, mut bytes) = (Vec::new(), 0);
-        for (revision, op) in row.range(range.after, until).take(range.limit as usize) {
-            let op = Row::stored(revision, op);
-            bytes += op.page_bytes();
-            if !ops.is_empty() && bytes > range.max_bytes {
-                break;
-            }
-            ops.push(op);
-        }
-        Some(LogPage { branch: self.branch(&head), head: head.revision, ops })
     }
 }
 

@@ -9,11 +9,11 @@ use super::{Head, Life, MemoryStore, Row, State};
 use crate::{
     limits,
     model::{DrawingId, Epoch, Revision},
-    store::{Claim, DuePage, Snapshot, SnapshotStore, StoreError},
+    store::{Claim, DuePage, Snapshot, Snapshots, StoreError},
 };
 
 impl Row {
-    /// Whether a snapshot is due, as [`SnapshotStore::due_snapshots`] says.
+    /// Whether a snapshot is due, as [`Snapshots::due_snapshots`] says.
     fn is_due(&self, head: Head, every: u64) -> bool {
         let is_enough = |snapshot: &Snapshot| {
             let since = head.revision.0.saturating_sub(snapshot.revision.0);
@@ -38,7 +38,7 @@ impl State {
 }
 
 #[async_trait]
-impl SnapshotStore for MemoryStore {
+impl Snapshots for MemoryStore {
     async fn snapshots(
         &self,
         drawing: DrawingId,

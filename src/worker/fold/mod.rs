@@ -17,7 +17,7 @@ use crate::{
     commit::{CommitError, Committer},
     limits,
     model::{CheckedOp, DrawingId, Epoch, Revision, Role, ServerOps, UserId},
-    store::{AppendRequest, FoldPlan, OpOutcome, ReadRange, Store, StoreError, call},
+    store::{AppendRequest, FoldPlan, Log, OpOutcome, ReadRange, Snapshots, Store, StoreError, call},
     telemetry::Metrics,
 };
 use policy::{Plan, plan};
@@ -25,7 +25,9 @@ use policy::{Plan, plan};
 /// Folds what others tell of.
 pub struct Folder {
     /// Says when ops were committed, and by whom.
-    store: Arc<dyn Store>,
+    log: Arc<dyn Log>,
+    /// Says how far a worker has come.
+    snapshots: Arc<dyn Snapshots>,
     committer: Committer,
     ids: ServerOps,
     metrics: Arc<Metrics>,
@@ -52,7 +54,8 @@ impl Folder {
         metrics: &Arc<Metrics>,
         budget: u64,
     ) -> Self {
-        Self { store: store.clone(), committer, ids, metrics: metrics.clone(), budget }
+        let (log, snapshots) = (store.clone(), store.clone());
+        Self { log, snapshots, committer, ids, metrics: metrics.clone(), budget }
     }
 
     /// Works until `stop`.
@@ -105,13 +108,13 @@ impl Folder {
     /// # Errors
     /// When the store fails.
     pub async fn fold_unattended(&self, drawing: DrawingId, now_ms: i64) -> Result<bool, StoreError> {
-        let heads = call(self.store.heads(&[drawing])).await?;
+        let heads = call(self.log.heads(&[drawing])).await?;
         let Some(stand) = heads.stands.get(&drawing) else { return Ok(false) };
         if stand.head.0.saturating_sub(stand.floor.0) < limits::FOLD_UNATTENDED_OPEN {
             return Ok(false);
         }
         let floor = Revision(stand.head.0 - limits::FOLD_UNATTENDED_KEEPS);
-        let newest = call(self.store.snapshots(drawing, stand.head, 1)).await?;
+        let newest = call(self.snapshots.snapshots(drawing, stand.head, 1)).await?;
         if newest.first().is_some_and(|snapshot| snapshot.revision >= floor) {
             return Ok(false);
         }
@@ -123,7 +126,7 @@ impl Folder {
 
     /// The last revision that was committed by then.
     async fn committed_before(&self, drawing: DrawingId, then_ms: i64) -> Result<Revision, StoreError> {
-        Ok(call(self.store.revision_at(drawing, then_ms)).await?.unwrap_or_default())
+        Ok(call(self.log.revision_at(drawing, then_ms)).await?.unwrap_or_default())
     }
 
     /// The last op that was committed at the time of op `lowest`: those of one actor among them may be one gesture. `None`
@@ -141,7 +144,7 @@ impl Folder {
         while after <= highest {
             let range =
                 ReadRange { drawing_id, after, until: None, limit, max_bytes: limits::MAX_PAGE_BYTES };
-            let Some(page) = call(self.store.read(&range)).await? else { return Ok(None) };
+            let Some(page) = call(self.log.read(&range)).await? else { return Ok(None) };
             if page.ops.is_empty() {
                 return Ok(None);
             }

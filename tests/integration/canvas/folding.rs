@@ -7,7 +7,7 @@ use revcast::{
     commit::{CommitOptions, Committer},
     limits,
     model::{Canvas, CheckedOp, DrawingId, LoggedOp, Revision, ServerOps},
-    store::{AppendRequest, Store},
+    store::{AppendRequest, Log, Store},
     worker::{Folder, FolderQueues, OpenHistory, Worker, hints},
 };
 use sqlx::{PgPool, SqlitePool};
@@ -51,7 +51,14 @@ impl Folding {
         let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
         let (unattended, is_unattended) = mpsc::channel(8);
         let options = CommitOptions { writers: 1, snapshot_every: 500, unattended };
-        let committer = Committer::start(&setup.store, &bus, &setup.metrics, options, &tasks, &stop);
+        let committer = Committer::start(
+            &(setup.store.clone() as Arc<dyn Log>),
+            &bus,
+            &setup.metrics,
+            options,
+            &tasks,
+            &stop,
+        );
         let ids = ServerOps::new(setup.store.meta().await.unwrap().server_key);
         let folder = Folder::new(&setup.store, committer.clone(), ids, &setup.metrics, budget);
         Self { folder, committer, unattended: is_unattended, _tasks: tasks, stop }
@@ -214,7 +221,7 @@ async fn what_a_worker_has_built_a_snapshot_of_is_folded(setup: Setup) {
     let (open, is_open) = mpsc::channel(8);
     let (hints, hinted) = hints();
     let stop = folding.stop.clone();
-    let worker = Worker::new(&setup.store, setup.builder(), open);
+    let worker = Worker::new(setup.store.clone(), setup.builder(), open);
     let working = tokio::spawn(worker.run(hinted, stop.clone()));
     let queues = FolderQueues { open: is_open, unattended: folding.unattended };
     let folds = tokio::spawn(folding.folder.run(queues, stop.clone()));

@@ -11,12 +11,10 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 use revcast::{
     bus::{Bus, Delivery, LocalBus, OpsMessage, Subscription},
     commit::{CommitError, CommitOptions, Committed, Committer},
-    model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
+    model::{DrawingId, Epoch, OpId, Revision},
     store::{
-        AppendOutcome, AppendRequest, Appended, AppendedTo, Claim, CreateOutcome, Drawing, DrawingCursor,
-        DuePage, Heads, Health, ImportStore, ImportedLog, ImportedOp, InspectStore, InspectedDrawing,
-        InspectedOps, JoinedLink, Link, LogPage, Member, MemberOutcome, Meta, OpOutcome, Probe, ReadRange,
-        Refusal, Snapshot, SnapshotStore, Store, StoreError, StoredOp,
+        AppendOutcome, AppendRequest, Appended, AppendedTo, Heads, Log, LogPage, Meta, OpOutcome, ReadRange,
+        Refusal, StoreError, StoredOp,
     },
     telemetry::Metrics,
 };
@@ -109,7 +107,7 @@ impl GatedStore {
 }
 
 #[async_trait]
-impl Store for GatedStore {
+impl Log for GatedStore {
     async fn append(&self, batch: &[AppendRequest], now_ms: i64) -> Result<Appended, StoreError> {
         let hook = {
             let mut state = self.state();
@@ -125,7 +123,6 @@ impl Store for GatedStore {
         let to = |request: &AppendRequest| (request.drawing_id, AppendedTo { ts: now_ms, floor });
         Ok(Appended { epoch: EPOCH, heads: batch.iter().map(to).collect(), outcomes: self.write(batch)? })
     }
-
     async fn read(&self, _: &ReadRange) -> Result<Option<LogPage>, StoreError> {
         unreachable!("a committer only appends")
     }
@@ -142,167 +139,6 @@ impl Store for GatedStore {
         unreachable!("a committer only appends")
     }
     async fn new_epoch(&self) -> Result<Epoch, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn count_created(&self, _: &UserId, _: u32) -> Result<u32, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn create_drawing(
-        &self,
-        _: DrawingId,
-        _: &str,
-        _: &UserId,
-        _: i64,
-    ) -> Result<CreateOutcome, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn drawing(&self, _: DrawingId, _: &UserId) -> Result<Option<Drawing>, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn drawings(
-        &self,
-        _: &UserId,
-        _: Option<DrawingCursor>,
-        _: u32,
-    ) -> Result<Vec<Drawing>, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn rename_drawing(&self, _: DrawingId, _: &str, _: i64) -> Result<bool, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn confirm(&self, _: DrawingId) -> Result<(), StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn delete_drawing(&self, _: DrawingId, _: i64) -> Result<bool, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn purge_deleted(&self, _: u32) -> Result<u64, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn roles(
-        &self,
-        _: &[(DrawingId, UserId)],
-    ) -> Result<HashMap<(DrawingId, UserId), Role>, StoreError> {
-        unreachable!("a committer only appends")
-    }
-
-    async fn role(&self, _: DrawingId, _: &UserId) -> Result<Option<Role>, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn members(&self, _: DrawingId) -> Result<Vec<Member>, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn set_member(
-        &self,
-        _: DrawingId,
-        _: &UserId,
-        _: Option<Role>,
-        _: i64,
-    ) -> Result<MemberOutcome, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn create_link(&self, _: &Link, _: &str) -> Result<(), StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn links(&self, _: DrawingId) -> Result<Vec<Link>, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn delete_link(&self, _: DrawingId, _: Uuid) -> Result<bool, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn join_link(&self, _: &str, _: &UserId, _: i64) -> Result<Option<JoinedLink>, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn probe(&self, _: Probe) -> Result<(), StoreError> {
-        unreachable!("a committer only appends")
-    }
-    fn health(&self) -> &Health {
-        unreachable!("a committer only appends")
-    }
-    async fn close(&self) {}
-}
-
-#[async_trait]
-impl SnapshotStore for GatedStore {
-    async fn snapshots(&self, _: DrawingId, _: Revision, _: u32) -> Result<Vec<Snapshot>, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn due_snapshots(&self, _: Option<DrawingId>, _: u64, _: u32) -> Result<DuePage, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn claim_snapshot(
-        &self,
-        _: DrawingId,
-        _: Uuid,
-        _: u64,
-        _: i64,
-        _: i64,
-    ) -> Result<Claim, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn renew_claim(&self, _: DrawingId, _: Uuid, _: i64) -> Result<bool, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn add_snapshot(&self, _: DrawingId, _: Epoch, _: &Snapshot) -> Result<bool, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn drop_claim(&self, _: DrawingId, _: Uuid) -> Result<(), StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn expire_claims(&self, _: i64, _: u32) -> Result<u64, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn retire_snapshots(&self, _: DrawingId, _: &[Uuid]) -> Result<u64, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn snapshot_waste(&self, _: Uuid, _: u32) -> Result<Vec<(DrawingId, Uuid)>, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn forget_waste(&self, _: &[Uuid]) -> Result<(), StoreError> {
-        unreachable!("a committer only appends")
-    }
-}
-
-#[async_trait]
-impl InspectStore for GatedStore {
-    async fn list_drawings(&self, _: Option<DrawingId>, _: u32) -> Result<Vec<DrawingId>, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn inspect_drawing(&self, _: DrawingId) -> Result<Option<InspectedDrawing>, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn inspect_ops(
-        &self,
-        _: DrawingId,
-        _: Revision,
-        _: Revision,
-        _: u32,
-    ) -> Result<Option<InspectedOps>, StoreError> {
-        unreachable!("a committer only appends")
-    }
-}
-
-#[async_trait]
-impl ImportStore for GatedStore {
-    async fn begin_import(
-        &self,
-        _: DrawingId,
-        _: &str,
-        _: &UserId,
-        _: i64,
-    ) -> Result<CreateOutcome, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn import_ops(&self, _: DrawingId, _: &[ImportedOp]) -> Result<bool, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn finish_import(&self, _: DrawingId, _: &UserId, _: &ImportedLog) -> Result<bool, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn abort_import(&self, _: DrawingId, _: u32) -> Result<bool, StoreError> {
-        unreachable!("a committer only appends")
-    }
-    async fn stale_imports(&self, _: i64) -> Result<Vec<DrawingId>, StoreError> {
         unreachable!("a committer only appends")
     }
 }
@@ -333,13 +169,13 @@ pub struct Setup {
 impl Setup {
     pub fn new(writers: usize) -> Self {
         let store = Arc::new(GatedStore { gate: Semaphore::new(0), state: Mutex::default() });
-        let as_store: Arc<dyn Store> = store.clone();
+        let log: Arc<dyn Log> = store.clone();
         let bus: Arc<dyn Bus> = Arc::new(LocalBus::new());
         let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let metrics = Arc::new(Metrics::new());
         let (unattended, is_unattended) = mpsc::channel(8);
         let options = CommitOptions { writers, snapshot_every: 500, unattended };
-        let committer = Committer::start(&as_store, &bus, &metrics, options, &tasks, &shutdown);
+        let committer = Committer::start(&log, &bus, &metrics, options, &tasks, &shutdown);
         Self { store, bus, committer, is_unattended, tasks, shutdown }
     }
 

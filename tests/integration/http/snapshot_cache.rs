@@ -9,7 +9,7 @@ use revcast::{
     limits,
     model::{DrawingId, Revision},
     snapshot::{Blobs, Canvases, Extent, LoadError, Loader},
-    store::Store,
+    store::{Log, Store},
     telemetry::Metrics,
 };
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};

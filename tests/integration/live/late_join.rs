@@ -7,7 +7,7 @@ use loadtest::{services::blob_url_beside, socket::Socket};
 use revcast::{
     model::{DrawingId, Revision},
     snapshot::{Blobs, Loader},
-    store::{SnapshotStore, Store},
+    store::{Snapshots, Store},
     telemetry::Metrics,
 };
 use serde_json::{Value, json};

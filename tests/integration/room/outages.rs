@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use revcast::{bus::OpsMessage, store::Store, telemetry, wire::ResetReason};
+use revcast::{bus::OpsMessage, store::Log, telemetry, wire::ResetReason};
 
 use crate::support::{
     eventually,

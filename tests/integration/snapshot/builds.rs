@@ -155,7 +155,7 @@ async fn of_a_long_log_the_newest_stay_and_one_in_each_stretch() {
 /// A worker, until the token is cancelled, that is given hints and finds what is due in `store`.
 fn start_worker(setup: &Setup, store: &Arc<dyn Store>) -> (revcast::worker::Hints, CancellationToken) {
     let ((hints, hinted), stop) = (hints(), CancellationToken::new());
-    let worker = Worker::new(store, setup.builder(), nobody());
+    let worker = Worker::new(store.clone(), setup.builder(), nobody());
     tokio::spawn(worker.run(hinted, stop.clone()));
     (hints, stop)
 }
@@ -174,7 +174,7 @@ async fn a_worker_that_is_stopped_gives_up_what_it_builds() {
         let drawing = setup.drawing(EVERY).await;
         let script = Script::at(call, Fault::Pauses);
         let ((hints, hinted), stop) = (hints(), CancellationToken::new());
-        let worker = Worker::new(&setup.store, setup.scripted_builder(&script), nobody());
+        let worker = Worker::new(setup.store.clone(), setup.scripted_builder(&script), nobody());
         hints.give(drawing);
         let running = tokio::spawn(worker.run(hinted, stop.clone()));
         within("the call is reached", script.is_reached()).await;

@@ -294,7 +294,7 @@ async fn work_through_an_outage(setup: &Setup, blobs: &Blobs, fail: impl FnOnce(
     let ((hints, hinted), stop) = (hints(), CancellationToken::new());
     drawings.iter().for_each(|(drawing, _)| hints.give(*drawing));
     let started = Instant::now();
-    tokio::spawn(Worker::new(&setup.store, builder, nobody()).run(hinted, stop.clone()));
+    tokio::spawn(Worker::new(setup.store.clone(), builder, nobody()).run(hinted, stop.clone()));
     let told = || logs.with("a snapshot could not be built").len();
     eventually("the worker fails", || async { (told() >= ATTEMPTS).then_some(()) }).await;
     let pauses = u32::try_from(told() - 1).unwrap();

@@ -112,7 +112,7 @@ async fn a_long_drawing_keeps_no_other_one_waiting() {
     let (hints, hinted) = hints();
     let stop = CancellationToken::new();
     hints.give(long);
-    let worker = Worker::new(&setup.store, setup.scripted_builder(&script), nobody());
+    let worker = Worker::new(setup.store.clone(), setup.scripted_builder(&script), nobody());
     let running = tokio::spawn(worker.run(hinted, stop.clone()));
     eventually("the long one is finished", || async {
         (setup.revisions(long).await.first() == Some(&(4 * STRETCH))).then_some(())

@@ -7,7 +7,7 @@ use loadtest::services::TempFolder;
 use revcast::{
     import::{Import, ImportError},
     model::{DrawingId, Revision},
-    store::{ImportedLog, LogPage, PoolOptions, ReadRange, SqliteStore, Store, StoreError},
+    store::{ImportedLog, Log, LogPage, PoolOptions, ReadRange, SqliteStore, StoreError},
     telemetry,
     wire::ResetReason,
     worker::{Worker, hints},
@@ -214,7 +214,7 @@ async fn a_worker_builds_no_snapshot_over_a_hole_and_leaves_the_drawing_alone() 
     let (open, _open) = mpsc::channel(8);
     let (hints, hinted) = hints();
     let stop = CancellationToken::new();
-    let worker = Worker::new(&setup.store, setup.builder(), open).run(hinted, stop.clone());
+    let worker = Worker::new(setup.store.clone(), setup.builder(), open).run(hinted, stop.clone());
     let worker = tokio::spawn(worker);
     // A hint a moment, and the sweeps besides: it is tried once.
     eventually("the sound drawing has its snapshots", || async {

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use revcast::{
     model::{CheckedOp, DrawingId, Revision},
-    store::{AppendRequest, PoolOptions, PostgresStore, Refusal, Store, StoreError},
+    store::{AppendRequest, Log, PoolOptions, PostgresStore, Refusal, Store, StoreError},
 };
 
 use crate::{

@@ -11,7 +11,7 @@ use revcast::{
     limits,
     model::{CheckedOp, CommittedOp, DrawingId, Revision, Role},
     room::{Batch, Joined, Next, Outlet, Position, Reader, RoomParts, Rooms, presence::PresenceRooms},
-    store::{AppendOutcome, OpOutcome, PoolOptions, SqliteStore, Store},
+    store::{AppendOutcome, Log, OpOutcome, PoolOptions, SqliteStore},
     telemetry::Metrics,
     wire::{Item, News, ResetReason},
 };

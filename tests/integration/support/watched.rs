@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use revcast::{
     model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
     store::{
-        AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads, Health,
-        ImportStore, ImportedLog, ImportedOp, InspectStore, InspectedDrawing, InspectedOps, JoinedLink, Link,
-        LogPage, Member, MemberOutcome, Meta, Probe, ReadRange, Snapshot, SnapshotStore, Store, StoreError,
-        StoredOp,
+        AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, Drawings, DuePage, Heads,
+        Health, ImportedLog, ImportedOp, Imports, InspectedDrawing, InspectedOps, Inspection, JoinedLink,
+        Link, Links, Log, LogPage, Member, MemberOutcome, Members, Meta, Probe, ReadRange, Snapshot,
+        Snapshots, Store, StoreError, StoredOp, Upkeep,
     },
 };
 use uuid::Uuid;
@@ -41,7 +41,7 @@ pub struct WatchedStore<W> {
 }
 
 #[async_trait]
-impl<W: Watch> Store for WatchedStore<W> {
+impl<W: Watch> Log for WatchedStore<W> {
     async fn append(&self, batch: &[AppendRequest], now_ms: i64) -> Result<Appended, StoreError> {
         self.watch.around(Call::Other, self.inner.append(batch, now_ms)).await
     }
@@ -63,9 +63,10 @@ impl<W: Watch> Store for WatchedStore<W> {
     async fn new_epoch(&self) -> Result<Epoch, StoreError> {
         self.watch.around(Call::Other, self.inner.new_epoch()).await
     }
-    async fn count_created(&self, user: &UserId, most: u32) -> Result<u32, StoreError> {
-        self.watch.around(Call::Other, self.inner.count_created(user, most)).await
-    }
+}
+
+#[async_trait]
+impl<W: Watch> Drawings for WatchedStore<W> {
     async fn create_drawing(
         &self,
         id: DrawingId,
@@ -74,6 +75,9 @@ impl<W: Watch> Store for WatchedStore<W> {
         now_ms: i64,
     ) -> Result<CreateOutcome, StoreError> {
         self.watch.around(Call::Other, self.inner.create_drawing(id, title, owner, now_ms)).await
+    }
+    async fn count_created(&self, user: &UserId, most: u32) -> Result<u32, StoreError> {
+        self.watch.around(Call::Other, self.inner.count_created(user, most)).await
     }
     async fn drawing(&self, id: DrawingId, user: &UserId) -> Result<Option<Drawing>, StoreError> {
         self.watch.around(Call::Other, self.inner.drawing(id, user)).await
@@ -95,9 +99,10 @@ impl<W: Watch> Store for WatchedStore<W> {
     async fn delete_drawing(&self, id: DrawingId, now_ms: i64) -> Result<bool, StoreError> {
         self.watch.around(Call::Other, self.inner.delete_drawing(id, now_ms)).await
     }
-    async fn purge_deleted(&self, limit: u32) -> Result<u64, StoreError> {
-        self.watch.around(Call::Other, self.inner.purge_deleted(limit)).await
-    }
+}
+
+#[async_trait]
+impl<W: Watch> Members for WatchedStore<W> {
     async fn role(&self, id: DrawingId, user: &UserId) -> Result<Option<Role>, StoreError> {
         self.watch.around(Call::Other, self.inner.role(id, user)).await
     }
@@ -119,6 +124,10 @@ impl<W: Watch> Store for WatchedStore<W> {
     ) -> Result<MemberOutcome, StoreError> {
         self.watch.around(Call::Other, self.inner.set_member(id, user, role, now_ms)).await
     }
+}
+
+#[async_trait]
+impl<W: Watch> Links for WatchedStore<W> {
     async fn create_link(&self, link: &Link, token_hash: &str) -> Result<(), StoreError> {
         self.watch.around(Call::Other, self.inner.create_link(link, token_hash)).await
     }
@@ -136,6 +145,13 @@ impl<W: Watch> Store for WatchedStore<W> {
     ) -> Result<Option<JoinedLink>, StoreError> {
         self.watch.around(Call::Other, self.inner.join_link(token_hash, user, now_ms)).await
     }
+}
+
+#[async_trait]
+impl<W: Watch> Upkeep for WatchedStore<W> {
+    async fn purge_deleted(&self, limit: u32) -> Result<u64, StoreError> {
+        self.watch.around(Call::Other, self.inner.purge_deleted(limit)).await
+    }
     async fn probe(&self, probe: Probe) -> Result<(), StoreError> {
         self.watch.around(Call::Other, self.inner.probe(probe)).await
     }
@@ -148,7 +164,7 @@ impl<W: Watch> Store for WatchedStore<W> {
 }
 
 #[async_trait]
-impl<W: Watch> SnapshotStore for WatchedStore<W> {
+impl<W: Watch> Snapshots for WatchedStore<W> {
     async fn snapshots(
         &self,
         drawing: DrawingId,
@@ -210,7 +226,7 @@ impl<W: Watch> SnapshotStore for WatchedStore<W> {
 }
 
 #[async_trait]
-impl<W: Watch> InspectStore for WatchedStore<W> {
+impl<W: Watch> Inspection for WatchedStore<W> {
     async fn list_drawings(
         &self,
         after: Option<DrawingId>,
@@ -233,7 +249,7 @@ impl<W: Watch> InspectStore for WatchedStore<W> {
 }
 
 #[async_trait]
-impl<W: Watch> ImportStore for WatchedStore<W> {
+impl<W: Watch> Imports for WatchedStore<W> {
     async fn begin_import(
         &self,
         id: DrawingId,

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use revcast::{
     model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
     store::{
-        AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, DuePage, Heads, Health,
-        ImportStore, ImportedLog, ImportedOp, InspectStore, InspectedDrawing, InspectedOps, JoinedLink, Link,
-        LogPage, Member, MemberOutcome, Meta, Probe, ReadRange, Snapshot, SnapshotStore, Store, StoreError,
-        StoredOp,
+        AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, Drawings, DuePage, Heads,
+        Health, ImportedLog, ImportedOp, Imports, InspectedDrawing, InspectedOps, Inspection, JoinedLink,
+        Link, Links, Log, LogPage, Member, MemberOutcome, Members, Meta, Probe, ReadRange, Snapshot,
+        Snapshots, StoreError, StoredOp, Upkeep,
     },
 };
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::NodeStore;
 
 #[async_trait]
-impl Store for NodeStore {
+impl Log for NodeStore {
     async fn append(&self, batch: &[AppendRequest], now_ms: i64) -> Result<Appended, StoreError> {
         let batch = batch.to_vec();
         self.call(move |store| async move { store.append(&batch, now_ms).await }).await
@@ -48,7 +48,10 @@ impl Store for NodeStore {
     async fn new_epoch(&self) -> Result<Epoch, StoreError> {
         self.call(move |store| async move { store.new_epoch().await }).await
     }
+}
 
+#[async_trait]
+impl Drawings for NodeStore {
     async fn create_drawing(
         &self,
         id: DrawingId,
@@ -92,11 +95,10 @@ impl Store for NodeStore {
     async fn delete_drawing(&self, id: DrawingId, now_ms: i64) -> Result<bool, StoreError> {
         self.call(move |store| async move { store.delete_drawing(id, now_ms).await }).await
     }
+}
 
-    async fn purge_deleted(&self, limit: u32) -> Result<u64, StoreError> {
-        self.call(move |store| async move { store.purge_deleted(limit).await }).await
-    }
-
+#[async_trait]
+impl Members for NodeStore {
     async fn role(&self, id: DrawingId, user: &UserId) -> Result<Option<Role>, StoreError> {
         let user = user.clone();
         self.call(move |store| async move { store.role(id, &user).await }).await
@@ -124,7 +126,10 @@ impl Store for NodeStore {
         let user = user.clone();
         self.call(move |store| async move { store.set_member(id, &user, role, now_ms).await }).await
     }
+}
 
+#[async_trait]
+impl Links for NodeStore {
     async fn create_link(&self, link: &Link, token_hash: &str) -> Result<(), StoreError> {
         let (link, token_hash) = (link.clone(), token_hash.to_owned());
         self.call(move |store| async move { store.create_link(&link, &token_hash).await }).await
@@ -147,6 +152,13 @@ impl Store for NodeStore {
         let (token_hash, user) = (token_hash.to_owned(), user.clone());
         self.call(move |store| async move { store.join_link(&token_hash, &user, now_ms).await }).await
     }
+}
+
+#[async_trait]
+impl Upkeep for NodeStore {
+    async fn purge_deleted(&self, limit: u32) -> Result<u64, StoreError> {
+        self.call(move |store| async move { store.purge_deleted(limit).await }).await
+    }
 
     async fn probe(&self, probe: Probe) -> Result<(), StoreError> {
         self.call(move |store| async move { store.probe(probe).await }).await
@@ -161,7 +173,7 @@ impl Store for NodeStore {
 
 /// No node of a simulation is a worker, which alone builds snapshots.
 #[async_trait]
-impl SnapshotStore for NodeStore {
+impl Snapshots for NodeStore {
     async fn snapshots(
         &self,
         drawing: DrawingId,
@@ -238,7 +250,7 @@ impl SnapshotStore for NodeStore {
 
 /// Imports are made by a program of their own, which has the store to itself.
 #[async_trait]
-impl ImportStore for NodeStore {
+impl Imports for NodeStore {
     async fn begin_import(
         &self,
         id: DrawingId,
@@ -273,7 +285,7 @@ impl ImportStore for NodeStore {
 
 /// Nor does a node look at rows.
 #[async_trait]
-impl InspectStore for NodeStore {
+impl Inspection for NodeStore {
     async fn list_drawings(
         &self,
         after: Option<DrawingId>,

@@ -16,8 +16,10 @@ use sqlx::{
 };
 use tokio::time::{Instant, timeout};
 
-use super::{StoreError, error::silence, sessions::Sessions};
-use crate::{limits, store::PoolOptions};
+use crate::{
+    limits,
+    store::{PoolOptions, StoreError, error::silence, sql::Sessions},
+};
 
 /// Where a database may be.
 pub(super) struct Hosts {

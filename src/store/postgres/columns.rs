@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use uuid::Uuid;
 
-use super::{AppendOutcome, AppendRequest, OpOutcome, unit_to_sql};
-use crate::model::{OpId, Revision};
+use crate::{
+    model::{OpId, Revision},
+    store::{AppendOutcome, AppendRequest, OpOutcome, unit_to_sql},
+};
 
 /// The arguments of `append_ops`, built together so that their lengths agree.
 #[derive(Debug, Default)]

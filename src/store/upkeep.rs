@@ -1,0 +1,41 @@
+//! What keeps a store going: proving that it takes writes, removing what is gone, closing it.
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::{Health, StoreError};
+use crate::limits;
+
+/// The upkeep of a store.
+#[async_trait]
+pub trait Upkeep: Send + Sync + 'static {
+    /// Removes up to `limit` ops of deleted drawings; returns how many.
+    async fn purge_deleted(&self, limit: u32) -> Result<u64, StoreError>;
+
+    /// Writes something of its own and commits it, wherever the store takes writes now. It may wait for as long as the
+    /// store does.
+    async fn probe(&self, probe: Probe) -> Result<(), StoreError>;
+
+    /// What is known of its writing.
+    fn health(&self) -> &Health;
+
+    /// Finishes what is running and closes the connections.
+    async fn close(&self);
+}
+
+/// How much is written to prove that the store takes writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// One row, in a place that is there already.
+    Small,
+    /// So much that it takes new room.
+    WithRoom,
+}
+
+impl Probe {
+    /// What it writes: nothing that could be compressed.
+    pub(super) fn filling(self) -> Option<Vec<u8>> {
+        let count = limits::STORE_PROBE_ROOM / size_of::<Uuid>();
+        (self == Self::WithRoom).then(|| (0..count).flat_map(|_| Uuid::new_v4().into_bytes()).collect())
+    }
+}
