@@ -21,7 +21,7 @@ use tokio::{sync::oneshot, task::unconstrained};
 use uuid::Uuid;
 
 use access::Access;
-use link::Link;
+use link::NatsLink;
 
 use super::{Bus, ControlMessage, Delivery, OpsMessage, PresenceMessage, Subscription};
 use crate::{limits, model::DrawingId, telemetry::Metrics};
@@ -43,7 +43,7 @@ pub enum NatsError {
 #[derive(Clone)]
 pub struct NatsBus {
     client: Client,
-    link: Arc<Link>,
+    link: Arc<NatsLink>,
     confirmations: Arc<Confirmations>,
     metrics: Arc<Metrics>,
 }
@@ -66,7 +66,7 @@ impl NatsBus {
     pub async fn connect(options: &NatsOptions, metrics: Arc<Metrics>) -> Result<Self, NatsError> {
         let access = Access::new(options)?;
         let addresses = access.addresses();
-        let link = Arc::new(Link::new(access));
+        let link = Arc::new(NatsLink::new(access));
         let client = connect_options(&link).connect(addresses).await?;
         let inbox = format!("_INBOX.revcast.{}", Uuid::new_v4().simple());
         let confirmations =
@@ -205,7 +205,7 @@ impl Bus for NatsBus {
 }
 
 /// How to connect, and to connect again for ever.
-fn connect_options(link: &Arc<Link>) -> ConnectOptions {
+fn connect_options(link: &Arc<NatsLink>) -> ConnectOptions {
     let (answering, choosing, hearing) = (link.clone(), link.clone(), link.clone());
     let options = ConnectOptions::with_auth_callback(move |nonce| ready(answering.answer(&nonce)))
         .reconnect_to_server_callback(move |pool, _| ready(choosing.next_server(&pool)))

@@ -15,7 +15,7 @@ use super::{
     kept::{Held, HeldCanvas, Kept, Turn, nudge_allocator},
     loader::{Base, LoadError, Loader, Reached},
     memory::Purpose,
-    picture::{Drawing, Extent, Picture},
+    picture::{Extent, Picture, SvgPicture},
 };
 use crate::{
     clock::{millis, now_ms},
@@ -178,7 +178,7 @@ impl Canvases {
     ///
     /// # Errors
     /// See [`LoadError`].
-    pub async fn drawing(&self, picture: Arc<Picture>) -> Result<Arc<Drawing>, LoadError> {
+    pub async fn drawing(&self, picture: Arc<Picture>) -> Result<Arc<SvgPicture>, LoadError> {
         let this = self.clone();
         self.aside(async move {
             let mut drawing = picture.drawing.lock().await;

@@ -52,7 +52,7 @@ impl Damage {
 }
 
 #[derive(Deserialize)]
-struct Snapshot<'a> {
+struct SnapshotBlob<'a> {
     format: u32,
     drawing_id: DrawingId,
     revision: Revision,
@@ -109,7 +109,7 @@ pub(crate) fn check(bytes: &[u8], expected: &str) -> Result<u64, Damage> {
 pub(crate) fn decode(bytes: &[u8], drawing_id: DrawingId, revision: Revision) -> Result<Canvas, Damage> {
     let mut json = String::with_capacity(usize::try_from(json_len(bytes)).unwrap_or(0));
     GzDecoder::new(bytes).take(limits::MAX_SNAPSHOT_JSON_BYTES).read_to_string(&mut json)?;
-    let snapshot: Snapshot<'_> = serde_json::from_str(&json)?;
+    let snapshot: SnapshotBlob<'_> = serde_json::from_str(&json)?;
     if snapshot.format != FORMAT {
         return Err(Damage::Format(snapshot.format));
     }

@@ -46,7 +46,7 @@ pub struct Picture {
     registers: Option<Deflated>,
     /// The same as SVG, for as long as it is being sent to somebody; locked while it is drawn, so that those who wait share
     /// it.
-    pub(super) drawing: Mutex<Weak<Drawing>>,
+    pub(super) drawing: Mutex<Weak<SvgPicture>>,
     /// When somebody last asked for it, in milliseconds since 1970.
     asked_at: AtomicI64,
     /// The memory it takes, which is given back once nobody has it any more.
@@ -106,13 +106,13 @@ impl Picture {
     ///
     /// # Errors
     /// When the view cannot be read back, which is a defect of ours.
-    pub(super) fn draw(&self, mut share: Share) -> io::Result<Drawing> {
+    pub(super) fn draw(&self, mut share: Share) -> io::Result<SvgPicture> {
         let view: View = serde_json::from_str(&self.view()?)?;
         let mut drawn = Deflater::new();
         drawn.write(&svg(&view));
         let svg = drawn.finish();
         share.shrink_to(svg.weight());
-        Ok(Drawing { svg, _share: share })
+        Ok(SvgPicture { svg, _share: share })
     }
 
     /// The JSON `{epoch, revision, state_hash, view, registers}`, with `previous_epoch` and `base` where there are any.
@@ -153,13 +153,13 @@ fn weight(view: &Deflated, registers: Option<&Deflated>) -> u64 {
 
 /// A picture as SVG.
 #[derive(Debug)]
-pub struct Drawing {
+pub struct SvgPicture {
     svg: Deflated,
     /// The memory it takes.
     _share: Share,
 }
 
-impl Drawing {
+impl SvgPicture {
     /// The SVG.
     #[must_use]
     pub fn answer(self: &Arc<Self>) -> Answer {
@@ -171,7 +171,7 @@ impl Drawing {
 trait HeldMemory: std::fmt::Debug + Send + Sync {}
 
 impl HeldMemory for Picture {}
-impl HeldMemory for Drawing {}
+impl HeldMemory for SvgPicture {}
 
 /// Text that is told of a picture, which stays in memory meanwhile.
 #[derive(Debug)]

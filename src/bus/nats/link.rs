@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::access::Access;
 
 /// What the callbacks of the client share.
-pub(super) struct Link {
+pub(super) struct NatsLink {
     access: Access,
     /// The locks are held for a few comparisons.
     state: Mutex<LinkState>,
@@ -37,12 +37,12 @@ enum LinkState {
     /// NATS is away, and will be back.
     Away,
     /// NATS is there, and somebody has to do something.
-    Refused(Refusal),
+    Refused(Denial),
 }
 
 /// Why NATS does not carry our messages, though it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
+enum Denial {
     /// It does not know us, or not any more.
     Credentials,
     /// What would say who we are cannot be read.
@@ -53,7 +53,7 @@ enum Refusal {
     Subjects,
 }
 
-impl Link {
+impl NatsLink {
     pub(super) fn new(access: Access) -> Self {
         let next = usize::from(Uuid::new_v4().as_bytes()[0]);
         Self { access, state: Mutex::new(LinkState::Unknown), turn: Mutex::new(Turn { next, current: None }) }
@@ -83,7 +83,7 @@ impl Link {
     /// Whether NATS lets us speak of all that we have to, as far as is known.
     pub(super) fn is_allowed(&self) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        *state != LinkState::Refused(Refusal::Subjects)
+        *state != LinkState::Refused(Denial::Subjects)
     }
 
     /// Takes in what the client reports.
@@ -101,7 +101,7 @@ impl Link {
             }
             Event::SlowConsumer(_) => tracing::warn!("a subscription was too slow; its room reads the store"),
             Event::ServerError(ServerError::Other(error)) if is_about_subjects(error) => {
-                self.refuse(Refusal::Subjects, None, error);
+                self.refuse(Denial::Subjects, None, error);
             }
             // A failed attempt. The pool says more of it, save where the name of a server is unknown.
             Event::ClientError(error) if !error.to_string().ends_with("DNS error") => (),
@@ -131,7 +131,7 @@ impl Link {
         }
     }
 
-    fn refuse(&self, refusal: Refusal, server: Option<&ServerAddr>, error: &str) {
+    fn refuse(&self, refusal: Denial, server: Option<&ServerAddr>, error: &str) {
         if self.becomes(LinkState::Refused(refusal)) {
             let server = server.map(ServerAddr::as_url_str);
             tracing::error!(server, error, "{}", refusal.advice());
@@ -145,7 +145,7 @@ impl Link {
     }
 }
 
-impl Refusal {
+impl Denial {
     /// What is wrong, and what to do about it.
     fn advice(self) -> &'static str {
         match self {
@@ -171,15 +171,15 @@ impl Refusal {
 }
 
 /// The client has only texts for us.
-fn refusal_in(error: &str) -> Option<Refusal> {
+fn refusal_in(error: &str) -> Option<Denial> {
     let error = error.to_ascii_lowercase();
     let has = |parts: &[&str]| parts.iter().any(|part| error.contains(part));
     if has(&["authorization violation", "authentication expired", "authentication revoked"]) {
-        Some(Refusal::Credentials)
+        Some(Denial::Credentials)
     } else if has(&["failed signing nonce"]) {
-        Some(Refusal::File)
+        Some(Denial::File)
     } else if has(&["certificate", "fatal alert", "tls error", "corrupt message", "unknown ca"]) {
-        Some(Refusal::Certificate)
+        Some(Denial::Certificate)
     } else {
         None
     }
@@ -194,8 +194,8 @@ mod tests {
     use super::*;
     use crate::bus::NatsOptions;
 
-    fn link(url: &str) -> Link {
-        Link::new(Access::new(&NatsOptions { url: url.to_owned(), ..NatsOptions::default() }).unwrap())
+    fn link(url: &str) -> NatsLink {
+        NatsLink::new(Access::new(&NatsOptions { url: url.to_owned(), ..NatsOptions::default() }).unwrap())
     }
 
     fn server(address: &str, last_error: Option<&str>) -> Server {
@@ -208,7 +208,7 @@ mod tests {
         }
     }
 
-    fn state(link: &Link) -> LinkState {
+    fn state(link: &NatsLink) -> LinkState {
         *link.state.lock().unwrap()
     }
 
@@ -234,10 +234,10 @@ mod tests {
         link.next_server(std::slice::from_ref(&away));
         assert_eq!(state(&link), LinkState::Away);
         link.next_server(&[away, refused]);
-        assert_eq!(state(&link), LinkState::Refused(Refusal::Credentials));
-        assert!(!link.becomes(LinkState::Refused(Refusal::Credentials)));
+        assert_eq!(state(&link), LinkState::Refused(Denial::Credentials));
+        assert!(!link.becomes(LinkState::Refused(Denial::Credentials)));
         assert!(link.becomes(LinkState::Connected));
-        assert!(link.becomes(LinkState::Refused(Refusal::Credentials)));
+        assert!(link.becomes(LinkState::Refused(Denial::Credentials)));
     }
 
     #[test]
@@ -246,10 +246,10 @@ mod tests {
             ("IO error: nats: Authentication Timeout", None),
             ("IO error: Connection reset by peer (os error 104)", None),
             ("timed out", None),
-            ("IO error: nats: User Authentication Expired", Some(Refusal::Credentials)),
-            ("failed signing nonce: AuthError(gone)", Some(Refusal::File)),
-            ("IO error: invalid peer certificate: UnknownIssuer", Some(Refusal::Certificate)),
-            ("IO error: received fatal alert: BadCertificate", Some(Refusal::Certificate)),
+            ("IO error: nats: User Authentication Expired", Some(Denial::Credentials)),
+            ("failed signing nonce: AuthError(gone)", Some(Denial::File)),
+            ("IO error: invalid peer certificate: UnknownIssuer", Some(Denial::Certificate)),
+            ("IO error: received fatal alert: BadCertificate", Some(Denial::Certificate)),
         ] {
             assert_eq!(refusal_in(error), refusal, "{error}");
         }
