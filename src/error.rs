@@ -58,16 +58,16 @@ codes! {
     NotFound = "not_found", 404, "Not found";
     /// The path exists, the method does not.
     MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed here";
+    /// No unit is left whose undoing could be seen.
+    NothingToUndo = "nothing_to_undo", 409, "There is nothing to undo";
+    /// No unit is left whose redoing could be seen.
+    NothingToRedo = "nothing_to_redo", 409, "There is nothing to redo";
     /// The `op_id` is in the log already with another body.
     OpIdConflict = "op_id_conflict", 409, "The op_id was used for another op";
     /// `if_revision` is not the head.
     RevisionConflict = "revision_conflict", 409, "The drawing has moved on";
     /// The unit has been folded.
     UnitClosed = "unit_closed", 409, "The undo unit is closed";
-    /// No unit is left whose undoing could be seen.
-    NothingToUndo = "nothing_to_undo", 409, "There is nothing to undo";
-    /// No unit is left whose redoing could be seen.
-    NothingToRedo = "nothing_to_redo", 409, "There is nothing to redo";
     /// The `drawing_id` is or was another drawing.
     DrawingIdTaken = "drawing_id_taken", 409, "The drawing_id is taken";
     /// The change would leave a drawing without an owner.

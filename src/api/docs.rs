@@ -14,7 +14,7 @@ use utoipa::{
 use utoipa_axum::router::OpenApiRouter;
 
 use super::Api;
-use crate::error::Error;
+use crate::{error::Error, http::problem::Problem};
 
 /// The frame of the OpenAPI document; paths and schemas are added by the routers.
 #[derive(OpenApi, Debug)]
@@ -27,6 +27,7 @@ use crate::error::Error;
     ),
     servers((url = "/", description = "The server that this document came from")),
     modifiers(&Bearer),
+    components(schemas(Problem)),
     security(("bearer" = [])),
     tags(
         (name = "drawings", description = "Drawings and their metadata"),

@@ -5,11 +5,17 @@
 
 use bytes::Bytes;
 use utoipa::openapi::{
-    Content, OpenApi, Ref, RefOr, ResponseBuilder, Schema,
+    Content, OpenApi, RefOr, ResponseBuilder, Schema,
     path::{Operation, PathItem},
 };
 
-use crate::http::QueryParameters;
+use crate::{
+    error::ErrorCode,
+    http::{
+        QueryParameters,
+        documented::{bear_problem, describe},
+    },
+};
 
 /// The document as it is served, and what the server itself wants to know of it.
 #[derive(Clone, Debug)]
@@ -40,16 +46,14 @@ impl Document {
     }
 }
 
-const PROBLEM: &str = "application/problem+json";
-
 /// Adds what holds for every operation.
 pub fn complete(document: &mut OpenApi) {
     for (path, item) in &mut document.paths.paths {
         for (is_read, operation) in operations(item) {
-            let answers = common_answers(path, is_read, operation);
-            for (status, description) in answers {
-                add_answer(operation, status, description);
+            for codes in common_codes(path, is_read, operation) {
+                add_answer(operation, codes);
             }
+            bear_problems(operation);
             refuse_null(operation);
         }
     }
@@ -64,40 +68,50 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation
     get.iter_mut().map(|operation| (true, operation)).chain(writes)
 }
 
-fn common_answers(path: &str, is_read: bool, operation: &Operation) -> Vec<(&'static str, &'static str)> {
+/// The codes that any such operation answers, by their status.
+fn common_codes(path: &str, is_read: bool, operation: &Operation) -> Vec<&'static [ErrorCode]> {
+    use ErrorCode::{
+        Draining, IdentityUnavailable, Internal, InvalidRequest, Overloaded, RateLimited, StoreUnavailable,
+        Timeout, TooLarge, Unauthenticated, UnsupportedMediaType,
+    };
     // The others say that they want no token.
     let wants_token = operation.security.is_none();
     let is_of = |name: &str| operation.tags.iter().flatten().any(|tag| tag == name);
-    let mut answers = vec![("400", "`invalid_request`"), ("500", "`internal`")];
+    let mut codes: Vec<&[_]> = vec![&[InvalidRequest], &[Internal]];
     if operation.request_body.is_some() {
-        answers.push(("413", "`too_large`"));
-        answers.push(("415", "`unsupported_media_type`"));
+        codes.push(&[TooLarge]);
+        codes.push(&[UnsupportedMediaType]);
     }
     if wants_token {
-        answers.push(("401", "`unauthenticated`"));
+        codes.push(&[Unauthenticated]);
     }
     // Tickets are no writes.
     if wants_token && !is_read && !is_of("identity") {
-        answers.push(("429", "`rate_limited`, with `Retry-After`"));
+        codes.push(&[RateLimited]);
     }
     if path.starts_with("/v1/") {
-        let unavailable = "`store_unavailable`, `identity_unavailable`, `overloaded`, `timeout`, `draining`, with `Retry-After`";
-        answers.push(("503", unavailable));
+        codes.push(&[StoreUnavailable, IdentityUnavailable, Overloaded, Timeout, Draining]);
     }
-    answers
+    codes
 }
 
-/// Adds an answer, or what a bare one means.
-fn add_answer(operation: &mut Operation, status: &str, description: &str) {
-    let problem = || {
-        let content = Content::new(Some(Ref::from_schema_name("Problem")));
-        ResponseBuilder::new().description(description).content(PROBLEM, content).build()
-    };
-    let answer = operation.responses.responses.entry(status.to_owned()).or_insert_with(|| problem().into());
-    if let RefOr::T(response) = answer
-        && response.description.is_empty()
-    {
-        description.clone_into(&mut response.description);
+/// Adds the answer for codes that share a status, unless the operation has words of its own for it.
+fn add_answer(operation: &mut Operation, codes: &[ErrorCode]) {
+    let answer = || ResponseBuilder::new().description(describe(codes)).build().into();
+    if let Some(code) = codes.first() {
+        operation.responses.responses.entry(code.status().to_string()).or_insert_with(answer);
+    }
+}
+
+/// An answer that says that something went wrong is a problem, unless it says that it is something else.
+fn bear_problems(operation: &mut Operation) {
+    for (status, answer) in &mut operation.responses.responses {
+        if let RefOr::T(answer) = answer
+            && answer.content.is_empty()
+            && status.starts_with(['4', '5'])
+        {
+            bear_problem(answer);
+        }
     }
 }
 
@@ -111,7 +125,7 @@ fn describe_answers(document: &mut OpenApi) {
     };
     for item in document.paths.paths.values_mut() {
         for (_, operation) in operations(item) {
-            for (status, answer) in &mut operation.responses.responses {
+            for answer in operation.responses.responses.values_mut() {
                 let RefOr::T(answer) = answer else { continue };
                 if !answer.description.is_empty() {
                     continue;
@@ -122,11 +136,7 @@ fn describe_answers(document: &mut OpenApi) {
                     }
                     _ => None,
                 });
-                answer.description = match &**status {
-                    "403" => "`forbidden`".to_owned(),
-                    "404" => "`not_found`".to_owned(),
-                    _ => body.and_then(described).unwrap_or_default(),
-                };
+                answer.description = body.and_then(described).unwrap_or_default();
             }
         }
     }

@@ -18,8 +18,8 @@ use crate::{
     clock::now_ms,
     error::{Error, ErrorCode},
     http::{
+        documented::{Problems, codes},
         extract::{Caller, JsonBody, OptionalJson, Params, PathId},
-        problem::Problem,
         whole::Whole,
     },
     limits,
@@ -150,11 +150,8 @@ struct ListParams {
     responses(
         (status = 201, body = DrawingView),
         (status = 200, body = DrawingView, description = "The caller created it before"),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "`too_many_drawings`: the caller has made as many as a user may"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "`drawing_id_taken`"),
-        (status = 422, body = Problem, content_type = "application/problem+json", description = "`invalid_field`"),
+        (status = 403, description = "`too_many_drawings`: the caller has made as many as a user may"),
+        Problems<{ codes![DrawingIdTaken, InvalidField] }>,
     )
 )]
 async fn create_drawing(
@@ -204,8 +201,6 @@ async fn require_room(api: &Api, user: &UserId, id: DrawingId) -> Result<(), Err
     get, path = "/v1/drawings", tag = "drawings", params(ListParams),
     responses(
         (status = 200, body = DrawingList),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn list_drawings(
@@ -237,8 +232,7 @@ fn parse_cursor(text: &str) -> Result<DrawingCursor, Error> {
     get, path = "/v1/drawings/{drawing_id}", tag = "drawings", params(("drawing_id" = Uuid, Path)),
     responses(
         (status = 200, body = DrawingView),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Problems<{ codes![NotFound] }>,
     )
 )]
 async fn get_drawing(
@@ -256,10 +250,7 @@ async fn get_drawing(
     request_body = UpdateDrawing,
     responses(
         (status = 200, body = DrawingView),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json", description = "`invalid_field`"),
+        Problems<{ codes![Forbidden, NotFound, InvalidField] }>,
     )
 )]
 async fn update_drawing(
@@ -283,9 +274,7 @@ async fn update_drawing(
     delete, path = "/v1/drawings/{drawing_id}", tag = "drawings", params(("drawing_id" = Uuid, Path)),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Problems<{ codes![Forbidden, NotFound] }>,
     )
 )]
 async fn delete_drawing(

@@ -10,8 +10,8 @@ use super::{Api, ops_commit::OpResult};
 use crate::{
     error::{Error, ErrorCode},
     http::{
+        documented::{Problems, codes},
         extract::{Caller, OptionalJson, Params, PathId},
-        problem::Problem,
     },
     identity::Identity,
     model::{DrawingId, Epoch, History, OpId, Revision, Role, UserId},
@@ -128,12 +128,8 @@ struct HistoryResponse {
     params(("drawing_id" = Uuid, Path), HistoryParams),
     responses(
         (status = 200, body = HistoryResponse),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),
-        (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "`forbidden`: `all` is for owners"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
-        (status = 500, body = Problem, content_type = "application/problem+json", description = "`log_damaged`: not to be tried again until an operator has mended the log"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "`store_unavailable`, `snapshots_unavailable`, `timeout`, with `Retry-After`"),
+        (status = 403, description = "`forbidden`: `all` is for owners"),
+        Problems<{ codes![NotFound, LogDamaged, StoreUnavailable, SnapshotsUnavailable, Timeout] }>,
     )
 )]
 async fn get_history(
@@ -179,16 +175,10 @@ async fn get_history(
     request_body = Option<UndoRequest>,
     responses(
         (status = 200, body = UndoResponse),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),
-        (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "`forbidden`"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "`nothing_to_undo`, `op_id_conflict`"),
-        (status = 413, body = Problem, content_type = "application/problem+json", description = "`too_large`"),
-        (status = 415, body = Problem, content_type = "application/problem+json", description = "`unsupported_media_type`"),
-        (status = 429, body = Problem, content_type = "application/problem+json", description = "`rate_limited`, with `Retry-After`"),
-        (status = 500, body = Problem, content_type = "application/problem+json", description = "`log_damaged`: not to be tried again until an operator has mended the log"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, `snapshots_unavailable`, `timeout`, `draining`, with `Retry-After`"),
+        Problems<{ codes![
+            Forbidden, NotFound, NothingToUndo, OpIdConflict, LogDamaged, Overloaded, StoreUnavailable,
+            SnapshotsUnavailable, Timeout, Draining,
+        ] }>,
     )
 )]
 async fn undo(
@@ -209,16 +199,10 @@ async fn undo(
     request_body = Option<UndoRequest>,
     responses(
         (status = 200, body = UndoResponse),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),
-        (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "`forbidden`"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "`nothing_to_redo`, `op_id_conflict`"),
-        (status = 413, body = Problem, content_type = "application/problem+json", description = "`too_large`"),
-        (status = 415, body = Problem, content_type = "application/problem+json", description = "`unsupported_media_type`"),
-        (status = 429, body = Problem, content_type = "application/problem+json", description = "`rate_limited`, with `Retry-After`"),
-        (status = 500, body = Problem, content_type = "application/problem+json", description = "`log_damaged`: not to be tried again until an operator has mended the log"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, `snapshots_unavailable`, `timeout`, `draining`, with `Retry-After`"),
+        Problems<{ codes![
+            Forbidden, NotFound, NothingToRedo, OpIdConflict, LogDamaged, Overloaded, StoreUnavailable,
+            SnapshotsUnavailable, Timeout, Draining,
+        ] }>,
     )
 )]
 async fn redo(

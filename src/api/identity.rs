@@ -13,8 +13,8 @@ use crate::{
     error::Error,
     http::{
         body::SecretJson,
+        documented::{Problems, codes},
         extract::{Caller, OptionalJson},
-        problem::Problem,
     },
     limits,
     model::{UserId, shown_name},
@@ -72,7 +72,6 @@ struct DevToken {
     post, path = "/v1/tickets", tag = "identity",
     responses(
         (status = 200, body = Ticket),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn create_ticket(
@@ -88,8 +87,8 @@ async fn create_ticket(
     post, path = "/v1/dev/tokens", tag = "identity", request_body = Option<CreateDevToken>, security(()),
     responses(
         (status = 200, body = DevToken),
-        (status = 422, body = Problem, content_type = "application/problem+json", description = "`invalid_field`"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "The server runs without `--dev`"),
+        (status = 404, description = "The server runs without `--dev`"),
+        Problems<{ codes![InvalidField] }>,
     )
 )]
 async fn create_dev_token(

@@ -18,8 +18,8 @@ use crate::{
     error::Error,
     http::{
         body::SecretJson,
+        documented::{Problems, codes},
         extract::{Caller, JsonBody, PathId, PathIds},
-        problem::Problem,
     },
     limits,
     model::{DrawingId, LinkId, Role},
@@ -100,11 +100,7 @@ impl LinkView {
     request_body = CreateLink,
     responses(
         (status = 201, body = LinkView),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json", description = "`invalid_field`"),
+        Problems<{ codes![Forbidden, NotFound, InvalidField] }>,
     )
 )]
 async fn create_link(
@@ -148,9 +144,7 @@ async fn create_link(
     get, path = "/v1/drawings/{drawing_id}/links", tag = "links", params(("drawing_id" = Uuid, Path)),
     responses(
         (status = 200, body = LinkList),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Problems<{ codes![Forbidden, NotFound] }>,
     )
 )]
 async fn list_links(
@@ -169,9 +163,7 @@ async fn list_links(
     params(("drawing_id" = Uuid, Path), ("link_id" = Uuid, Path)),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Problems<{ codes![Forbidden, NotFound] }>,
     )
 )]
 async fn delete_link(
@@ -199,8 +191,7 @@ async fn delete_link(
     post, path = "/v1/links/{token}/join", tag = "links", params(("token" = String, Path)),
     responses(
         (status = 200, body = JoinedView),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "Unknown, removed or expired"),
+        (status = 404, description = "Unknown, removed or expired"),
     )
 )]
 async fn join_link(

@@ -12,8 +12,8 @@ use crate::{
     clock::now_ms,
     error::{Error, ErrorCode},
     http::{
+        documented::{Problems, codes},
         extract::{Caller, JsonBody, PathId, PathIds},
-        problem::Problem,
     },
     model::{DrawingId, Role, UserId},
     store::{Member, MemberOutcome},
@@ -60,8 +60,7 @@ struct PutMember {
     get, path = "/v1/drawings/{drawing_id}/members", tag = "members", params(("drawing_id" = uuid::Uuid, Path)),
     responses(
         (status = 200, body = MemberList),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Problems<{ codes![NotFound] }>,
     )
 )]
 async fn list_members(
@@ -84,12 +83,8 @@ async fn list_members(
     request_body = PutMember,
     responses(
         (status = 200, body = MemberView),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "`last_owner`"),
-        (status = 422, body = Problem, content_type = "application/problem+json", description = "`invalid_field`: the user id is a name of the server"),
+        (status = 422, description = "`invalid_field`: the user id is a name of the server"),
+        Problems<{ codes![Forbidden, NotFound, LastOwner] }>,
     )
 )]
 async fn put_member(
@@ -117,10 +112,7 @@ async fn put_member(
     ),
     responses(
         (status = 204, description = "It is gone"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "`last_owner`"),
+        Problems<{ codes![Forbidden, NotFound, LastOwner] }>,
     )
 )]
 async fn delete_member(

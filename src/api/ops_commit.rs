@@ -11,8 +11,8 @@ use crate::{
     commit::Committed,
     error::{Error, ErrorCode},
     http::{
+        documented::{Problems, codes},
         extract::{Caller, JsonBytes, PathId, json_error, require_object},
-        problem::Problem,
     },
     identity::Identity,
     limits,
@@ -97,17 +97,10 @@ pub(super) struct OpResult {
     request_body = CommitRequest,
     responses(
         (status = 200, body = CommitResponse),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),
-        (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
-        (status = 403, body = Problem, content_type = "application/problem+json", description = "`forbidden`, `unit_forbidden`, `server_only`"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
-        (status = 409, body = Problem, content_type = "application/problem+json", description = "`op_id_conflict`, `revision_conflict`, `unit_closed`"),
-        (status = 410, body = Problem, content_type = "application/problem+json", description = "`epoch_changed`"),
-        (status = 413, body = Problem, content_type = "application/problem+json", description = "`too_large`"),
-        (status = 415, body = Problem, content_type = "application/problem+json", description = "`unsupported_media_type`"),
-        (status = 422, body = Problem, content_type = "application/problem+json", description = "`invalid_op`, `unknown_unit`"),
-        (status = 429, body = Problem, content_type = "application/problem+json", description = "`rate_limited`, with `Retry-After`"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, `timeout`, `draining`, with `Retry-After`"),
+        Problems<{ codes![
+            Forbidden, UnitForbidden, ServerOnly, NotFound, OpIdConflict, RevisionConflict, UnitClosed,
+            EpochChanged, InvalidOp, UnknownUnit, Overloaded, StoreUnavailable, Timeout, Draining,
+        ] }>,
     )
 )]
 async fn commit_ops(

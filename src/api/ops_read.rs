@@ -14,8 +14,8 @@ use super::{
 use crate::{
     error::{Error, ErrorCode},
     http::{
+        documented::{Problems, codes},
         extract::{Caller, Params, PathId},
-        problem::Problem,
         whole::{Exact, Whole},
     },
     limits,
@@ -75,13 +75,9 @@ struct ReadParams {
             (OpsPage = "application/msgpack"),
         )),
         (status = 304, description = "The client has this closed page"),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),
-        (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
-        (status = 410, body = Problem, content_type = "application/problem+json", description = "`epoch_changed`, `revision_ahead`: start anew"),
-        (status = 429, body = Problem, content_type = "application/problem+json", description = "`too_many_connections`: long-polls count while they wait; with `Retry-After`"),
-        (status = 500, body = Problem, content_type = "application/problem+json", description = "`log_damaged`: not to be tried again until an operator has mended the log"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, with `Retry-After`"),
+        (status = 410, description = "`epoch_changed`, `revision_ahead`: start anew"),
+        (status = 429, description = "`too_many_connections`: long-polls count while they wait; with `Retry-After`"),
+        Problems<{ codes![NotFound, LogDamaged, Overloaded, StoreUnavailable] }>,
     )
 )]
 async fn read_ops(

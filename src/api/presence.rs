@@ -19,8 +19,8 @@ use crate::{
     clock::now_ms,
     error::Error,
     http::{
+        documented::{Problems, codes},
         extract::{Caller, JsonBytes, PathId, json_error, require_object},
-        problem::Problem,
     },
     identity::Identity,
     limits,
@@ -93,9 +93,7 @@ struct PostedPresence {
     params(("drawing_id" = uuid::Uuid, Path)),
     responses(
         (status = 200, body = PresenceRoster),
-        (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, with `Retry-After`"),
+        Problems<{ codes![NotFound, Overloaded, StoreUnavailable] }>,
     )
 )]
 async fn read_presence(
@@ -124,14 +122,9 @@ async fn read_presence(
     request_body = PostPresence,
     responses(
         (status = 200, body = PostedPresence),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),
-        (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
-        (status = 413, body = Problem, content_type = "application/problem+json", description = "`too_large`: the body; a state over 1,024 bytes is `invalid_field`"),
-        (status = 415, body = Problem, content_type = "application/problem+json", description = "`unsupported_media_type`"),
-        (status = 422, body = Problem, content_type = "application/problem+json", description = "`invalid_field`: the state breaks a rule, or the connection is another user's"),
-        (status = 429, body = Problem, content_type = "application/problem+json", description = "`rate_limited`, with `Retry-After`"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, with `Retry-After`"),
+        (status = 413, description = "`too_large`: the body; a state over 1,024 bytes is `invalid_field`"),
+        (status = 422, description = "`invalid_field`: the state breaks a rule, or the connection is another user's"),
+        Problems<{ codes![NotFound, Overloaded, StoreUnavailable] }>,
     )
 )]
 async fn post_presence(

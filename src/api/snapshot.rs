@@ -19,8 +19,8 @@ use crate::{
     error::{Error, ErrorCode},
     http::{
         body::gzipped_or_not,
+        documented::{Problems, codes},
         extract::{Caller, Params, PathId, knows_etag},
-        problem::Problem,
         whole::Exact,
     },
     model::{DrawingId, Epoch, Misplaced, Revision},
@@ -100,12 +100,10 @@ struct SnapshotBody {
     responses(
         (status = 200, body = SnapshotBody),
         (status = 304, description = "The client has this canvas"),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),
-        (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
-        (status = 410, body = Problem, content_type = "application/problem+json", description = "`epoch_changed`, `revision_ahead`"),
-        (status = 500, body = Problem, content_type = "application/problem+json", description = "`log_damaged`: not to be tried again until an operator has mended the log"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "`overloaded`, `store_unavailable`, `snapshots_unavailable`, `timeout`, `draining`, with `Retry-After`"),
+        Problems<{ codes![
+            NotFound, EpochChanged, RevisionAhead, LogDamaged, Overloaded, StoreUnavailable,
+            SnapshotsUnavailable, Timeout, Draining,
+        ] }>,
     )
 )]
 async fn get_snapshot(

@@ -9,6 +9,7 @@ pub(crate) mod body;
 pub mod client_stream;
 mod connection;
 pub mod descriptors;
+pub(crate) mod documented;
 mod errors;
 pub mod extract;
 mod framing;

@@ -29,8 +29,8 @@ use crate::{
     error::{Error, ErrorCode},
     http::{
         ConnectionPlace,
+        documented::{Problems, codes},
         extract::{Caller, Params, PathId},
-        problem::Problem,
         whole::Exact,
     },
     identity::{Identity, now_seconds},
@@ -83,11 +83,7 @@ struct EventParams {
     ),
     responses(
         (status = 200, content_type = "text/event-stream", description = "Events, until the client leaves or its identity ends"),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "`invalid_request`"),
-        (status = 401, body = Problem, content_type = "application/problem+json", description = "`unauthenticated`"),
-        (status = 404, body = Problem, content_type = "application/problem+json", description = "`not_found`"),
-        (status = 429, body = Problem, content_type = "application/problem+json", description = "`too_many_connections`, with `Retry-After`"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "`store_unavailable`, `draining`, with `Retry-After`"),
+        Problems<{ codes![NotFound, TooManyConnections, StoreUnavailable, Draining] }>,
     )
 )]
 async fn open_events(State(gateway): State<Gateway>, request: Request) -> Result<Response, Error> {

@@ -26,7 +26,6 @@ use crate::{
         ConnectionPlace,
         client_stream::ClientStream,
         extract::{Caller, Params},
-        problem::Problem,
     },
     identity::{Identity, NotValid},
     limits, telemetry,
@@ -60,10 +59,10 @@ pub(super) struct TicketParams {
     get, path = "/v1/ws", tag = "live", params(TicketParams),
     responses(
         (status = 101, description = "The socket is open; `hello` comes first"),
-        (status = 400, body = Problem, content_type = "application/problem+json", description = "Not a WebSocket handshake"),
-        (status = 401, body = Problem, content_type = "application/problem+json", description = "Neither a ticket nor a bearer token"),
-        (status = 426, body = Problem, content_type = "application/problem+json", description = "Not version 13 of the protocol"),
-        (status = 503, body = Problem, content_type = "application/problem+json", description = "Too many handshakes at once, or the server is stopping; with `Retry-After`"),
+        (status = 400, description = "Not a WebSocket handshake"),
+        (status = 401, description = "Neither a ticket nor a bearer token"),
+        (status = 426, description = "Not version 13 of the protocol"),
+        (status = 503, description = "Too many handshakes at once, or the server is stopping; with `Retry-After`"),
     )
 )]
 async fn open_socket(State(gateway): State<Gateway>, request: Request) -> Result<Response, Error> {
