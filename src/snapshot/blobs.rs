@@ -3,8 +3,12 @@
 //! Owns how a snapshot's bytes are written, read and removed, and for how long a call may wait. It knows
 //! nothing of what stands in them.
 
+mod error;
+mod name;
+mod open;
+
 use std::{
-    fmt, fs, io,
+    fmt, io,
     path::PathBuf,
     sync::{
         Arc,
@@ -15,20 +19,16 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use object_store::{
-    BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig,
-    aws::{AmazonS3Builder, AmazonS3ConfigKey},
-    local::LocalFileSystem,
-    path::Path,
-    prefix::PrefixStore,
-};
+use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use uuid::Uuid;
 
-use super::{BlobUrl, InvalidBlobUrl};
 use crate::{limits, model::DrawingId};
+use error::{failure, names_no_bucket};
+use name::{name, parse_name};
 
-/// The extension of a blob's name.
-const EXTENSION: &str = ".snap";
+pub use error::BlobError;
+pub use open::BlobOpenError;
+
 /// The name of no blob: reading it tells whether the store answers.
 const ABSENT: &str = "absent";
 /// An empty file in a folder for blobs, which is opened for writing to tell whether that can be done.
@@ -64,81 +64,7 @@ struct Inner {
     last_put_succeeded: AtomicBool,
 }
 
-/// Why a blob could not be written, read or removed.
-#[derive(Debug, thiserror::Error)]
-pub enum BlobError {
-    /// It is not there, or is larger than any snapshot: an older one may do.
-    #[error("there is no such blob")]
-    Missing,
-    /// The store cannot be reached, did not answer in time or refused: later may do. After a `put` or a
-    /// `delete` it is open whether it was done; the same call may be made again.
-    #[error("the blob store is unavailable: {0}")]
-    Unavailable(#[source] object_store::Error),
-    /// The store answers, and does not give this one: an older one may do, and later this one.
-    #[error("it cannot be read: {0}")]
-    Unreadable(#[source] object_store::Error),
-}
-
-impl BlobError {
-    /// The store has just failed, and was not tried again.
-    pub(crate) fn away() -> Self {
-        Self::Unavailable(failure(io::ErrorKind::NotConnected))
-    }
-}
-
-/// Why a place for blobs cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum BlobOpenError {
-    /// The URL is none.
-    #[error(transparent)]
-    Url(#[from] InvalidBlobUrl),
-    /// The folder is not there and cannot be made.
-    #[error("the folder for blobs {} cannot be made: {source}", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The settings of the URL and of the environment do not do.
-    #[error("the settings of the blob store do not do: {0}")]
-    Settings(#[source] object_store::Error),
-}
-
 impl Blobs {
-    /// The blobs at a [`BlobUrl`]. A folder is made if it is missing; a bucket is not talked to yet, and
-    /// takes what the URL leaves open from the environment (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
-    /// `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ALLOW_HTTP` and the like).
-    ///
-    /// Its credentials must allow to list the bucket: without that S3 answers "forbidden" for "missing".
-    ///
-    /// # Errors
-    /// See [`BlobOpenError`].
-    pub fn open(url: &str) -> Result<Self, BlobOpenError> {
-        match url.parse()? {
-            BlobUrl::Folder(path) => Self::open_folder(path),
-            BlobUrl::Bucket { bucket, prefix, settings } => {
-                let client =
-                    bucket_settings(std::env::vars_os().filter_map(|(name, value)| {
-                        Some((name.into_string().ok()?, value.into_string().ok()?))
-                    }));
-                let client =
-                    settings.into_iter().fold(client, |client, (key, value)| client.with_config(key, value));
-                let store = client.with_bucket_name(bucket).build().map_err(BlobOpenError::Settings)?;
-                Ok(Self::new(Arc::new(PrefixStore::new(store, prefix))))
-            }
-        }
-    }
-
-    fn open_folder(path: PathBuf) -> Result<Self, BlobOpenError> {
-        // The store keeps the absolute path: a later change of the working directory does no harm.
-        let made = fs::create_dir_all(&path).and_then(|()| path.canonicalize());
-        let folder = made.map_err(|source| BlobOpenError::Folder { path, source })?;
-        let store = LocalFileSystem::new_with_prefix(&folder).map_err(BlobOpenError::Settings)?;
-        let store = store.with_automatic_cleanup(true);
-        Ok(Self::with_folder(Arc::new(store), Some(folder)))
-    }
-
     /// The blobs of any store, under the names that it gives them.
     #[must_use]
     pub fn new(store: Arc<dyn ObjectStore>) -> Self {
@@ -299,96 +225,14 @@ impl fmt::Debug for Blobs {
     }
 }
 
-/// A client for buckets with our bounds and what the environment says.
-fn bucket_settings(environment: impl Iterator<Item = (String, String)>) -> AmazonS3Builder {
-    let options = ClientOptions::new()
-        .with_timeout(limits::BLOB_TIMEOUT)
-        .with_connect_timeout(limits::BLOB_CONNECT_TIMEOUT);
-    let retry = RetryConfig {
-        backoff: BackoffConfig { max_backoff: limits::BLOB_RETRY_MAX, ..BackoffConfig::default() },
-        max_retries: limits::BLOB_RETRIES,
-        retry_timeout: limits::BLOB_TIMEOUT,
-    };
-    let client = AmazonS3Builder::new().with_client_options(options).with_retry(retry);
-    environment.fold(client, |client, (name, value)| {
-        let key = name.starts_with("AWS_").then(|| name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>());
-        match key {
-            // A variable that is set to nothing says nothing.
-            Some(Ok(key)) if !value.is_empty() => client.with_config(key, value),
-            _ => client,
-        }
-    })
-}
-
-fn name(drawing: DrawingId, snapshot: Uuid) -> Path {
-    Path::from(format!("{drawing}/{snapshot}{EXTENSION}"))
-}
-
-fn parse_name(name: &Path) -> Option<(DrawingId, Uuid)> {
-    let (drawing, file) = name.as_ref().split_once('/')?;
-    let snapshot = file.strip_suffix(EXTENSION)?;
-    Some((drawing.parse().ok()?, Uuid::try_parse(snapshot).ok()?))
-}
-
-/// Whether it is the bucket that is not there. S3 has one status for both and tells in the body.
-fn names_no_bucket(error: &object_store::Error) -> bool {
-    error.to_string().contains("<Code>NoSuchBucket</Code>")
-}
-
-/// A failure of ours, in the words of the store.
-fn failure(kind: io::ErrorKind) -> object_store::Error {
-    object_store::Error::Generic { store: "blobs", source: Box::new(io::Error::from(kind)) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_environment_sets_what_it_names() {
-        let environment = [
-            ("AWS_ACCESS_KEY_ID", "key"),
-            ("AWS_SECRET_ACCESS_KEY", "secret"),
-            ("AWS_SESSION_TOKEN", ""),
-            ("AWS_REGION", "eu-west-1"),
-            ("AWS_ENDPOINT_URL", "http://127.0.0.1:9000"),
-            ("AWS_ALLOW_HTTP", "true"),
-            ("AWS_PAGER", "less"),
-            ("REGION", "nowhere"),
-        ];
-        let client =
-            bucket_settings(environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter());
-        for (key, value) in [
-            (AmazonS3ConfigKey::AccessKeyId, Some("key")),
-            (AmazonS3ConfigKey::SecretAccessKey, Some("secret")),
-            (AmazonS3ConfigKey::Token, None),
-            (AmazonS3ConfigKey::Region, Some("eu-west-1")),
-            (AmazonS3ConfigKey::Endpoint, Some("http://127.0.0.1:9000")),
-        ] {
-            assert_eq!(client.get_config_value(&key).as_deref(), value, "{key:?}");
-        }
-        assert!(client.with_bucket_name("b").build().is_ok(), "HTTP is allowed");
-    }
 
     #[tokio::test]
     async fn a_call_that_hangs_is_given_up() {
         let blobs = Blobs::new(Arc::new(object_store::memory::InMemory::new()));
         let outcome = blobs.call::<()>(limits::MIN_PERIOD, std::future::pending()).await;
         assert!(matches!(outcome, Err(BlobError::Unavailable(_))), "{outcome:?}");
-    }
-
-    #[test]
-    fn a_name_leads_back_to_its_ids() {
-        let ids = (DrawingId(Uuid::now_v7()), Uuid::now_v7());
-        assert_eq!(parse_name(&name(ids.0, ids.1)), Some(ids));
-        for other in ["writable", "a/b.snap", &format!("{}/{}.snap", ids.0, "x"), &format!("{}/x", ids.0)] {
-            assert_eq!(parse_name(&Path::from(other)), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn secrets_are_not_shown() {
-        let url = "s3://bucket?access_key_id=key&secret_access_key=hush&region=here";
-        assert!(!format!("{:?}", Blobs::open(url).unwrap()).contains("hush"));
     }
 }

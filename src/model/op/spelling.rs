@@ -9,7 +9,8 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
-use super::{Op, OpId, RawObject, json_equal};
+use super::{Op, OpId, RawObject};
+use crate::model::json_equal;
 
 /// An id of an op, as it came.
 #[derive(Clone, Copy, Debug)]
