@@ -24,6 +24,13 @@ use crate::{
     store::{Members, StoreError},
 };
 
+/// Role look-ups answered by one query of the store.
+const ROLE_BATCH: usize = 512;
+/// Such queries that may be under way at once: one that hangs must not stop them all.
+const ROLE_QUERIES: usize = 4;
+/// Role look-ups that may wait for the query before; further callers wait for a place.
+const ROLE_QUEUE: usize = 4_096;
+
 /// Answers for roles.
 #[derive(Clone)]
 pub struct Access {
@@ -39,11 +46,11 @@ impl Access {
     #[must_use]
     pub fn start(members: &Arc<dyn Members>, tasks: &TaskTracker, stop: &CancellationToken) -> Self {
         let way = |_| {
-            let (questions, asked) = mpsc::channel(limits::ROLE_QUEUE);
+            let (questions, asked) = mpsc::channel(ROLE_QUEUE);
             tasks.spawn(answer_questions(members.clone(), asked, stop.clone()));
             questions
         };
-        let questions = (0..limits::ROLE_QUERIES).map(way).collect();
+        let questions = (0..ROLE_QUERIES).map(way).collect();
         Self { questions, turn: Arc::default(), roles: Arc::new(Cache::new(limits::ROLE_CACHE_ENTRIES)) }
     }
 
@@ -151,11 +158,11 @@ async fn answer_questions(
     mut asked: mpsc::Receiver<Question>,
     stop: CancellationToken,
 ) {
-    let mut questions = Vec::with_capacity(limits::ROLE_BATCH);
+    let mut questions = Vec::with_capacity(ROLE_BATCH);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            count = asked.recv_many(&mut questions, limits::ROLE_BATCH) => if count == 0 { return },
+            count = asked.recv_many(&mut questions, ROLE_BATCH) => if count == 0 { return },
         }
         let pairs: Vec<_> = questions.iter().map(|question| question.of.clone()).collect();
         let read = tokio::time::timeout(limits::STORE_CALL_TIMEOUT, members.roles(&pairs)).await;

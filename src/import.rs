@@ -16,6 +16,11 @@ use crate::{
 
 pub use log::LogReader;
 
+/// Ops that an import writes in one transaction.
+const IMPORT_OPS: usize = 1_000;
+/// Bytes of op bodies at which such a transaction is full: it ends long before `STATEMENT_TIMEOUT`.
+const IMPORT_BYTES: usize = 4 << 20;
+
 /// A log to import.
 #[derive(Clone, Debug)]
 pub struct Import {
@@ -93,7 +98,7 @@ impl Import {
                 bytes += op.op.body.len();
                 ops.push(op);
             }
-            let is_full = ops.len() >= limits::IMPORT_OPS || bytes >= limits::IMPORT_BYTES;
+            let is_full = ops.len() >= IMPORT_OPS || bytes >= IMPORT_BYTES;
             if is_full || (is_last && !ops.is_empty()) {
                 match store.import_ops(self.drawing_id, &ops).await {
                     Ok(true) => (),

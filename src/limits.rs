@@ -1,7 +1,7 @@
-//! Every size, count and timeout of the service, by name.
+//! The sizes, counts and timeouts that clients meet or operators set, and those that several parts share, by name.
 //!
-//! Owns the figures that clients are told and the internal bounds behind them. It never
-//! reads configuration: what an operator may change lives in `config` and starts from these values.
+//! Owns the figures that clients are told and the bounds behind them; what tunes one piece of code stands beside that
+//! code. It never reads configuration: what an operator may change lives in `config` and starts from these values.
 
 use std::time::Duration;
 
@@ -59,10 +59,6 @@ pub const LOG_DAMAGE_TOLD: usize = 1_024;
 pub const MAX_REQUEST_ID_BYTES: usize = 64;
 /// Longest header `Host`.
 pub const MAX_HOST_BYTES: usize = 300;
-/// Unknown parameters of one request that are named in the log.
-pub const MAX_LOGGED_PARAMETERS: usize = 8;
-/// Longest detail of a problem about a query string, in characters.
-pub const MAX_QUERY_DETAIL_CHARS: usize = 200;
 /// Longest name of a node.
 pub const MAX_NODE_NAME_CHARS: usize = 64;
 /// Longest `wait` of a long-poll, in seconds.
@@ -76,16 +72,8 @@ pub const COMPRESS_ABOVE_BYTES: u64 = 1_024;
 
 // --- Verifying ----------------------------------------------------------------------------------
 
-/// Drawings that are listed at once.
-pub const VERIFY_DRAWINGS: u32 = 1_000;
-/// Ops that are read at once: at most some 16 MB.
-pub const VERIFY_OPS: u32 = 250;
 /// Findings that are told of one drawing; the others are counted.
 pub const VERIFY_FINDINGS: usize = 1_000;
-/// How often a drawing is looked at again because a failover changed it meanwhile.
-pub const VERIFY_ATTEMPTS: u32 = 3;
-/// How often it is told how far it has come.
-pub const VERIFY_PROGRESS: Duration = Duration::from_secs(5);
 
 // --- Undo and folding -----------------------------------------------------------------------------
 
@@ -148,20 +136,12 @@ pub const MAX_DRAWING_RATE: i64 = 100_000_000;
 /// How far the times of an imported log may be ahead of the clock, in milliseconds: a day.
 pub const MAX_IMPORT_AHEAD_MS: i64 = 86_400_000;
 
-/// Picks of a unit that one undo or redo may take. Each that fails means that a press on another node went through
-/// first, and the slower of two nodes may lose to all that wait on the other.
-pub const UNDO_ATTEMPTS: u32 = 100;
-
 // --- Canvases and snapshots ---------------------------------------------------------------------
 
 /// Revisions by which a head is ahead of its newest snapshot when the next one is built, by default.
 pub const SNAPSHOT_EVERY: u64 = 500;
 /// How long the claim of a worker on a snapshot holds unless it is renewed.
 pub const SNAPSHOT_LEASE: Duration = Duration::from_secs(60);
-/// Age at which a worker renews its claim.
-pub const SNAPSHOT_RENEW_AFTER: Duration = Duration::from_secs(10);
-/// Ops that a worker replays before it looks whether its claim has to be renewed.
-pub const SNAPSHOT_BUILD_OPS: u64 = 2_000;
 /// Newest snapshots of a drawing that are kept.
 pub const SNAPSHOTS_KEPT: usize = 3;
 /// Longest way from one snapshot that is kept to the next, and from the beginning to the first: older ones stay for that,
@@ -169,32 +149,12 @@ pub const SNAPSHOTS_KEPT: usize = 3;
 pub const SNAPSHOT_STRETCH: u64 = 10_000;
 /// Snapshots that are looked at to find those that are superseded. Older ones have been looked at before.
 pub const SNAPSHOT_RETENTION_LOOK: u32 = 64;
-/// How often a worker looks at the next stretch of heads.
-pub const SNAPSHOT_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// Heads in one such stretch.
-pub const SNAPSHOT_SWEEP_HEADS: u32 = 5_000;
-/// Hints that may wait for a worker; further ones are dropped, and their drawings found by the sweep.
-pub const SNAPSHOT_HINTS: usize = 4_096;
 /// Pause of a worker after a snapshot that could not be built.
 pub const SNAPSHOT_RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// How long a worker leaves a drawing alone of which a build has failed.
-pub const SNAPSHOT_FAILURE_PAUSE: Duration = Duration::from_secs(5);
-/// How long a worker leaves a drawing alone whose log is damaged.
-pub const SNAPSHOT_DAMAGE_PAUSE: Duration = Duration::from_secs(60);
-/// How much lower than that of requests the priority of a worker's thread is, as `nice` counts it.
-pub const BACKGROUND_NICE: i32 = 10;
-/// How many times as long as a build a worker rests after it.
-pub const SNAPSHOT_REST_FACTOR: u32 = 3;
-/// Longest such rest.
-pub const SNAPSHOT_MAX_REST: Duration = Duration::from_secs(2);
 /// Blobs removed at a time, and claims that have run out.
 pub const SNAPSHOT_WASTE_BATCH: u32 = 100;
 /// Age at which waste is forgotten that no node has found in a folder of its own.
 pub const LOCAL_WASTE_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
-/// Blobs that may fail to be removed before the others of the batch are left for another time.
-pub const SNAPSHOT_WASTE_FAILURES: usize = 3;
-/// Batches of blobs removed between two looks at heads.
-pub const SNAPSHOT_WASTE_BATCHES: u32 = 10;
 /// Level of compression of snapshots, 1 to 9: the fastest, which is also that of the wire.
 pub const SNAPSHOT_GZIP_LEVEL: u32 = 1;
 /// Largest snapshot that is read, in bytes of JSON.
@@ -212,16 +172,8 @@ pub const BLOB_ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 pub const BLOB_VERDICT_TIMEOUT: Duration = BLOB_ANSWER_TIMEOUT.saturating_add(BLOB_PROBE_TIMEOUT);
 /// How long requests do without snapshots, after a read that the blob store did not answer, before one tries again.
 pub const BLOB_READ_PAUSE: Duration = Duration::from_secs(1);
-/// Time to connect to a bucket.
-pub const BLOB_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Attempts of a bucket's client after one that failed.
-pub const BLOB_RETRIES: usize = 3;
-/// Longest pause between them; the first is 100 ms.
-pub const BLOB_RETRY_MAX: Duration = Duration::from_secs(2);
 /// Time for the blob store to answer `/readyz`.
 pub const BLOB_PROBE_TIMEOUT: Duration = READY_TIMEOUT;
-/// How long what it answered is told to others who ask.
-pub const BLOB_PROBE_MAX_AGE: Duration = Duration::from_secs(1);
 /// Memory for canvases on one node, in bytes, by default. Half of it is for those that are kept, of which the least useful
 /// goes and is loaded again, an eighth for pictures that are kept, the rest for what is being loaded, rendered and sent.
 pub const CANVAS_MEMORY: u64 = 192 << 20;
@@ -234,22 +186,12 @@ const _: () = assert!(BLOB_VERDICT_TIMEOUT.as_secs() + 1 < CANVAS_PATIENCE.as_se
 const _: () = assert!(CANVAS_PATIENCE.as_secs() + 1 < REQUEST_TIMEOUT.as_secs());
 /// How long a canvas or a picture is kept that nobody asks for.
 pub const CANVAS_IDLE: Duration = Duration::from_secs(60);
-/// How often such are looked for.
-pub const CANVAS_TIDY_INTERVAL: Duration = Duration::from_secs(5);
 /// What the allocator is taken to add to a canvas, as a part of its weight: one byte of so many.
 pub const CANVAS_OVERHEAD: u64 = 4;
-/// What a picture is taken to need while it is made, as a part of its canvas: one byte of so many.
-pub const PICTURE_PART: u64 = 2;
-/// How many times its size an op is taken to add to a canvas, the op itself included while it is applied.
-pub const OP_LOAD_FACTOR: u64 = 2;
 /// Canvases that one node is expected to keep; sizes the tables of the caches.
 pub const CANVAS_CACHE_ENTRIES: usize = 10_000;
-/// Ops after which a canvas in memory is weighed again.
-pub const CANVAS_WEIGH_OPS: u64 = 200;
 /// What the place of a drawing counts for beside its canvas, in bytes: its locks, its histories, its entry.
 pub const SLOT_WEIGHT: u64 = 1_024;
-/// Histories at one revision that are kept, one for each user who asked.
-pub const HISTORIES_KEPT: usize = 1_000;
 /// Canvases that are loaded from nothing at the same time; others wait.
 pub const CANVAS_LOADS: usize = 4;
 /// Canvases of the past that are loaded at the same time.
@@ -322,18 +264,8 @@ pub const MAX_BUS_MESSAGE_BYTES: usize = 128 * 1024;
 pub const SUBSCRIPTION_MESSAGES: usize = 4_096;
 /// How long a room waits for the bus to confirm its subscription before it goes on without.
 pub const BUS_CONFIRM_TIMEOUT: Duration = Duration::from_millis(500);
-/// How often a NATS connection is probed; two unanswered probes end it.
-pub const NATS_PING_INTERVAL: Duration = Duration::from_secs(5);
-/// Role look-ups answered by one query of the store.
-pub const ROLE_BATCH: usize = 512;
-/// Such queries that may be under way at once: one that hangs must not stop them all.
-pub const ROLE_QUERIES: usize = 4;
 /// Roles of live readers that are looked up in one query.
 pub const ROLE_CHECK_BATCH: usize = 4_096;
-/// Role look-ups that may wait for the query before; further callers wait for a place.
-pub const ROLE_QUEUE: usize = 4_096;
-/// Longest pause between attempts to reach NATS again.
-pub const NATS_RECONNECT_MAX: Duration = Duration::from_secs(2);
 /// Time for the first connection to NATS; the server starts degraded after it.
 pub const NATS_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a node reads the heads of its live rooms, by default.
@@ -475,8 +407,6 @@ pub const CONNECTIONS_PER_USER: u32 = 100;
 pub const HANDSHAKES_PER_SECOND: u32 = 10_000;
 /// Size of a message above which it is compressed for those who negotiated it, in bytes.
 pub const DEFLATE_ABOVE_BYTES: usize = 256;
-/// Level of that compression, 1 to 9.
-pub const DEFLATE_LEVEL: u32 = 3;
 /// How often all connections are looked at: pings, expiry, silence, slowness.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// How often an event stream without events bears a comment at least.
@@ -507,8 +437,6 @@ pub const MAX_CONNECTIONS: usize = 50_000;
 pub const MIN_CONNECTIONS: usize = 16;
 /// Connections beyond those that are served, which are told so; further ones wait in the backlog.
 pub const SPARE_CONNECTIONS: usize = 16;
-/// How long such a connection may say nothing before it makes room for the next one.
-pub const SPARE_SILENCE: Duration = Duration::from_millis(100);
 /// Time for a request on such a connection and its answer.
 pub const SPARE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Connections to the listener for operators at once; further ones wait in the backlog.
@@ -516,8 +444,6 @@ pub const ADMIN_CONNECTIONS: usize = 16;
 /// Descriptors kept for what is no connection of a client and no connection to the database: standard streams, listeners,
 /// the event loop, logs, NATS, the issuer's keys, and blobs being read and written.
 pub const RESERVED_DESCRIPTORS: usize = 40;
-/// Descriptors that a connection to the database takes, at most: SQLite's has the file and its log.
-pub const DESCRIPTORS_PER_DATABASE_CONNECTION: usize = 2;
 /// Time for a client to send the head of a request, once it has begun it; for the first one, once it has connected.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may rest between two requests, by default. Load balancers end theirs after 60 s, most of them: whoever ends
@@ -529,12 +455,8 @@ pub const MAX_KEEP_ALIVE: Duration = Duration::from_secs(3600);
 pub const CORS_MAX_AGE: Duration = Duration::from_secs(3600);
 /// How long a client may take nothing of an answer.
 pub const ANSWER_STALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// Pieces in which the text of a compressed answer is made.
-pub const ANSWER_PIECE_BYTES: usize = 64 * 1024;
 /// Pieces in which answers are compressed and written, which takes a fraction of a millisecond each.
 pub const ANSWER_SLICE_BYTES: usize = 16 * 1024;
-/// Work on more bytes than that, such as parsing them, makes room for other tasks first.
-pub const INLINE_WORK_BYTES: usize = 32 * 1024;
 /// Time to answer one request, a long-poll's `wait` aside.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for one statement in the store.
@@ -574,20 +496,8 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub const DRAIN_REQUESTS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest graceful stop, besides the window in which sockets leave; what is still open then is dropped.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
-/// How often the worker looks for ops of deleted drawings.
-pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
-/// How often rate limiters and metrics forget what is over.
-pub const TIDY_INTERVAL: Duration = Duration::from_secs(5);
-/// Pause after a connection could not be accepted.
-pub const ACCEPT_RETRY: Duration = Duration::from_millis(50);
-/// Pause between two removals while there is more: live writes come first.
-pub const PURGE_PAUSE: Duration = Duration::from_millis(100);
 /// Ops of deleted drawings, or of imports that came to nothing, removed in one statement.
 pub const PURGE_OPS: u32 = 1_000;
-/// Ops that an import writes in one transaction.
-pub const IMPORT_OPS: usize = 1_000;
-/// Bytes of op bodies at which such a transaction is full: it ends long before `STATEMENT_TIMEOUT`.
-pub const IMPORT_BYTES: usize = 4 << 20;
 /// Longest line of a log that is imported, in bytes: an op, what the server adds to it, and some white space.
 pub const MAX_IMPORT_LINE_BYTES: u64 = 4 * MAX_OP_BYTES as u64;
 /// Age at which an unfinished import has come to nothing.

@@ -10,13 +10,14 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::limits;
-
 pub use background::Background;
+
+/// Work on more bytes than that, such as parsing them, makes room for other tasks first.
+const INLINE_WORK_BYTES: usize = 32 * 1024;
 
 /// Does `work` on so many bytes.
 pub(crate) fn on_bytes<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
-    let is_long = bytes > limits::INLINE_WORK_BYTES;
+    let is_long = bytes > INLINE_WORK_BYTES;
     if is_long && has_threads() { tokio::task::block_in_place(work) } else { work() }
 }
 

@@ -7,12 +7,15 @@ use std::sync::Arc;
 
 use crate::{
     commit::{CommitError, Committed, Committer},
-    limits,
     model::{Change, CheckedOp, DrawingId, History, LoggedOp, OpId, Revision, Role, UserId},
     snapshot::{Canvases, LoadError},
     store::{AppendRequest, Log, OpOutcome, Refusal, StoreError},
     trace::{self, RequestId},
 };
+
+/// Picks of a unit that one undo or redo may take. Each that fails means that a press on another node went through
+/// first, and the slower of two nodes may lose to all that wait on the other.
+const UNDO_ATTEMPTS: u32 = 100;
 
 /// Carries out what clients wish to undo and redo.
 #[derive(Clone)]
@@ -131,7 +134,7 @@ impl Undo {
         let Wish { drawing_id, op_id, direction, .. } = wish;
         // On this node one after the other; those of other nodes show as a refusal.
         let _turn = self.canvases.turn(drawing_id).await;
-        for _ in 0..limits::UNDO_ATTEMPTS {
+        for _ in 0..UNDO_ATTEMPTS {
             let look = self.canvases.history(drawing_id, wish.scope.clone()).await;
             // Asked after the look, which may have met what the same wish did on another node; and also when there was
             // none, for the answer stands in the log.

@@ -7,19 +7,30 @@ mod finding;
 mod log;
 mod snapshots;
 
-use std::{fmt, io, time::Instant};
+use std::{
+    fmt, io,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 
 use self::{finding::Findings, log::LogCheck, snapshots::SnapshotChecks};
 use crate::{
-    limits,
     model::{Canvas, DrawingId, Revision},
     snapshot::{BlobError, Blobs},
     store::{InspectedHead, InspectedOp, Store, StoreError, call},
 };
 
 pub use finding::{Finding, Kind};
+
+/// Drawings that are listed at once.
+const VERIFY_DRAWINGS: u32 = 1_000;
+/// Ops that are read at once: at most some 16 MB.
+const VERIFY_OPS: u32 = 250;
+/// How often a drawing is looked at again because a failover changed it meanwhile.
+const VERIFY_ATTEMPTS: u32 = 3;
+/// How often it is told how far it has come.
+const VERIFY_PROGRESS: Duration = Duration::from_secs(5);
 
 /// What was looked at, and how much was wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -116,7 +127,7 @@ impl<'a> Verifier<'a> {
         }
         let mut after = None;
         loop {
-            let drawings = call(self.store.list_drawings(after, limits::VERIFY_DRAWINGS)).await?;
+            let drawings = call(self.store.list_drawings(after, VERIFY_DRAWINGS)).await?;
             let Some(last) = drawings.last() else { return Ok(self.summary) };
             after = Some(*last);
             for drawing in drawings {
@@ -131,7 +142,7 @@ impl<'a> Verifier<'a> {
         drawing: DrawingId,
         tell: &mut (dyn FnMut(&Finding) -> io::Result<()> + Send),
     ) -> Result<bool, VerifyError> {
-        for _ in 0..limits::VERIFY_ATTEMPTS {
+        for _ in 0..VERIFY_ATTEMPTS {
             let mut found = Findings::of(drawing);
             match self.look_once(drawing, &mut found).await? {
                 Looked::Changed => continue,
@@ -198,7 +209,7 @@ impl<'a> Verifier<'a> {
         let mut canvas = Some(Canvas::new());
         let (mut after, mut ops) = (Revision(0), 0);
         loop {
-            let page = self.store.inspect_ops(drawing, after, until, limits::VERIFY_OPS);
+            let page = self.store.inspect_ops(drawing, after, until, VERIFY_OPS);
             let Some(page) = call(page).await? else { return Ok(Looked::Gone) };
             if page.epoch != head.epoch || page.head < head.revision {
                 return Ok(Looked::Changed);
@@ -237,7 +248,7 @@ impl<'a> Verifier<'a> {
     }
 
     fn tell_progress(&mut self, ops_of_drawing: u64) {
-        if self.told_at.elapsed() >= limits::VERIFY_PROGRESS {
+        if self.told_at.elapsed() >= VERIFY_PROGRESS {
             self.told_at = Instant::now();
             let Summary { drawings, ops, snapshots, findings } = self.summary;
             let ops = ops + ops_of_drawing;

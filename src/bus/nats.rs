@@ -11,6 +11,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use async_nats::{Client, ConnectOptions, connection::State};
@@ -27,6 +28,11 @@ use super::{Bus, ControlMessage, Delivery, OpsMessage, PresenceMessage, Subscrip
 use crate::{limits, model::DrawingId, telemetry::Metrics};
 
 pub use access::{InvalidNatsOptions, NatsOptions};
+
+/// How often a NATS connection is probed; two unanswered probes end it.
+const NATS_PING_INTERVAL: Duration = Duration::from_secs(5);
+/// Longest pause between attempts to reach NATS again.
+const NATS_RECONNECT_MAX: Duration = Duration::from_secs(2);
 
 /// Why there is no bus over NATS.
 #[derive(Debug, thiserror::Error)]
@@ -216,11 +222,11 @@ fn connect_options(link: &Arc<NatsLink>) -> ConnectOptions {
     link.with_tls(options)
         .name("revcast")
         .retry_on_initial_connect()
-        .ping_interval(limits::NATS_PING_INTERVAL)
+        .ping_interval(NATS_PING_INTERVAL)
         .connection_timeout(limits::NATS_CONNECT_TIMEOUT)
         .reconnect_delay_callback(|attempt| {
             let millis = 50u64.saturating_mul(1 << attempt.min(10));
-            std::time::Duration::from_millis(millis).min(limits::NATS_RECONNECT_MAX)
+            std::time::Duration::from_millis(millis).min(NATS_RECONNECT_MAX)
         })
         .client_capacity(limits::PUBLISH_QUEUE_MESSAGES)
         .subscription_capacity(limits::SUBSCRIPTION_MESSAGES)

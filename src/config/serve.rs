@@ -14,6 +14,9 @@ use super::{
 };
 use crate::{http::CorsOrigins, limits, snapshot::BlobUrl};
 
+/// Descriptors that a connection to the database takes, at most: SQLite's has the file and its log.
+const DESCRIPTORS_PER_DATABASE_CONNECTION: usize = 2;
+
 /// A part of the server's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum NodeRole {
@@ -159,7 +162,7 @@ impl ServeArgs {
         let database = self.store.database_connections as usize + 1;
         let admin = if self.admin_listen.is_some() { limits::ADMIN_CONNECTIONS } else { 0 };
         limits::RESERVED_DESCRIPTORS
-            + database * limits::DESCRIPTORS_PER_DATABASE_CONNECTION
+            + database * DESCRIPTORS_PER_DATABASE_CONNECTION
             + limits::SPARE_CONNECTIONS
             + admin
     }

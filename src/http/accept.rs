@@ -2,7 +2,7 @@
 //!
 //! Owns the accept loops and their bounds. What is said on a connection that has a place, the caller knows.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::{
@@ -26,6 +26,11 @@ use crate::{
     limits,
     telemetry::Metrics,
 };
+
+/// Pause after a connection could not be accepted.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// How long such a connection may say nothing before it makes room for the next one.
+const SPARE_SILENCE: Duration = Duration::from_millis(100);
 
 /// Why a place can always be waited for.
 const NEVER_CLOSED: &str = "nobody closes a semaphore of places";
@@ -137,7 +142,7 @@ async fn next(listener: &TcpListener) -> TcpStream {
             Err(error) => {
                 // The client was quicker to leave, or the process is out of descriptors: others may do better.
                 tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(limits::ACCEPT_RETRY).await;
+                tokio::time::sleep(ACCEPT_RETRY).await;
             }
         }
     }
@@ -148,7 +153,7 @@ async fn next(listener: &TcpListener) -> TcpStream {
 async fn turn_away(stream: TcpStream, spare: OwnedSemaphorePermit, overflow: Overflow) {
     let _spare = spare;
     let mut first = [0];
-    let heard = tokio::time::timeout(limits::SPARE_SILENCE, stream.peek(&mut first)).await;
+    let heard = tokio::time::timeout(SPARE_SILENCE, stream.peek(&mut first)).await;
     if !matches!(heard, Ok(Ok(1))) {
         return;
     }

@@ -12,8 +12,10 @@ use serde::de::DeserializeOwned;
 use crate::{
     error::{Error, ErrorCode},
     identity::{Authenticator, Identity, unauthenticated},
-    limits,
 };
+
+/// Longest detail of a problem about a query string, in characters.
+const MAX_QUERY_DETAIL_CHARS: usize = 200;
 
 /// The verified bearer of the request's token.
 #[derive(Debug)]
@@ -96,7 +98,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
         query.map(|Query(params)| Self(params)).map_err(|rejection| {
             // It may repeat what was sent.
             let text = format!("the query string: {}", rejection.body_text());
-            let detail: String = text.chars().take(limits::MAX_QUERY_DETAIL_CHARS).collect();
+            let detail: String = text.chars().take(MAX_QUERY_DETAIL_CHARS).collect();
             Error::new(ErrorCode::InvalidRequest, detail)
         })
     }

@@ -13,6 +13,9 @@ use utoipa::openapi::OpenApi;
 
 use crate::limits;
 
+/// Unknown parameters of one request that are named in the log.
+const MAX_LOGGED_PARAMETERS: usize = 8;
+
 /// The names of the parameters of each operation, by its path. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct QueryParameters(Arc<HashMap<(Method, String), BTreeSet<String>>>);
@@ -50,7 +53,7 @@ impl QueryParameters {
                 continue;
             }
             unknown.insert(if looks_like_a_name(&name) { name.into_owned() } else { "?".to_owned() });
-            if unknown.len() > limits::MAX_LOGGED_PARAMETERS {
+            if unknown.len() > MAX_LOGGED_PARAMETERS {
                 unknown.pop_last();
                 unknown.insert("…".to_owned());
                 break;

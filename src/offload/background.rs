@@ -10,7 +10,8 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::limits;
+/// How much lower than that of requests the priority of a worker's thread is, as `nice` counts it.
+const BACKGROUND_NICE: i32 = 10;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -28,7 +29,7 @@ impl Background {
         let (jobs, mut waiting) = mpsc::channel::<Job>(1);
         thread::Builder::new().name("background".to_owned()).spawn(move || {
             // On Linux this is of the thread alone. Who may not do it works all the same.
-            let _ = rustix::process::nice(limits::BACKGROUND_NICE);
+            let _ = rustix::process::nice(BACKGROUND_NICE);
             while let Some(job) = waiting.blocking_recv() {
                 job();
             }
@@ -77,7 +78,7 @@ mod tests {
         let nice = || rustix::process::getpriority_process(None).unwrap();
         let before = nice();
         let background = Background::start().unwrap();
-        assert_eq!(background.run(nice).await.unwrap(), before + limits::BACKGROUND_NICE);
+        assert_eq!(background.run(nice).await.unwrap(), before + BACKGROUND_NICE);
         assert_eq!(nice(), before);
     }
 }

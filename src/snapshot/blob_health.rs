@@ -1,11 +1,13 @@
 //! What `/readyz` tells of the blob store.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
 use super::Blobs;
-use crate::limits;
+
+/// How long what it answered is told to others who ask.
+const BLOB_PROBE_MAX_AGE: Duration = Duration::from_secs(1);
 
 /// Whether the blob store does, asked at most once in `BLOB_PROBE_MAX_AGE` however many want to know: a probe of a
 /// bucket is a request that somebody pays for.
@@ -28,7 +30,7 @@ impl BlobHealth {
         // Who comes while it is asked waits for the same answer.
         let mut last = self.last.lock().await;
         match *last {
-            Some((answered_at, is_good)) if answered_at.elapsed() < limits::BLOB_PROBE_MAX_AGE => is_good,
+            Some((answered_at, is_good)) if answered_at.elapsed() < BLOB_PROBE_MAX_AGE => is_good,
             _ => {
                 let is_good = self.blobs.probe().await;
                 // From its end: a store that hangs answers later than an answer holds.

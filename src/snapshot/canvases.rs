@@ -2,7 +2,10 @@
 //!
 //! Owns the way from a request to a canvas or a picture: who loads, who waits, who is sent away. `kept` owns what stays.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     sync::Semaphore,
@@ -23,6 +26,15 @@ use crate::{
     model::{Branch, DrawingId, Epoch, History, Revision, Scope, UserId},
     offload::on_another_thread,
 };
+
+/// How often such are looked for.
+const CANVAS_TIDY_INTERVAL: Duration = Duration::from_secs(5);
+/// What a picture is taken to need while it is made, as a part of its canvas: one byte of so many.
+const PICTURE_PART: u64 = 2;
+/// Ops after which a canvas in memory is weighed again.
+const CANVAS_WEIGH_OPS: u64 = 200;
+/// Histories at one revision that are kept, one for each user who asked.
+const HISTORIES_KEPT: usize = 1_000;
 
 /// How often a canvas is read anew because the log was another one meanwhile. One failover shows twice: as a log that has
 /// lost its end, and then, with the first commit, as an epoch.
@@ -95,7 +107,7 @@ impl Canvases {
             let look = move || {
                 let scope = actor.as_ref().map_or(Scope::All, |actor| Scope::Mine(actor.as_str()));
                 let history = held.canvas.history(scope);
-                if held.histories.len() >= limits::HISTORIES_KEPT {
+                if held.histories.len() >= HISTORIES_KEPT {
                     held.histories.clear();
                 }
                 held.histories.insert(actor, history);
@@ -123,7 +135,7 @@ impl Canvases {
                 return Ok(picture);
             }
             let memory = this.0.loader.memory();
-            let share = memory.share(Purpose::Present, held.weight / limits::PICTURE_PART).await?;
+            let share = memory.share(Purpose::Present, held.weight / PICTURE_PART).await?;
             let draw = move || (Arc::new(Picture::new(branch, &held.canvas, extent, share)), held);
             // The canvas stays locked until the picture is at hand: those who wait want the same one.
             let (picture, mut held) = done(on_another_thread(draw)).await;
@@ -162,7 +174,7 @@ impl Canvases {
                 if !stand.branch.goes_on_from(epoch, revision) || canvas.revision() != revision {
                     return Err(LoadError::EpochChanged);
                 }
-                share.grow_to(share.bytes() + share.bytes() / limits::PICTURE_PART).await?;
+                share.grow_to(share.bytes() + share.bytes() / PICTURE_PART).await?;
                 let render = move || Arc::new(Picture::new(stand.branch, &canvas, extent, share));
                 let picture = done(on_another_thread(render)).await;
                 this.0.kept.pictures.insert(key, picture.clone());
@@ -199,7 +211,7 @@ impl Canvases {
 
     /// Forgets what nobody has asked for in a while, until `stop`.
     pub async fn tidy(self, stop: CancellationToken) {
-        let mut ticks = tokio::time::interval(limits::CANVAS_TIDY_INTERVAL);
+        let mut ticks = tokio::time::interval(CANVAS_TIDY_INTERVAL);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -241,7 +253,7 @@ impl Canvases {
         }
         // To weigh a canvas takes a look at all of it; a few ops change little.
         let revision = held.canvas.revision();
-        if held.weighed == Revision(0) || revision.0.abs_diff(held.weighed.0) >= limits::CANVAS_WEIGH_OPS {
+        if held.weighed == Revision(0) || revision.0.abs_diff(held.weighed.0) >= CANVAS_WEIGH_OPS {
             held.weighed = revision;
             let weigh = move || (held.canvas.weight() as u64, held);
             let (weight, weighed) = done(on_another_thread(weigh)).await;

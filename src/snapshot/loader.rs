@@ -20,6 +20,9 @@ use crate::{
     telemetry::Metrics,
 };
 
+/// How many times its size an op is taken to add to a canvas, the op itself included while it is applied.
+const OP_LOAD_FACTOR: u64 = 2;
+
 /// Makes canvases. Cheap to clone.
 #[derive(Clone)]
 pub struct Loader {
@@ -244,7 +247,7 @@ impl Loader {
             let page_bytes = page.ops.iter().map(|op| op.body.len() as u64).sum::<u64>();
             bytes += page_bytes;
             if let Some(share) = &mut share {
-                share.grow_to(share.bytes() + page_bytes * limits::OP_LOAD_FACTOR).await?;
+                share.grow_to(share.bytes() + page_bytes * OP_LOAD_FACTOR).await?;
             }
             self.apply(drawing, canvas, page).await?;
             if canvas.revision() >= until {

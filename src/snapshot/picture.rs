@@ -18,9 +18,11 @@ use super::{
 };
 use crate::{
     clock::now_ms,
-    limits,
     model::{Branch, Canvas, Revision, View, svg},
 };
+
+/// Pieces in which the text of a compressed answer is made.
+const ANSWER_PIECE_BYTES: usize = 64 * 1024;
 
 /// How much of a canvas is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -217,8 +219,8 @@ impl Iterator for Text {
     fn next(&mut self) -> Option<io::Result<Bytes>> {
         loop {
             if let Some(inflating) = &mut self.inflating {
-                let mut piece = Vec::with_capacity(limits::ANSWER_PIECE_BYTES);
-                match inflating.take(limits::ANSWER_PIECE_BYTES as u64).read_to_end(&mut piece) {
+                let mut piece = Vec::with_capacity(ANSWER_PIECE_BYTES);
+                match inflating.take(ANSWER_PIECE_BYTES as u64).read_to_end(&mut piece) {
                     Ok(0) => self.inflating = None,
                     outcome => return Some(outcome.map(|_| piece.into())),
                 }

@@ -18,6 +18,9 @@ use crate::{
     offload::on_bytes,
 };
 
+/// Level of that compression, 1 to 9.
+const DEFLATE_LEVEL: u32 = 3;
+
 /// The bytes of a message for one reader.
 pub(crate) fn message(message: &ServerMessage<'_>, encoding: Encoding) -> Bytes {
     // Messages hold strings, numbers and JSON alone: they always serialize.
@@ -107,7 +110,7 @@ fn to_message_pack(json: &[u8]) -> Vec<u8> {
 fn deflate(payload: &[u8]) -> Option<Vec<u8>> {
     thread_local! {
         static DEFLATER: RefCell<Compress> =
-            RefCell::new(Compress::new(Compression::new(limits::DEFLATE_LEVEL), false));
+            RefCell::new(Compress::new(Compression::new(DEFLATE_LEVEL), false));
     }
     if payload.len() <= limits::DEFLATE_ABOVE_BYTES {
         return None;

@@ -28,6 +28,13 @@ use crate::{
     telemetry::Metrics,
 };
 
+/// Age at which a worker renews its claim.
+const SNAPSHOT_RENEW_AFTER: Duration = Duration::from_secs(10);
+/// Ops that a worker replays before it looks whether its claim has to be renewed.
+const SNAPSHOT_BUILD_OPS: u64 = 2_000;
+/// Blobs that may fail to be removed before the others of the batch are left for another time.
+const SNAPSHOT_WASTE_FAILURES: usize = 3;
+
 /// Builds snapshots of drawings that have grown. Cheap to clone.
 #[derive(Clone)]
 pub struct Builder {
@@ -190,7 +197,7 @@ impl Builder {
                 Err(error) => failures.push(error),
             }
             // One blob that will not go should not keep the others; a store that is away should not be asked for all.
-            if failures.len() > limits::SNAPSHOT_WASTE_FAILURES {
+            if failures.len() > SNAPSHOT_WASTE_FAILURES {
                 next = id;
                 break;
             }
@@ -233,7 +240,7 @@ impl Builder {
         let target = Revision(canvas.revision().0 + limits::SNAPSHOT_STRETCH).min(head);
         // A few ops at a time, so that the claim is kept up.
         while canvas.revision() < target {
-            let portion = Revision(canvas.revision().0 + limits::SNAPSHOT_BUILD_OPS).min(target);
+            let portion = Revision(canvas.revision().0 + SNAPSHOT_BUILD_OPS).min(target);
             let (stand, bytes) =
                 self.loader.advance(drawing, &mut canvas, Some(portion), Some(&mut share)).await?;
             log_bytes += bytes;
@@ -271,7 +278,7 @@ impl Builder {
         id: Uuid,
         renewed: &mut Instant,
     ) -> Result<bool, StoreError> {
-        if renewed.elapsed() < limits::SNAPSHOT_RENEW_AFTER.min(self.lease) {
+        if renewed.elapsed() < SNAPSHOT_RENEW_AFTER.min(self.lease) {
             return Ok(true);
         }
         *renewed = Instant::now();

@@ -1,6 +1,6 @@
 //! Removes what is gone or outdated, a little at a time.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -12,18 +12,25 @@ use crate::{
     telemetry,
 };
 
+/// How often the worker looks for ops of deleted drawings.
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
+/// How often rate limiters and metrics forget what is over.
+const TIDY_INTERVAL: Duration = Duration::from_secs(5);
+/// Pause between two removals while there is more: live writes come first.
+const PURGE_PAUSE: Duration = Duration::from_millis(100);
+
 /// Removes the ops of deleted drawings and of imports that came to nothing, a little at a time.
 pub async fn purge(store: Arc<dyn Store>, stop: CancellationToken) {
     loop {
         let pause = match purge_some(&*store).await {
-            Ok(false) => limits::PURGE_PAUSE,
-            Ok(true) => limits::HOUSEKEEPING_INTERVAL,
+            Ok(false) => PURGE_PAUSE,
+            Ok(true) => HOUSEKEEPING_INTERVAL,
             Err(error) => {
                 crate::store::log_store_failure!(
                     error,
                     "deleted drawings and stale imports could not be purged"
                 );
-                limits::HOUSEKEEPING_INTERVAL
+                HOUSEKEEPING_INTERVAL
             }
         };
         tokio::select! {
@@ -49,7 +56,7 @@ async fn purge_some(store: &dyn Store) -> Result<bool, StoreError> {
 
 /// Forgets what no user has asked for in a while: the rates of their writes, and metrics.
 pub async fn tidy(write_limits: Arc<WriteLimits>, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(limits::TIDY_INTERVAL);
+    let mut ticks = tokio::time::interval(TIDY_INTERVAL);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

@@ -21,6 +21,23 @@ use crate::{
     store::{Snapshots, call},
 };
 
+/// How often a worker looks at the next stretch of heads.
+const SNAPSHOT_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// Heads in one such stretch.
+const SNAPSHOT_SWEEP_HEADS: u32 = 5_000;
+/// Hints that may wait for a worker; further ones are dropped, and their drawings found by the sweep.
+const SNAPSHOT_HINTS: usize = 4_096;
+/// How long a worker leaves a drawing alone of which a build has failed.
+const SNAPSHOT_FAILURE_PAUSE: Duration = Duration::from_secs(5);
+/// How long a worker leaves a drawing alone whose log is damaged.
+const SNAPSHOT_DAMAGE_PAUSE: Duration = Duration::from_secs(60);
+/// How many times as long as a build a worker rests after it.
+const SNAPSHOT_REST_FACTOR: u32 = 3;
+/// Longest such rest.
+const SNAPSHOT_MAX_REST: Duration = Duration::from_secs(2);
+/// Batches of blobs removed between two looks at heads.
+const SNAPSHOT_WASTE_BATCHES: u32 = 10;
+
 /// Where hints are given. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Hints(mpsc::Sender<DrawingId>);
@@ -32,7 +49,7 @@ pub struct Hinted(mpsc::Receiver<DrawingId>);
 /// A channel for hints.
 #[must_use]
 pub fn hints() -> (Hints, Hinted) {
-    let (sender, receiver) = mpsc::channel(limits::SNAPSHOT_HINTS);
+    let (sender, receiver) = mpsc::channel(SNAPSHOT_HINTS);
     (Hints(sender), Hinted(receiver))
 }
 
@@ -65,7 +82,7 @@ impl Worker {
     pub async fn run(self, mut hinted: Hinted, stop: CancellationToken) {
         let work = async {
             let mut rounds = Rounds::default();
-            let mut sweeps = tokio::time::interval(limits::SNAPSHOT_SWEEP_INTERVAL);
+            let mut sweeps = tokio::time::interval(SNAPSHOT_SWEEP_INTERVAL);
             sweeps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 let mut due = HashSet::new();
@@ -102,8 +119,7 @@ impl Worker {
 
     /// Goes through the next stretch of heads, and removes what is not needed any more.
     async fn sweep(&self, rounds: &mut Rounds) {
-        let due =
-            self.snapshots.due_snapshots(rounds.after, self.builder.every(), limits::SNAPSHOT_SWEEP_HEADS);
+        let due = self.snapshots.due_snapshots(rounds.after, self.builder.every(), SNAPSHOT_SWEEP_HEADS);
         match call(due).await {
             Ok(page) => {
                 rounds.after = page.next;
@@ -111,7 +127,7 @@ impl Worker {
             }
             Err(error) => return rounds.fail(&error.into()),
         }
-        for _ in 0..limits::SNAPSHOT_WASTE_BATCHES {
+        for _ in 0..SNAPSHOT_WASTE_BATCHES {
             match self.builder.remove_waste().await {
                 Ok(removed) => {
                     rounds.is_failing = false;
@@ -155,13 +171,13 @@ impl Worker {
             Ok(Built::Nothing) => return,
             // Those who ask for canvases come first.
             Err(BuildError::Load(LoadError::Overloaded)) => {
-                rounds.pause(drawing, limits::SNAPSHOT_FAILURE_PAUSE);
+                rounds.pause(drawing, SNAPSHOT_FAILURE_PAUSE);
             }
             // Told by the store. The drawing is looked at again, in case somebody has mended its log.
-            Err(error) if error.is_damage() => rounds.pause(drawing, limits::SNAPSHOT_DAMAGE_PAUSE),
+            Err(error) if error.is_damage() => rounds.pause(drawing, SNAPSHOT_DAMAGE_PAUSE),
             Err(error) => {
                 rounds.fail_build(drawing, &error);
-                rounds.pause(drawing, limits::SNAPSHOT_FAILURE_PAUSE);
+                rounds.pause(drawing, SNAPSHOT_FAILURE_PAUSE);
                 // What is wrong is mostly wrong for the next drawing, too.
                 tokio::time::sleep(limits::SNAPSHOT_RETRY_PAUSE).await;
             }
@@ -173,7 +189,7 @@ impl Worker {
 
 /// How long to rest after a build.
 fn rest(build: Duration) -> Duration {
-    (build * limits::SNAPSHOT_REST_FACTOR).min(limits::SNAPSHOT_MAX_REST)
+    (build * SNAPSHOT_REST_FACTOR).min(SNAPSHOT_MAX_REST)
 }
 
 /// What a worker remembers from one round to the next.

@@ -1,6 +1,6 @@
 //! From a [`BlobUrl`] to the blobs there: a folder is made, a bucket gets its settings.
 
-use std::{fs, io, path::PathBuf, sync::Arc};
+use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
 
 use object_store::{
     BackoffConfig, ClientOptions, RetryConfig,
@@ -14,6 +14,13 @@ use crate::{
     limits,
     snapshot::{BlobUrl, InvalidBlobUrl},
 };
+
+/// Time to connect to a bucket.
+const BLOB_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Attempts of a bucket's client after one that failed.
+const BLOB_RETRIES: usize = 3;
+/// Longest pause between them; the first is 100 ms.
+const BLOB_RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// Why a place for blobs cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -71,12 +78,11 @@ impl Blobs {
 
 /// A client for buckets with our bounds and what the environment says.
 fn bucket_settings(environment: impl Iterator<Item = (String, String)>) -> AmazonS3Builder {
-    let options = ClientOptions::new()
-        .with_timeout(limits::BLOB_TIMEOUT)
-        .with_connect_timeout(limits::BLOB_CONNECT_TIMEOUT);
+    let options =
+        ClientOptions::new().with_timeout(limits::BLOB_TIMEOUT).with_connect_timeout(BLOB_CONNECT_TIMEOUT);
     let retry = RetryConfig {
-        backoff: BackoffConfig { max_backoff: limits::BLOB_RETRY_MAX, ..BackoffConfig::default() },
-        max_retries: limits::BLOB_RETRIES,
+        backoff: BackoffConfig { max_backoff: BLOB_RETRY_MAX, ..BackoffConfig::default() },
+        max_retries: BLOB_RETRIES,
         retry_timeout: limits::BLOB_TIMEOUT,
     };
     let client = AmazonS3Builder::new().with_client_options(options).with_retry(retry);
