@@ -15,6 +15,7 @@ mod links;
 mod log;
 mod members;
 mod memory;
+mod migrations;
 mod postgres;
 mod resolve;
 mod snapshots;

@@ -108,7 +108,7 @@ impl SqliteStore {
             Ok(lock)
         });
         let lock = lock.await.map_err(|_| sqlx::Error::WorkerCrashed)?.map_err(sqlx::Error::Io)?;
-        let mut migrator = sqlx::migrate!("migrations/sqlite");
+        let mut migrator = super::migrations::sqlite();
         // A node that is older than the schema goes on with what it knows while the others are renewed.
         let mut lease = self.pools.write.lease().await?;
         let outcome = migrator.set_ignore_missing(true).run(lease.connection()).await;

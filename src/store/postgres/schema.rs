@@ -20,7 +20,7 @@ const OLD_SCHEMA: &str = "the schema of the database is not up to date, and the 
 
 /// Brings the schema up to date under an advisory lock.
 pub(super) async fn migrate(pools: &Pools<Postgres>) -> Result<(), StoreError> {
-    let mut migrator = sqlx::migrate!("migrations/postgres");
+    let mut migrator = crate::store::migrations::postgres();
     // A role that may only read and write rows needs no more where there is nothing to change.
     if has_migrations(pools, &migrator).await? {
         return Ok(());
