@@ -49,8 +49,10 @@ run: web-if-possible ## Run a server for development (LISTEN=127.0.0.1:8080)
 release: web-if-possible ## Build the program for use: target/release/revcast
 	cargo build --release
 
-# One after the other: two cores are no more than one of them can use.
+# One after the other: two cores are no more than one of them can use. Most tests wait for servers, so that more of them
+# than there are cores run at a time.
 .PHONY: test
+test: export RUST_TEST_THREADS ?= 4
 test: setup web ## Run all tests, on throwaway Postgres and NATS servers
 	cargo test --workspace
 	$(MAKE) --no-print-directory client-test
