@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::{
     commit::{CommitError, Committed, Committer},
     model::{Change, CheckedOp, DrawingId, History, LoggedOp, OpId, Revision, Role, UserId},
-    snapshot::{Canvases, LoadError},
+    snapshot::{Canvases, LoadError, Turn},
     store::{AppendRequest, Log, OpOutcome, Refusal, StoreError},
     trace::{self, RequestId},
 };
@@ -126,14 +126,17 @@ impl Undo {
         Self { log, canvases, committer }
     }
 
-    /// Picks a unit and commits the op for the request `id`; picks anew when somebody was faster.
+    /// Waits until nobody else on this node resolves an undo or redo of the drawing. Those of other nodes show as a refusal.
+    pub async fn turn(&self, drawing: DrawingId) -> Turn {
+        self.canvases.turn(drawing).await
+    }
+
+    /// Picks a unit and commits the op for the request `id`; picks anew when somebody was faster. The turn ends with it.
     ///
     /// # Errors
     /// See [`UndoError`].
-    pub async fn carry_out(&self, id: &RequestId, wish: Wish) -> Result<Toggled, UndoError> {
+    pub async fn carry_out(&self, _turn: Turn, id: &RequestId, wish: Wish) -> Result<Toggled, UndoError> {
         let Wish { drawing_id, op_id, direction, .. } = wish;
-        // On this node one after the other; those of other nodes show as a refusal.
-        let _turn = self.canvases.turn(drawing_id).await;
         for _ in 0..UNDO_ATTEMPTS {
             let look = self.canvases.history(drawing_id, wish.scope.clone()).await;
             // Asked after the look, which may have met what the same wish did on another node; and also when there was

@@ -116,7 +116,7 @@ async fn export(
         }
         Format::Ndjson => {
             let (revision, epoch, user) = (moment.revision, moment.epoch, identity.user_id);
-            let log = Log { api, drawing_id, user, epoch, after: Revision(0), until: revision };
+            let log = LogPages { api, drawing_id, user, epoch, after: Revision(0), until: revision };
             // What fails at once is told as a problem.
             let begun = log.next().await?;
             let lines = stream::try_unfold(Lines::Begun(begun), Lines::next);
@@ -138,7 +138,7 @@ async fn export(
 }
 
 /// A log on its way to a client, page by page.
-struct Log {
+struct LogPages {
     api: Api,
     drawing_id: DrawingId,
     user: UserId,
@@ -149,8 +149,8 @@ struct Log {
 
 /// A log of which the first page has been read.
 enum Lines {
-    Begun(Option<(Bytes, Log)>),
-    Going(Log),
+    Begun(Option<(Bytes, LogPages)>),
+    Going(LogPages),
 }
 
 impl Lines {
@@ -164,7 +164,7 @@ impl Lines {
     }
 }
 
-impl Log {
+impl LogPages {
     /// The next page; `None` after the last.
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, Error> {
         if self.after >= self.until {

@@ -228,6 +228,7 @@ async fn toggle(
     api.limits.take_request(actor)?;
     let role = api.access.require(drawing_id, actor, |role| may_undo(role, request.scope)).await?;
     api.limits.take_ops(actor, 1)?;
+    let turn = api.undo.turn(drawing_id).await;
     let op_id = request.op_id.unwrap_or_else(|| OpId(Uuid::now_v7()));
     // Whichever unit it will be, the op is as long.
     api.limits.take_drawing(drawing_id, &[direction.op(op_id, op_id)])?;
@@ -240,7 +241,7 @@ async fn toggle(
         is_retriable: request.op_id.is_some(),
         direction,
     };
-    let Toggled { unit, committed, outcome } = api.undo.carry_out(&id, wish).await?;
+    let Toggled { unit, committed, outcome } = api.undo.carry_out(turn, &id, wish).await?;
     Ok(UndoResponse {
         epoch: committed.epoch,
         latest_revision: committed.head,

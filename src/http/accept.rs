@@ -29,7 +29,7 @@ use crate::{
 
 /// Pause after a connection could not be accepted.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
-/// How long such a connection may say nothing before it makes room for the next one.
+/// How long a connection that has no place may say nothing before it makes room for the next one.
 const SPARE_SILENCE: Duration = Duration::from_millis(100);
 
 /// Why a place can always be waited for.

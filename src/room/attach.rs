@@ -27,7 +27,7 @@ pub(super) enum Attached {
 
 /// Where a room stands.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Log {
+pub(super) struct Standing {
     /// The epoch, and how the log goes on from the one before.
     pub branch: Branch,
     /// Everything up to here was delivered.
@@ -87,8 +87,8 @@ impl Waiting {
     }
 
     /// Decides where the reader begins in a log; `Err` tells what it needs first.
-    fn place(&self, ring: &Arc<Ring>, log: Log) -> Result<Attached, Need> {
-        let Log { branch, head, damage } = log;
+    fn place(&self, ring: &Arc<Ring>, log: Standing) -> Result<Attached, Need> {
+        let Standing { branch, head, damage } = log;
         let revision = self.position.after.unwrap_or(head);
         let reset = |reason| Ok(Attached::Reset { reason, branch, revision: head });
         // Both may be news that the room has not heard yet.
@@ -124,7 +124,7 @@ impl Waitlist {
 
     /// Answers everybody who can be answered by a room at the head of `log`, which the store confirmed a moment ago
     /// if it `is_fresh`.
-    pub(super) fn attach(&mut self, ring: &Arc<Ring>, log: Log, is_fresh: bool) {
+    pub(super) fn attach(&mut self, ring: &Arc<Ring>, log: Standing, is_fresh: bool) {
         for mut waiting in std::mem::take(&mut self.0) {
             if !is_fresh && !waiting.is_settled {
                 if !waiting.is_asked {

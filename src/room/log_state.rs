@@ -3,12 +3,12 @@
 //! Pure: it is told what happens and when, and says what readers are to be told and what is to be read. It never reads,
 //! tells or waits; the room's task does.
 
-use std::time::Duration;
+use std::{time::Duration, vec};
 
 use tokio::time::Instant;
 
 use super::{
-    attach::{Log, Purpose},
+    attach::{Purpose, Standing},
     order::Order,
 };
 use crate::{
@@ -119,11 +119,11 @@ impl LogState {
     }
 
     /// The log for those who join, once it is known. Damage that was met long ago is looked for anew.
-    pub(super) fn standing(&mut self, now: Instant) -> Option<Log> {
+    pub(super) fn standing(&mut self, now: Instant) -> Option<Standing> {
         self.damage = self.damage.filter(|(_, met_at)| now - *met_at < limits::LOG_DAMAGE_MEMORY);
         let (branch, order) = self.log.as_ref()?;
         let damage = self.damage.map(|(revision, _)| revision);
-        Some(Log { branch: *branch, head: order.delivered(), damage })
+        Some(Standing { branch: *branch, head: order.delivered(), damage })
     }
 
     /// Whether the store had nothing new a heartbeat ago: then nobody who joins misses more than those who are here already,
@@ -132,9 +132,9 @@ impl LogState {
         self.verified_at.is_some_and(|at| now - at < heartbeat + heartbeat / 2)
     }
 
-    /// What readers are to be told, in order.
-    pub(super) fn take_tellings(&mut self) -> Vec<Telling> {
-        std::mem::take(&mut self.tellings)
+    /// Gives out what readers are to be told, in order.
+    pub(super) fn drain_tellings(&mut self) -> vec::Drain<'_, Telling> {
+        self.tellings.drain(..)
     }
 
     // --- What happens -----------------------------------------------------------------------------
@@ -313,6 +313,7 @@ impl LogState {
         let mut order = Order::starting_after(if reaches_head { after } else { head });
         self.beat_from = head;
         self.skips_damage = false;
+        order.learn_head(head);
         if reaches_head {
             committed(page).into_iter().for_each(|op| order.accept(op));
         }

@@ -49,6 +49,13 @@ impl RoomMap {
         self.lock().get(&drawing).cloned()
     }
 
+    /// Does something with the room of a drawing, if this node has it, while it can neither end nor be followed by another.
+    pub(super) fn with(&self, drawing: DrawingId, act: impl FnOnce(&Entry)) {
+        if let Some(room) = self.lock().get(&drawing) {
+            act(room);
+        }
+    }
+
     /// All rooms.
     pub(super) fn all(&self) -> Vec<(DrawingId, Entry)> {
         self.lock().iter().map(|(id, room)| (*id, room.clone())).collect()

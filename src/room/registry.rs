@@ -119,10 +119,10 @@ impl Rooms {
     #[must_use]
     pub fn presence(&self, drawing: DrawingId) -> PresenceLease {
         let presence = self.shared.presence.of(drawing);
-        if let Some(room) = self.shared.rooms.get(drawing) {
+        self.shared.rooms.with(drawing, |room| {
             presence.tell(&room.broadcast);
             presence.set_readers(room.ring.reader_count());
-        }
+        });
         presence
     }
 

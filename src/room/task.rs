@@ -226,17 +226,18 @@ impl Room {
 
     /// Tells the readers what the state has for them.
     fn tell(&mut self) {
-        let tellings = self.state.take_tellings();
-        if tellings.is_empty() {
-            return;
-        }
-        for Telling { what, branch, delivered } in tellings {
+        let ring = &self.entry.ring;
+        let mut has_told = false;
+        for Telling { what, branch, delivered } in self.state.drain_tellings() {
             match what {
-                Told::Ops(ops) => self.ring().append(ops, branch, delivered),
-                Told::News(news) => self.ring().push(news, branch, delivered),
+                Told::Ops(ops) => ring.append(ops, branch, delivered),
+                Told::News(news) => ring.push(news, branch, delivered),
             }
+            has_told = true;
         }
-        self.entry.broadcast.wake();
+        if has_told {
+            self.entry.broadcast.wake();
+        }
     }
 
     fn attach_waiting(&mut self) {

@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 
 use super::Blobs;
 
-/// How long what it answered is told to others who ask.
+/// The time for which an answer of the blob store is told to others who ask.
 const BLOB_PROBE_MAX_AGE: Duration = Duration::from_secs(1);
 
 /// Whether the blob store does, asked at most once in `BLOB_PROBE_MAX_AGE` however many want to know: a probe of a

@@ -27,7 +27,7 @@ use crate::{
     offload::on_another_thread,
 };
 
-/// How often such are looked for.
+/// How often canvases that nobody has asked for in a while are looked for.
 const CANVAS_TIDY_INTERVAL: Duration = Duration::from_secs(5);
 /// What a picture is taken to need while it is made, as a part of its canvas: one byte of so many.
 const PICTURE_PART: u64 = 2;

@@ -60,7 +60,8 @@ struct SlotContent {
     leases: AtomicUsize,
 }
 
-/// The use of a slot, which is not forgotten before this is dropped.
+/// The use of a slot, which is not forgotten for want of use before this is dropped. For want of room it may be, and the
+/// next one who asks gets another.
 pub(super) struct SlotLease(Arc<SlotContent>);
 
 /// The canvas of a slot, for whoever is at it.

@@ -1,6 +1,7 @@
 //! Snapshots: what a drawing looks like at a revision, kept so that nobody replays its whole log.
 //!
-//! Owns the way from the log to a canvas and to its picture, and the blobs in which snapshots lie; `worker` builds them. It never holds the truth: whatever is lost here can be made again from the log.
+//! Owns the way from the log to a canvas and to its picture, and the blobs in which snapshots lie; `worker` builds them. It
+//! never holds the truth: whatever is lost here can be made again from the log.
 
 mod blob_health;
 mod blob_url;

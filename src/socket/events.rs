@@ -24,7 +24,7 @@ use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{gateway::Gateway, presence::PresenceView};
+use super::{gateway::Gateway, presence::PresenceCursor};
 use crate::{
     error::{Error, ErrorCode},
     http::{
@@ -106,7 +106,7 @@ async fn open_events(State(gateway): State<Gateway>, request: Request) -> Result
     let role = gateway.access.fresh_role(drawing_id, user).await?;
     let role = role.ok_or_else(|| Error::not_found("the drawing"))?;
     let view = params.presence.unwrap_or(true);
-    let view = view.then(|| PresenceView::begin(gateway.rooms.presence(drawing_id)));
+    let view = view.then(|| PresenceCursor::begin(gateway.rooms.presence(drawing_id)));
     let events = Events::begin(
         drawing_id,
         &joined,
@@ -169,7 +169,7 @@ struct Events {
     /// Its place in the room; absent when the stream ends after what is there.
     follower: Option<Follower>,
     /// The presence as it was told, if the client wants to know.
-    view: Option<PresenceView>,
+    view: Option<PresenceCursor>,
     gateway: Gateway,
     drawing_id: DrawingId,
     identity: Identity,

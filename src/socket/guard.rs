@@ -12,7 +12,7 @@ use super::{
     endpoint::Endpoint,
     life::{Duty, SocketLife},
     outgoing::Outgoing,
-    presence::PresenceView,
+    presence::PresenceCursor,
     subscription::{JoinOutcome, Taken},
     subscriptions::Subscriptions,
 };
@@ -216,7 +216,7 @@ impl<'a> SocketGuard<'a> {
         let drawing_id = subscription.drawing_id();
         match subscription.correct(outcome) {
             Ok((Joined::Live { branch, revision, reader }, role)) => {
-                let view = wants_presence.then(|| PresenceView::begin(rooms.presence(drawing_id)));
+                let view = wants_presence.then(|| PresenceCursor::begin(rooms.presence(drawing_id)));
                 let (view, roster) = view.unzip();
                 subscription.begin(reader, role, view);
                 self.send(&ServerMessage::Subscribed {

@@ -13,12 +13,12 @@ use crate::{
 
 /// The presence of a drawing as one client was told it.
 #[derive(Debug)]
-pub(super) struct PresenceView {
+pub(super) struct PresenceCursor {
     presence: PresenceLease,
     view: ViewState,
 }
 
-impl PresenceView {
+impl PresenceCursor {
     /// Begins with the roster, which the client gets at once; a large one comes as the first diff, which
     /// is made once for all who join.
     pub(super) fn begin(presence: PresenceLease) -> (Self, Box<RawValue>) {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::{
     endpoint::Endpoint,
-    presence::{OwnPresence, PresenceView},
+    presence::{OwnPresence, PresenceCursor},
 };
 use crate::{
     model::{ConnectionId, DrawingId, PresenceState, Role},
@@ -35,7 +35,7 @@ pub(super) struct Subscription {
     /// A change of role that came while it joined.
     news: Option<Option<Role>>,
     /// The presence as it was told, if the client wants to know.
-    view: Option<Box<PresenceView>>,
+    view: Option<Box<PresenceCursor>>,
     /// The client's own presence, once it has shown some.
     own: OwnPresence,
 }
@@ -87,7 +87,7 @@ impl Subscription {
     }
 
     /// Takes the place in the room.
-    pub(super) fn begin(&mut self, reader: Reader, role: Role, view: Option<PresenceView>) {
+    pub(super) fn begin(&mut self, reader: Reader, role: Role, view: Option<PresenceCursor>) {
         reader.note_role(role);
         (self.reader, self.role) = (Some(reader), Some(role));
         self.view = view.map(Box::new);

@@ -18,7 +18,7 @@ use crate::{
     offload::on_bytes,
 };
 
-/// Level of that compression, 1 to 9.
+/// The level of compression of messages, 1 to 9.
 const DEFLATE_LEVEL: u32 = 3;
 
 /// The bytes of a message for one reader.

@@ -41,7 +41,7 @@ impl Setup {
     }
 
     fn attach(&mut self, is_fresh: bool) {
-        let log = Log { branch: BRANCH, head: self.head, damage: self.damage };
+        let log = Standing { branch: BRANCH, head: self.head, damage: self.damage };
         self.waitlist.attach(&self.ring, log, is_fresh);
     }
 

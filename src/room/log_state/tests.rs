@@ -49,7 +49,7 @@ fn told(state: &mut LogState) -> Vec<String> {
         Told::News(News::Restarted { revision, .. }) => format!("restarted {revision}"),
         Told::News(News::Ops(_)) => unreachable!("the ring seals"),
     };
-    state.take_tellings().into_iter().map(tell).collect()
+    state.drain_tellings().map(tell).collect()
 }
 
 /// A room that has read its log up to `head`, and now.

@@ -1,6 +1,7 @@
 //! What both databases do alike: the SQL that they understand in the same words, by topic.
 //!
-//! Each file implements one trait of the store for every [`SqlBackend`]. What differs stands in `postgres` and `sqlite`:
+//! Each file that is named like a trait of the store implements it for every [`SqlBackend`]; the others are what these
+//! have in common. What differs stands in `postgres` and `sqlite`:
 //! what they append and how, in [`SqlBackend`]; how a session of theirs is spoken to, in [`Dialect`].
 
 mod conditions;
