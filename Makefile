@@ -52,7 +52,7 @@ release: web-if-possible ## Build the program for use: target/release/revcast
 # One after the other: two cores are no more than one of them can use. Most tests wait for servers, so that more of them
 # than there are cores run at a time.
 .PHONY: test
-test: export RUST_TEST_THREADS ?= 4
+test: export RUST_TEST_THREADS ?= 3
 test: setup web ## Run all tests, on throwaway Postgres and NATS servers
 	cargo test --workspace
 	$(MAKE) --no-print-directory client-test

@@ -7,7 +7,10 @@
 use std::io::{self, ErrorKind, Read, Write};
 
 use libfuzzer_sys::fuzz_target;
-use revcast::{socket::{FrameReader, Incoming, ReadError}, limits::MAX_CLIENT_FRAME_BYTES};
+use revcast::{
+    limits::MAX_CLIENT_FRAME_BYTES,
+    socket::{FrameReader, Incoming, ReadError},
+};
 use tungstenite::{
     Error, Message, WebSocket,
     protocol::{Role, WebSocketConfig},
