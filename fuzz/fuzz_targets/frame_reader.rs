@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use libfuzzer_sys::fuzz_target;
 use revcast::{
     limits::MAX_CLIENT_FRAME_BYTES,
-    socket::{FrameReader, Incoming, ReadError},
+    wire::{FrameReader, Incoming, ReadError},
 };
 use tungstenite::{
     Error, Message, WebSocket,

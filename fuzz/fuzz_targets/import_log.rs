@@ -32,10 +32,13 @@ fuzz_target!(|input: &[u8]| {
     let mut canvas = Canvas::new();
     for (op, revision) in ops.iter().zip(1..) {
         assert_eq!(op.revision, Revision(revision));
-        assert!(op.body.len() <= MAX_OP_BYTES);
-        assert_eq!(compact(&op.body).as_deref(), Ok(&*op.body));
-        let parsed = Op::parse(&op.body).expect("what is taken is valid");
-        assert_eq!((parsed.op_id, parsed.unit, parsed.respelled(&op.body)), (op.op_id, op.unit, None));
+        assert!(op.op.body.len() <= MAX_OP_BYTES);
+        assert_eq!(compact(&op.op.body).as_deref(), Ok(&*op.op.body));
+        let parsed = Op::parse(&op.op.body).expect("what is taken is valid");
+        assert_eq!(
+            (parsed.op_id, parsed.unit, parsed.respelled(&op.op.body)),
+            (op.op.op_id, op.op.unit, None)
+        );
         let logged = LoggedOp::read(op.revision, op.actor.as_str(), op.ts, &op.op.body);
         assert_eq!(canvas.apply(&logged), Applied::Next);
     }
