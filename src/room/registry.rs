@@ -139,9 +139,7 @@ impl Rooms {
             ControlMessage::Grown { .. } => (),
         }
     }
-}
 
-impl Rooms {
     /// The room of a drawing, which is started if this node has none.
     fn room(&self, drawing: DrawingId) -> Result<(Entry, Joining), JoinError> {
         let open = || {

@@ -27,7 +27,7 @@ use crate::{
     worker,
 };
 
-pub(super) fn identity_options(args: &ServeArgs, jwks: Option<Jwks>) -> IdentityOptions {
+fn identity_options(args: &ServeArgs, jwks: Option<Jwks>) -> IdentityOptions {
     IdentityOptions {
         secret: args.identity.jwt_secret.clone(),
         jwks,

@@ -31,7 +31,7 @@ use crate::{
     limits, telemetry,
     transport::Transport,
     user_connections::ConnectionKind,
-    wire::{CloseCode, Encoding, JSON_SUBPROTOCOL, MESSAGE_PACK_SUBPROTOCOL, deflate, encode},
+    wire::{CloseCode, Encoding, JSON_SUBPROTOCOL, MESSAGE_PACK_SUBPROTOCOL, encode, negotiate},
 };
 
 /// The one version of the protocol (RFC 6455 §4.1).
@@ -133,7 +133,7 @@ impl Handshake {
         let ours = [JSON_SUBPROTOCOL, MESSAGE_PACK_SUBPROTOCOL];
         let subprotocol = tokens(headers, &header::SEC_WEBSOCKET_PROTOCOL)
             .find_map(|named| ours.into_iter().find(|subprotocol| *subprotocol == named));
-        let extension = deflate::negotiate(headers);
+        let extension = negotiate(headers);
         Ok(Self { accept: derive_accept_key(key), subprotocol, extension })
     }
 

@@ -7,7 +7,7 @@ mod advertised;
 mod asyncapi;
 mod client_message;
 mod close_code;
-pub(crate) mod deflate;
+mod deflate;
 pub(crate) mod encode;
 mod encoding;
 mod frame;
