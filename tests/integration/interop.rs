@@ -142,9 +142,16 @@ async fn follows(program: Program, compressed: bool) {
     }
 }
 
-/// The client has sent a close frame and got one, and the connection has ended with it.
+/// The client has sent a close frame and got one, and the connection has ended with it. A heartbeat may have
+/// been under way.
 async fn expect_closed(client: &mut Process, code: u16) {
-    let closed = client.expect("closed").await;
+    let closed = loop {
+        let event = client.event().await;
+        if event["event"] == "closed" {
+            break event;
+        }
+        assert_eq!(event["message"]["type"], "head", "{event}");
+    };
     assert_eq!((&closed["code"], &closed["clean"]), (&json!(code), &json!(true)), "{closed}");
     assert!(closed["ms"].as_f64().unwrap() < CLOSED_WITHIN_MS, "{closed}");
 }

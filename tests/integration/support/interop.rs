@@ -48,10 +48,15 @@ impl Process {
         line.unwrap_or_else(|_| panic!("{} says nothing", self.name)).unwrap()
     }
 
+    /// The next event.
+    pub async fn event(&mut self) -> Value {
+        let line = self.line().await.unwrap_or_else(|| panic!("{} ends too early", self.name));
+        serde_json::from_str(&line).unwrap()
+    }
+
     /// The next event, which has to have this name.
     pub async fn expect(&mut self, name: &str) -> Value {
-        let line = self.line().await.unwrap_or_else(|| panic!("{} ends before {name}", self.name));
-        let event: Value = serde_json::from_str(&line).unwrap();
+        let event = self.event().await;
         assert_eq!(event["event"], name, "{}: {event}", self.name);
         event
     }
