@@ -21,7 +21,7 @@ pub(super) const DATABASE: &str = "postgres";
 /// What both have: small, without waiting for the disk, and with commits that wait for a synchronous standby. The WAL
 /// from the beginning is kept, so that a copy of the cluster as it was made can follow it at any time.
 pub(super) const SETTINGS: &str = "max_connections = 100\nfsync = off\nfull_page_writes = off\nsynchronous_commit = on\n\
-    shared_buffers = '32MB'\nmax_wal_size = '1GB'\nwal_keep_size = '1GB'\nwal_retrieve_retry_interval = '50ms'\n";
+    shared_buffers = '32MB'\nmax_wal_size = '1GB'\nwal_keep_size = '1GB'\nwal_retrieve_retry_interval = '200ms'\n";
 
 /// The connections whose commits wait for the standby.
 const WAITING_COMMITS: &str =

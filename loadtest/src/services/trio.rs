@@ -3,8 +3,11 @@
 //!
 //! Either standby may take the place of the primary, once.
 
-use anyhow::Context;
-use sqlx::{AssertSqlSafe, PgConnection};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::time::{Instant, sleep};
 
 use super::{
     Postgres, SmallDisk,
@@ -16,6 +19,14 @@ use crate::proxy::Proxy;
 const SYNCHRONOUS: &str = "synchronous";
 /// The name by which it knows the other one.
 const ASYNCHRONOUS: &str = "asynchronous";
+
+/// The time that the synchronous standby may take to follow again. Postgres now and then forgets to start the receiver of
+/// a standby that has just lost its primary, and notices after 10 s.
+const FOLLOWS_WITHIN: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(50);
+/// The answer is true if commits have no standby to wait for, or the one that they wait for receives.
+const COMMITS_GO_ON: &str = "SELECT current_setting('synchronous_standby_names') = '' OR EXISTS \
+    (SELECT FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync')";
 
 /// Which standby.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +123,25 @@ impl PostgresTrio {
         follower.link.cut();
         self.has_parted = true;
         Ok(())
+    }
+
+    /// Waits until commits on the present primary go on, or until the primary is gone.
+    ///
+    /// # Errors
+    /// When the synchronous standby does not follow in time.
+    pub fn commits_go_on(&self) -> impl Future<Output = anyhow::Result<()>> + use<> {
+        let url = self.primary.url(self.primary.port, DATABASE);
+        async move {
+            let deadline = Instant::now() + FOLLOWS_WITHIN;
+            let Ok(mut connection) = PgConnection::connect(&url).await else { return Ok(()) };
+            loop {
+                match sqlx::query_as(AssertSqlSafe(COMMITS_GO_ON)).fetch_one(&mut connection).await {
+                    Ok((true,)) | Err(_) => return Ok(()),
+                    Ok((false,)) if Instant::now() > deadline => bail!("the synchronous standby does not follow"),
+                    Ok((false,)) => sleep(POLL).await,
+                }
+            }
+        }
     }
 
     /// Whether a standby was cut off in this way: what was acknowledged before survives its promotion.

@@ -3,7 +3,7 @@
 use loadtest::services::{PostgresTrio, Standby};
 use tokio::{
     sync::watch,
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::{Instant, sleep_until, timeout},
 };
 
@@ -12,7 +12,7 @@ use crate::{
     account::{LEAVER, REVOKER},
     check::Check,
     cluster::Sabotage,
-    fault::{Fault, Happened},
+    fault::{Fault, Happened, Target},
     inject,
     lie::Lie,
     looker::Owner,
@@ -43,7 +43,7 @@ impl Round<'_> {
         // What begins and ends at one time begins first: the sort is stable.
         events.sort_by_key(|(at, _)| *at);
         let (began, mut revoking, mut gone) = (Instant::now(), None, Some(gone));
-        let mut healed = began;
+        let (mut healed, mut aftermaths) = (began, JoinSet::new());
         let mut begun_at = vec![0; self.plan.faults.len()];
         for (at, event) in events {
             sleep_until(began + at).await;
@@ -64,9 +64,25 @@ impl Round<'_> {
                     }
                     healed = Instant::now();
                     let (from, to) = (begun_at[index], self.scene.clock.now());
+                    if let Some(store) = self.cluster.store.as_ref().filter(|_| fault.target() == Target::Store) {
+                        let (clock, nth) = (self.scene.clock, self.known.happened.len());
+                        let is_over = store.commits_go_on();
+                        aftermaths.spawn(async move { is_over.await.map(|()| (nth, clock.now(), Instant::now())) });
+                    }
                     self.known.happened.push(Happened { fault, from, to });
                 }
                 Event::Revoke => revoking = gone.take().map(|gone| self.revoke(gone)).transpose()?,
+            }
+        }
+        // The database is well again once its commits go on, which is not for the server to bring about.
+        while let Some(aftermath) = aftermaths.join_next().await {
+            match aftermath? {
+                Ok((nth, to, at)) => {
+                    let happened = &mut self.known.happened[nth];
+                    happened.to = happened.to.max(to);
+                    healed = healed.max(at);
+                }
+                Err(error) => self.outcome.findings.push(format!("{error:#}")),
             }
         }
         Ok((healed, revoking))
