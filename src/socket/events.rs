@@ -190,16 +190,9 @@ impl Events {
     ) -> Bytes {
         let mut bytes = format!("retry: {}\n", limits::EVENTS_RETRY.as_millis()).into_bytes();
         let message = match *joined {
-            Joined::Live { branch, revision, .. } => ServerMessage::Subscribed {
-                drawing_id,
-                epoch: branch.epoch,
-                previous_epoch: branch.previous_epoch(),
-                base: branch.base(),
-                revision,
-                role,
-                presence,
-                heartbeat_ms: Some(heartbeat_ms),
-            },
+            Joined::Live { branch, revision, .. } => {
+                ServerMessage::subscribed(drawing_id, branch, revision, role, presence, Some(heartbeat_ms))
+            }
             Joined::Reset { reason, branch, revision } => {
                 telemetry::count_reset(reason.as_str());
                 ServerMessage::reset(drawing_id, reason, branch, revision)

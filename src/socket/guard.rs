@@ -219,16 +219,8 @@ impl<'a> SocketGuard<'a> {
                 let view = wants_presence.then(|| PresenceCursor::begin(rooms.presence(drawing_id)));
                 let (view, roster) = view.unzip();
                 subscription.begin(reader, role, view);
-                self.send(&ServerMessage::Subscribed {
-                    drawing_id,
-                    epoch: branch.epoch,
-                    previous_epoch: branch.previous_epoch(),
-                    base: branch.base(),
-                    revision,
-                    role,
-                    presence: roster.as_deref(),
-                    heartbeat_ms: None,
-                });
+                let presence = roster.as_deref();
+                self.send(&ServerMessage::subscribed(drawing_id, branch, revision, role, presence, None));
                 self.show_presence(rooms, number);
                 // The room has told more since the place was found, or before.
                 if !self.state.outgoing.is_behind() {

@@ -231,6 +231,28 @@ impl<'a> ServerMessage<'a> {
         Self::Head { drawing_id, epoch: branch.epoch, previous_epoch, base, revision }
     }
 
+    /// `subscribed`, to a reader of a log that has everything up to `revision`.
+    pub(crate) fn subscribed(
+        drawing_id: DrawingId,
+        branch: Branch,
+        revision: Revision,
+        role: Role,
+        presence: Option<&'a RawValue>,
+        heartbeat_ms: Option<u64>,
+    ) -> Self {
+        let (previous_epoch, base) = (branch.previous_epoch(), branch.base());
+        Self::Subscribed {
+            drawing_id,
+            epoch: branch.epoch,
+            previous_epoch,
+            base,
+            revision,
+            role,
+            presence,
+            heartbeat_ms,
+        }
+    }
+
     /// `reset` of a reader of a log.
     pub(crate) fn reset(
         drawing_id: DrawingId,
