@@ -1,8 +1,8 @@
-//! Which role a caller has: a cache in front of the store, so that a write costs no extra read.
+//! The role that a caller has on a drawing: a cache in front of the store, so that a write costs no extra read.
 //!
-//! Owns the cache and its freshness: an entry lives for at most `ROLE_CACHE_TTL` and goes at once
-//! when a control message says so. Only roles are cached, never their absence, so that whoever was
-//! just let in is in.
+//! Owns the cache and its freshness: an entry lives for at most `ROLE_CACHE_TTL`, and goes at once when a
+//! control message says so. Only roles are cached, never their absence, so that a user who was just let in gets
+//! in.
 
 use std::{
     sync::{
@@ -86,11 +86,11 @@ impl Access {
         Ok(role)
     }
 
-    /// The role of `user`, of which `permits` must hold. What a cached role does not permit is
-    /// looked up afresh first: it may have been raised a moment ago.
+    /// The role of `user`, of which `permits` must hold. If a cached role does not suffice, the store is asked
+    /// first: the role may have been raised a moment ago.
     ///
     /// # Errors
-    /// `not_found` without a role, what `permits` returned when it does not suffice.
+    /// `not_found` without a role; what `permits` returned when the role does not suffice.
     pub async fn require<E>(
         &self,
         drawing: DrawingId,

@@ -15,7 +15,7 @@ use crate::{
 /// The target of the lines.
 pub const TARGET: &str = "audit";
 
-/// Who did it.
+/// The one who did it.
 #[derive(Clone, Debug)]
 pub enum Actor {
     /// A user, by a request.
@@ -33,7 +33,7 @@ pub struct Origin {
     pub request: RequestId,
 }
 
-/// What was done.
+/// The change that was made.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "docs/logs.md describes each")]
 pub enum Act {
@@ -69,7 +69,7 @@ impl Act {
         }
     }
 
-    /// Whom it is about, if not the actor.
+    /// The user whom it is about, if not the actor.
     fn user(&self) -> Option<&str> {
         match self {
             Self::MemberSet { user, .. } | Self::MemberRemoved { user, .. } => Some(user.as_str()),

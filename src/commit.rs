@@ -42,7 +42,7 @@ pub struct Committer {
     metrics: Arc<Metrics>,
 }
 
-/// How commits are written.
+/// The settings of the commit queues.
 #[derive(Clone, Debug)]
 pub struct CommitOptions {
     /// Batches that may be written at the same time.
@@ -88,7 +88,7 @@ struct Job {
     waiting: Waiting,
 }
 
-/// Who waits for a request.
+/// The other end of a request: the client that waits for its outcome.
 #[derive(Debug)]
 struct Waiting {
     /// Closed when the client hung up, which changes nothing for the batch.
@@ -199,8 +199,8 @@ impl Writer {
         loop {
             let first = tokio::select! {
                 biased;
-                // First, or a queue that is never empty would never be closed. What is queued by
-                // now is still received, and then `None`.
+                // This branch stands first, or a queue that is never empty would never be closed. Jobs that are
+                // queued by now are still received, and then `None`.
                 () = shutdown.cancelled(), if !queue.is_closed() => {
                     queue.close();
                     continue;

@@ -32,12 +32,12 @@ pub const DEFAULT_BLOB_URL: &str = "file:data/blobs";
 #[derive(Debug, Parser)]
 #[command(name = "revcast", version)]
 pub struct Cli {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What the program can do.
+/// The commands of the program.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server.
@@ -94,12 +94,12 @@ pub struct VerifyArgs {
     /// Look at this drawing alone.
     #[arg(long)]
     pub drawing_id: Option<DrawingId>,
-    /// How findings are printed.
+    /// The form in which findings are printed.
     #[arg(long, value_enum, default_value = "text")]
     pub format: FindingFormat,
 }
 
-/// How findings look.
+/// The form of findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FindingFormat {
     /// One line a finding, for people.
@@ -117,7 +117,7 @@ pub struct TokenArgs {
     /// The name to show to others.
     #[arg(long)]
     pub name: Option<String>,
-    /// How long the token lasts.
+    /// The lifetime of the token.
     #[arg(long, default_value = "1h", value_parser = parse_period)]
     pub ttl: Duration,
     #[command(flatten)]

@@ -12,7 +12,7 @@ use crate::{
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal, $title:literal;)+) => {
-        /// What went wrong, in the form that clients act on.
+        /// The kind of failure, in the form that clients act on.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ErrorCode { $($(#[$doc])* $variant,)+ }
 
@@ -117,7 +117,7 @@ codes! {
 }
 
 impl ErrorCode {
-    /// Whether the same request may succeed later.
+    /// Returns `true` if the same request may succeed later.
     #[must_use]
     pub fn retryable(self) -> bool {
         let is_lasting = matches!(self, Self::TooManySubscriptions | Self::LogDamaged);
@@ -131,11 +131,11 @@ impl ErrorCode {
 pub struct Error {
     /// Decides the status and what the client does.
     pub code: ErrorCode,
-    /// What happened this time, for a person; never a payload, never a token.
+    /// The cause of this failure, for a person; never a payload, never a token.
     pub detail: Cow<'static, str>,
     /// The parts of the request at fault.
     pub faults: Vec<Fault>,
-    /// How long to wait before a retry.
+    /// The time to wait before a retry.
     pub retry_after: Option<Duration>,
     /// The epoch and head of the log, where they help the client to go on.
     pub head: Option<(Epoch, Revision)>,

@@ -1,7 +1,7 @@
 //! `revcast import`: makes a drawing of the log of another server.
 //!
-//! Owns the way of a log into the store; `log.rs` has the checks that it passes before. Who drew what, and when, stays as
-//! it was. The drawing is seen by nobody until it is whole.
+//! Owns the way of a log into the store; `log.rs` has the checks that it passes before. Actors and times stay
+//! as they were. Nobody sees the drawing until it is whole.
 
 mod log;
 
@@ -56,8 +56,8 @@ pub enum ImportError {
 }
 
 impl Import {
-    /// Imports the ops in `log`, one committed op a line in the order of their revisions; returns the head. What was
-    /// written of a log that fails is removed again; after a crash the same import goes on where it was.
+    /// Imports the ops in `log`, one committed op a line in the order of their revisions; returns the head. If
+    /// the import fails, its ops are removed again; after a crash the same import goes on where it was.
     ///
     /// # Errors
     /// See [`ImportError`].

@@ -84,7 +84,8 @@ fn init_logs(command: &Command) -> LogFormat {
 fn run_to_completion(command: Command) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(run(command));
-    // What was left running on threads of its own, such as a picture nobody waits for any more, is not waited for.
+    // Work that still runs on threads of its own, such as a picture that nobody waits for any more, is not
+    // waited for.
     runtime.shutdown_background();
     outcome
 }
@@ -194,7 +195,7 @@ fn blobs_to_read(args: &VerifyArgs) -> anyhow::Result<Blobs> {
     Ok(if is_sure { blobs } else { blobs.perhaps_local() })
 }
 
-/// What to open in a browser, and three lines to paste into a shell.
+/// Prints the address to open in a browser, and three lines to paste into a shell.
 fn print_first_steps(mut address: SocketAddr, server: &Server) -> anyhow::Result<()> {
     // Not every browser opens the address that stands for all.
     if address.ip().is_unspecified() {

@@ -1,7 +1,7 @@
 //! Work that would keep other tasks of a thread waiting.
 //!
-//! A request of usual size is worked on where it is. What takes a millisecond or more makes room first: the other tasks of
-//! the thread go on elsewhere meanwhile.
+//! A request of usual size is worked on where it is. Work that takes a millisecond or more makes room first:
+//! the other tasks of the thread go on elsewhere meanwhile.
 
 mod background;
 
@@ -28,7 +28,7 @@ pub(crate) fn on_another_thread<T: Send + 'static>(
     if has_threads() { tokio::task::spawn_blocking(work) } else { tokio::spawn(async move { work() }) }
 }
 
-/// Whether there is another thread: a runtime of one, as tests have, has nowhere else.
+/// Returns `true` if there is another thread: a runtime of one, as tests have, has nowhere else.
 fn has_threads() -> bool {
     Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread)
 }

@@ -1,4 +1,4 @@
-//! How a canvas looks in the OpenAPI document. `model::canvas` writes it.
+//! The form of a canvas in the OpenAPI document. `model::canvas` writes it.
 
 #![allow(dead_code, reason = "these types are read by the OpenAPI generator alone")]
 
@@ -11,7 +11,7 @@ use utoipa::{
     openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType},
 };
 
-/// What is to be seen.
+/// The canvas as it is seen.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RenderedView {
     /// The properties of the canvas: background, size and whatever `canvas.set` has set.
@@ -29,13 +29,13 @@ pub(super) struct RenderedObject {
     /// Fractional index; empty when it has none.
     z: String,
     props: HashMap<String, Value>,
-    /// Of a stroke.
+    /// The tool of a stroke.
     #[serde(skip_serializing_if = "Option::is_none")]
     tool: Option<String>,
-    /// Of a stroke: `[x,y]` or `[x,y,pressure]`, up to the first append that is missing.
+    /// The points of a stroke, `[x,y]` or `[x,y,pressure]`, up to the first append that is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     points: Option<Vec<Vec<f64>>>,
-    /// Of a stroke: whether its end has told that no append is missing.
+    /// `true` for a stroke whose end has shown that no append is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     complete: Option<bool>,
 }
@@ -44,7 +44,7 @@ pub(super) struct RenderedObject {
 /// writes, ascending by revision.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct RegistersView {
-    /// How the registers are to be read: 2. A reader that meets another format must not compute a view.
+    /// The format of the registers: 2. A reader that meets another one must not compute a view.
     format: u64,
     /// The floor of the latest fold: units that began at or below it are closed.
     floor: u64,
@@ -91,9 +91,9 @@ pub(super) struct ObjectRegisters {
 pub(super) struct UnitState {
     /// The revision of its first op.
     first: u64,
-    /// Who sent that.
+    /// The user who sent that op.
     actor: String,
-    /// Whether it has an op that is not `custom.*`.
+    /// `true` if it has an op that is not `custom.*`.
     draws: bool,
     /// When an op, an undo or a redo last named it, in milliseconds since 1970.
     touched: i64,

@@ -1,7 +1,7 @@
 //! The OpenAPI document as a whole, and what holds for every operation, added once all operations are in it.
 //!
-//! Owns the answers that no handler gives by itself, and words and examples that follow from others. What one operation
-//! answers stands above its handler.
+//! Owns the answers that no handler gives by itself, and words and examples that follow from others. The
+//! answers of a single operation stand above its handler.
 
 use bytes::Bytes;
 use utoipa::openapi::{

@@ -33,7 +33,7 @@ pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(export))
 }
 
-/// What OpenAPI says of it.
+/// The description of the operation in the OpenAPI document.
 const DESCRIPTION: &str = concat!(
     "As the rendered view, as a picture, or as its log, of which `revcast import` makes a drawing of another server.\n\n",
     "In a picture the props of objects mean what is said here; to the server itself they mean nothing.\n\n",
@@ -117,7 +117,7 @@ async fn export(
         Format::Ndjson => {
             let (revision, epoch, user) = (moment.revision, moment.epoch, identity.user_id);
             let log = LogPages { api, drawing_id, user, epoch, after: Revision(0), until: revision };
-            // What fails at once is told as a problem.
+            // A failure of the first page is answered with a problem.
             let begun = log.next().await?;
             let lines = stream::try_unfold(Lines::Begun(begun), Lines::next);
             (revision, Body::from_stream(lines), "application/x-ndjson", "ndjson")
@@ -130,7 +130,7 @@ async fn export(
     if let Ok(name) = HeaderValue::from_str(&name) {
         headers.insert(header::CONTENT_DISPOSITION, name);
     }
-    // What users drew is not to run as a page of ours.
+    // A file that users drew must not run as a page of this origin.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let policy = "default-src 'none'; img-src https: http: data:; style-src 'unsafe-inline'; sandbox";
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));

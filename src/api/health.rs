@@ -25,7 +25,7 @@ pub(super) fn metrics_router() -> OpenApiRouter<Api> {
 /// The paths by which operators see how a node is: they are answered when nothing else is.
 const PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
-/// Whether it is one of the paths by which operators see how a node is.
+/// Returns `true` for the paths by which operators see the state of a node.
 #[must_use]
 pub fn tells_of_the_node(path: &str) -> bool {
     PATHS.contains(&path)
@@ -37,7 +37,7 @@ struct Health {
     status: &'static str,
 }
 
-/// Whether the node can do its work.
+/// The ability of the node to do its work.
 #[derive(Debug, Serialize, ToSchema)]
 struct Readiness {
     /// `ready`; `degraded` without the bus, when ops reach other nodes at the heartbeat only, or without the blob
@@ -46,25 +46,25 @@ struct Readiness {
     /// and while it does.
     #[schema(example = "ready")]
     status: &'static str,
-    /// What is wrong, in words; absent when nothing is.
+    /// The fault, in words; absent when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "the disk of the database is full")]
     reason: Option<&'static str>,
-    /// Whether the store takes writes: something was written to it within the last second.
+    /// `true` if the store takes writes: something was written to it within the last second.
     store: bool,
-    /// Whether the bus is connected.
+    /// `true` if the bus is connected.
     bus: bool,
-    /// Whether the blob store answers and takes what is written.
+    /// `true` if the blob store answers and can be written to.
     blobs: bool,
 }
 
-/// Whether the process lives.
+/// Checks that the process lives.
 #[utoipa::path(get, path = "/healthz", tag = "operations", security(()), responses((status = 200, body = Health, description = "It does")))]
 async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Whether requests should be sent here.
+/// Tells a load balancer if requests should be sent here.
 #[utoipa::path(
     get, path = "/readyz", tag = "operations", security(()),
     responses(

@@ -25,7 +25,7 @@ pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(get_history)).routes(routes!(undo)).routes(routes!(redo))
 }
 
-/// Whose units are meant.
+/// The users whose units are meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum ScopeParam {
@@ -37,7 +37,7 @@ enum ScopeParam {
 }
 
 impl ScopeParam {
-    /// Whose units are looked at; `None` for everyone's.
+    /// The user whose units are looked at; `None` for everyone's.
     fn actor(self, identity: &Identity) -> Option<UserId> {
         match self {
             Self::Mine => Some(identity.user_id.clone()),
@@ -50,7 +50,7 @@ impl ScopeParam {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct HistoryParams {
-    /// Whose units: `mine` by default, or `all`, for owners.
+    /// The users whose units are meant: `mine` by default, or `all`, for owners.
     #[serde(default)]
     #[param(inline)]
     scope: ScopeParam,
@@ -61,7 +61,7 @@ struct HistoryParams {
 #[serde(deny_unknown_fields)]
 #[schema(examples(json!({"scope": "mine"})))]
 struct UndoRequest {
-    /// Whose units: `mine` by default, or `all`, for owners.
+    /// The users whose units are meant: `mine` by default, or `all`, for owners.
     #[serde(default)]
     scope: ScopeParam,
     /// The id that the op shall have, made by the client: a request with the same one is answered with what the first
@@ -71,7 +71,7 @@ struct UndoRequest {
     op_id: Option<OpId>,
 }
 
-/// What was undone or redone.
+/// The result of an undo or a redo.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(examples(json!({
     "epoch": "01981111-2222-7333-8444-555566667777", "latest_revision": 2, "unit": "0198f0a0-7d2c-7aaa-8bbb-0123456789ab",
@@ -90,7 +90,7 @@ struct UndoResponse {
     unit: OpId,
 }
 
-/// What can be undone and redone.
+/// The steps that can be undone and redone.
 #[derive(Debug, Serialize, ToSchema)]
 struct HistoryResponse {
     can_undo: bool,
@@ -144,7 +144,7 @@ async fn get_history(
         return Err(forbidden_scope());
     }
     let steps = if role == Role::Viewer {
-        // What a viewer drew when they were an editor is not theirs to undo.
+        // A user who is a viewer now cannot undo what they drew as an editor.
         let heads = api.store.heads(&[drawing_id]).await?;
         let stand = heads.stands.get(&drawing_id).ok_or_else(|| Error::not_found("the drawing"))?;
         let Stand { branch, head: revision, floor } = *stand;

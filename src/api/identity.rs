@@ -46,7 +46,7 @@ struct CreateDevToken {
     #[serde(default)]
     #[schema(max_length = 128)]
     name: Option<String>,
-    /// How long the token lasts, in seconds; a day at most and by default.
+    /// The lifetime of the token, in seconds; a day at most and by default.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 86_400)]
     ttl: Option<u64>,

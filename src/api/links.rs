@@ -41,7 +41,7 @@ pub(super) fn router() -> OpenApiRouter<Api> {
 #[serde(deny_unknown_fields)]
 #[schema(examples(json!({"role": "viewer", "expires_at": 4_102_444_800_000_i64})))]
 struct CreateLink {
-    /// What whoever joins may do: `editor` or `viewer`.
+    /// The role of those who join: `editor` or `viewer`.
     #[schema(schema_with = link_role)]
     role: Role,
     /// When the link stops working, in milliseconds since 1970; never, if absent.
@@ -59,14 +59,14 @@ struct CreateLink {
 struct LinkView {
     /// Names the link to owners; opens nothing.
     link_id: Uuid,
-    /// What whoever joins may do: `editor` or `viewer`; there may be more roles one day.
+    /// The role of those who join: `editor` or `viewer`; there may be more roles one day.
     #[schema(value_type = String, examples("editor"))]
     role: Role,
     /// In milliseconds since 1970.
     created_at: i64,
     /// In milliseconds since 1970.
     expires_at: Option<i64>,
-    /// What the link holds. Shown once: the server keeps only its hash.
+    /// The secret of the link. Shown once: the server keeps only its hash.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
 }
@@ -77,7 +77,7 @@ struct LinkList {
     links: Vec<LinkView>,
 }
 
-/// What joining gave.
+/// The drawing that the caller has joined, and their role on it.
 #[derive(Debug, Serialize, ToSchema)]
 struct JoinedView {
     #[schema(value_type = Uuid)]
@@ -222,7 +222,7 @@ fn link_role() -> ObjectBuilder {
         .enum_values(Some(["editor", "viewer"]))
 }
 
-/// What the store knows a token by: whoever reads the store cannot join with it.
+/// The hash by which the store knows a token: with it alone nobody can join.
 fn hash(token: &str) -> String {
     Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }

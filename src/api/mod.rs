@@ -50,7 +50,7 @@ use crate::{
 pub use document::Document;
 pub use health::tells_of_the_node;
 
-/// What handlers work with. Cloned several times a request, so it is one pointer.
+/// The state that handlers work with. It is cloned several times a request, so it is one pointer.
 #[derive(Clone)]
 pub struct Api(Arc<Parts>);
 
@@ -64,25 +64,25 @@ pub struct Parts {
     pub committer: Committer,
     /// Undo and redo.
     pub undo: Undo,
-    /// What long-polls wait in.
+    /// The rooms in which long-polls wait.
     pub rooms: Rooms,
     /// Canvases of drawings.
     pub canvases: Canvases,
-    /// Whether the place for snapshots does.
+    /// The health of the blob store, where snapshots are kept.
     pub blobs: BlobHealth,
-    /// Who is present.
+    /// The users who are present.
     pub presence: PresenceRooms,
     /// Roles.
     pub access: Access,
     /// Identities.
     pub authenticator: Arc<Authenticator>,
-    /// Whose word is taken for where a request came from.
+    /// The proxies whose word is taken for the address that a request came from.
     pub proxies: TrustedProxies,
-    /// How fast users may write.
+    /// The rates at which users may write.
     pub limits: Arc<WriteLimits>,
     /// Drawings that a user may have made and not deleted; 0 for any number.
     pub drawings_per_user: u32,
-    /// How many connections users have.
+    /// The number of connections that each user has.
     pub connections: Arc<UserConnections>,
     /// The OpenAPI document.
     pub document: Document,
@@ -94,7 +94,7 @@ pub struct Parts {
     pub notice: CancellationToken,
     /// Cancelled when the server takes nothing new.
     pub draining: CancellationToken,
-    /// Whether this node is there to write.
+    /// `true` on a node with the role `api`.
     pub takes_writes: bool,
 }
 
@@ -121,7 +121,7 @@ impl Api {
         self.tasks.spawn(change).await.map_err(failed)?
     }
 
-    /// The outcome of a wish to remove something. What is gone already has to be gone for good before a retry is told so.
+    /// The outcome of a wish to remove something. A retry learns that it is gone only once that is durable.
     async fn gone_for_good<T>(&self, drawing: DrawingId, outcome: Result<T, Error>) -> Result<T, Error> {
         if outcome.as_ref().is_err_and(|error| error.code == ErrorCode::NotFound) {
             self.store.confirm(drawing).await?;

@@ -82,7 +82,7 @@ pub(super) struct OpResult {
     /// Its place in the log; the first one, if it was sent before.
     #[schema(value_type = u64)]
     revision: Revision,
-    /// Whether it was in the log before this request.
+    /// `true` if the op was in the log before this request.
     duplicate: bool,
 }
 
@@ -140,7 +140,7 @@ async fn parse(
         let detail = format!("a request holds at most {} ops", limits::MAX_OPS_PER_REQUEST);
         return Err(Error::new(ErrorCode::TooLarge, detail));
     }
-    // Who may not know of the drawing learns nothing about the ops either.
+    // A caller who may not know of the drawing learns nothing about the ops either.
     api.access.require(drawing_id, &identity.user_id, may_write).await?;
     let compacted = on_bytes(text.len(), || compact_all(&body.ops))?;
     let ops = on_bytes(text.len(), || parse_all(&compacted))?;

@@ -31,12 +31,12 @@ pub(super) struct Page {
     pub head: Revision,
     /// Inclusive end, as asked for.
     pub until: Option<Revision>,
-    /// Whether its address names this epoch: another page may stand there in another one.
+    /// `true` if its address names this epoch: in another epoch, another page may stand there.
     pub names_epoch: bool,
     pub ops: Vec<StoredOp>,
 }
 
-/// What a page says in JSON and MessagePack.
+/// The body of a page in JSON and MessagePack.
 #[derive(Debug, Serialize, ToSchema)]
 #[allow(dead_code, reason = "describes what `Page::json` writes")]
 pub(super) struct OpsPage {
@@ -53,7 +53,7 @@ pub(super) struct OpsPage {
     to: u64,
     /// The head of the log when the page was read.
     latest_revision: u64,
-    /// Whether the page reaches `until`, or else the head: there is nothing more to fetch now.
+    /// `true` if the page reaches `until`, or else the head: there is nothing more to fetch now.
     complete: bool,
     ops: Vec<op_schema::CommittedOp>,
 }

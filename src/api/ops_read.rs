@@ -30,7 +30,7 @@ pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(read_ops))
 }
 
-/// Which ops to read.
+/// The range of ops to read.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -134,7 +134,7 @@ async fn read(api: &Api, drawing_id: DrawingId, params: &ReadParams) -> Result<P
     let log = read.await.map_err(timed_out)??.ok_or_else(|| Error::not_found("the drawing"))?;
     let position = params.after();
     let checked = log.branch.check(params.epoch, position, log.head).and_then(|()| {
-        // Of the epoch before, what was asked for may end beyond what both have in common.
+        // With a position in the epoch before, `until` may lie beyond the part that both logs share.
         let is_on_line = |epoch| until.is_none_or(|until| log.branch.goes_on_from(epoch, until));
         if params.epoch.is_none_or(is_on_line) { Ok(()) } else { Err(Misplaced::EpochChanged) }
     });

@@ -33,19 +33,19 @@ pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(read_presence, post_presence))
 }
 
-/// Who is present.
+/// The connections that are present.
 #[derive(Debug, Serialize, ToSchema)]
 #[allow(dead_code, reason = "describes a body whose parts are spliced in as they are")]
 struct PresenceRoster {
     #[schema(value_type = Uuid)]
     drawing_id: DrawingId,
-    /// How many connections are present, on all nodes.
+    /// The number of connections that are present, on all nodes.
     count: usize,
     /// All of them by connection id.
     set: HashMap<Uuid, PresenceView>,
 }
 
-/// What to show to the others.
+/// A presence state to show to the others.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(dead_code, reason = "describes what `PostBody` parses")]
@@ -79,7 +79,7 @@ struct PostedPresence {
     /// To be named in the next request.
     #[schema(value_type = Uuid)]
     connection_id: ConnectionId,
-    /// How many connections are present, on all nodes.
+    /// The number of connections that are present, on all nodes.
     count: usize,
     /// When the connection leaves, unless it posts again; in milliseconds since 1970. Null once it has left.
     expires_at: Option<i64>,
@@ -87,7 +87,8 @@ struct PostedPresence {
 
 /// Read who is present.
 ///
-/// What a socket is told as `presence`, as of now. Presence is not part of the log: it is never stored.
+/// Answers with what a socket gets as `presence`, as of now. Presence is not part of the log: it is never
+/// stored.
 #[utoipa::path(
     get, path = "/v1/drawings/{drawing_id}/presence", tag = "presence",
     params(("drawing_id" = uuid::Uuid, Path)),
@@ -147,7 +148,7 @@ async fn post_presence(
     Ok(Json(PostedPresence { connection_id, count, expires_at: Some(now_ms().saturating_add(ttl)) }))
 }
 
-/// Who posts, and what; no state to leave.
+/// Returns the connection that posts and its state; `None` means that it leaves.
 fn parse(identity: &Identity, body: &[u8]) -> Result<(Present, Option<PresenceState>), Error> {
     require_object(body)?;
     let PostBody { state, connection_id } =

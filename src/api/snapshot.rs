@@ -32,7 +32,7 @@ pub(super) fn router() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(get_snapshot))
 }
 
-/// Which canvas is wanted: the one at the head, at a revision, or at a time. The parameters of two requests.
+/// The canvas that is wanted: at the head, at a revision, or at a time. Two operations have these parameters.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct When {
     pub at: Option<Exact>,
@@ -131,9 +131,9 @@ pub(super) struct Moment {
     pub revision: Revision,
     /// Where the log stood.
     head: Revision,
-    /// Whether the revision was asked for, rather than the head.
+    /// `true` if a revision or a time was asked for, rather than the head.
     is_past: bool,
-    /// Whether the same request will always have the same answer.
+    /// `true` if the same request will always have the same answer.
     is_fixed: bool,
 }
 

@@ -14,7 +14,7 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 
 use crate::http::extract::knows_etag;
 
-/// What the build of the whiteboard left, if there was one.
+/// The files that the build of the whiteboard left, if there was one.
 #[derive(Debug, RustEmbed)]
 #[folder = "web/dist"]
 #[allow_missing = true]
@@ -23,8 +23,8 @@ pub(super) struct Whiteboard;
 /// The folder in which the names of files bear a hash of what is in them.
 const HASHED: &str = "assets/";
 
-/// What the files may load: what is served beside them, pictures that they make, and sockets. `'self'` covers sockets
-/// too, though not in every browser.
+/// The policy for what the files may load: what is served beside them, pictures that they make, and sockets.
+/// `'self'` covers sockets too, though not in every browser.
 const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data: blob:; \
                       style-src 'self'; worker-src 'self'; object-src 'none'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'";
@@ -91,7 +91,8 @@ impl UnknownAddress {
     }
 }
 
-/// Browsers name HTML when they open a page. What takes anything is a program, or asks for a part of a page.
+/// Browsers name HTML when they open a page. A client that takes anything is a program, or asks for a part of a
+/// page.
 fn takes_html(request: &HeaderMap) -> bool {
     let accepted = request.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     accepted.flat_map(|value| value.split(',')).any(|range| {

@@ -1,4 +1,4 @@
-//! What nodes tell each other, and its bytes on the wire.
+//! The messages between nodes, and their bytes on the wire.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};

@@ -54,10 +54,10 @@ pub trait Bus: Send + Sync + 'static {
     /// Follows the presence of one drawing.
     async fn subscribe_presence(&self, drawing: DrawingId) -> Subscription<PresenceMessage>;
 
-    /// Whether there may be other nodes at all.
+    /// Returns `true` if there may be other nodes at all.
     fn reaches_other_nodes(&self) -> bool;
 
-    /// Whether messages are carried at present.
+    /// Returns `true` while messages are carried.
     fn is_connected(&self) -> bool;
 
     /// Sends what is waiting to be sent.
@@ -67,7 +67,7 @@ pub trait Bus: Send + Sync + 'static {
 /// A live subscription; dropping it ends it.
 pub type Subscription<T> = BoxStream<'static, Delivery<T>>;
 
-/// What a subscription yields.
+/// An item of a subscription.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Delivery<T> {
     /// A message.

@@ -29,7 +29,7 @@ use crate::{limits, model::DrawingId, telemetry::Metrics};
 
 pub use access::{InvalidNatsOptions, NatsOptions};
 
-/// How often a NATS connection is probed; two unanswered probes end it.
+/// The interval at which a NATS connection is probed; two unanswered probes end it.
 const NATS_PING_INTERVAL: Duration = Duration::from_secs(5);
 /// Longest pause between attempts to reach NATS again.
 const NATS_RECONNECT_MAX: Duration = Duration::from_secs(2);
@@ -60,7 +60,8 @@ struct Confirmations {
     /// Where the messages to ourselves go.
     inbox: String,
     next: AtomicU64,
-    /// Who waits for which message. The lock is held for one map operation.
+    /// The tasks that wait until a message to ourselves is back, by its number. The lock is held for one map
+    /// operation.
     waiting: Mutex<HashMap<u64, oneshot::Sender<()>>>,
 }
 
@@ -131,7 +132,7 @@ impl NatsBus {
         subject: String,
         decode: impl Fn(async_nats::Message) -> Option<T> + Send + Sync + 'static,
     ) -> Subscription<T> {
-        // What cannot be read is of another version, and as good as lost.
+        // A message that cannot be read is of another version, and as good as lost.
         let read = move |message| ready(decode(message).map(Delivery::Message));
         let client = self.client.clone();
         let mut subscribe = Box::pin(async move { client.subscribe(subject).await });
@@ -210,7 +211,7 @@ impl Bus for NatsBus {
     }
 }
 
-/// How to connect, and to connect again for ever.
+/// The options to connect with, and to connect again for ever.
 fn connect_options(link: &Arc<NatsLink>) -> ConnectOptions {
     let (answering, choosing, hearing) = (link.clone(), link.clone(), link.clone());
     let options = ConnectOptions::with_auth_callback(move |nonce| ready(answering.answer(&nonce)))

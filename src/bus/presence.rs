@@ -1,7 +1,6 @@
-//! What nodes tell each other of presence, and its bytes on the wire.
+//! The presence messages between nodes, and their bytes on the wire.
 //!
-//! Owns the messages and their encoding. Who is present, and what follows from a message, is decided
-//! in the room.
+//! Owns the messages and their encoding. The room decides who is present, and what follows from a message.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -26,14 +25,14 @@ const ENTRY_BYTES: usize = 192;
 pub struct PresenceEntry {
     /// The connection.
     pub connection_id: ConnectionId,
-    /// Whose it is.
+    /// The user to whom it belongs.
     pub user_id: UserId,
     /// The name to show to others.
     pub name: Option<Arc<str>>,
     /// Counts the nodes that have held the connection one after the other. Where two nodes hold it, the
     /// higher claim counts, then the higher node.
     pub claim: u64,
-    /// What it shows.
+    /// The state that it shows.
     pub state: PresenceState,
 }
 
@@ -54,7 +53,7 @@ impl PresenceEntry {
 pub enum PresenceMessage {
     /// Some of the connections that the node holds have changed.
     Diff {
-        /// Who tells.
+        /// The sender.
         node: Uuid,
         /// The number of this diff, from 1.
         seq: u64,
@@ -65,38 +64,38 @@ pub enum PresenceMessage {
     },
     /// The node lives.
     Alive {
-        /// Who tells.
+        /// The sender.
         node: Uuid,
         /// The number of its latest diff.
         seq: u64,
     },
     /// All connections that the node holds, in parts that are sent together.
     Full {
-        /// Who tells.
+        /// The sender.
         node: Uuid,
         /// The number of its latest diff: the parts are what it held then.
         seq: u64,
         /// The number of this part, from 0.
         part: u32,
-        /// How many there are.
+        /// The number of parts.
         parts: u32,
         /// A part of the connections.
         set: Vec<Arc<PresenceEntry>>,
     },
     /// A node wants to know all connections.
     Ask {
-        /// Who asks.
+        /// The node that asks.
         node: Uuid,
-        /// Of which node; `None` of every one that has some.
+        /// The node whose connections are asked for; `None` for every node that has some.
         of: Option<Uuid>,
     },
     /// A user ended one of their connections at another node than the one that holds it.
     Leave {
-        /// Who tells.
+        /// The sender.
         node: Uuid,
-        /// Which connection.
+        /// The connection that ends.
         connection_id: ConnectionId,
-        /// Whose it is.
+        /// The user to whom it belongs.
         user_id: UserId,
     },
 }
@@ -148,7 +147,7 @@ struct WireEntry<'a> {
 }
 
 impl PresenceMessage {
-    /// Who tells.
+    /// The node that sent the message.
     #[must_use]
     pub fn node(&self) -> Uuid {
         match self {

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::{Delivery, Subscription};
 use crate::limits;
 
-/// What waits for one subscriber.
+/// The messages that wait for one subscriber.
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     /// Held for one message.
@@ -25,7 +25,7 @@ pub(super) struct Queue<T> {
 #[derive(Debug)]
 struct Waiting<T> {
     messages: VecDeque<T>,
-    /// Whether messages were dropped that the subscriber was not told of.
+    /// `true` if messages were dropped and the subscriber does not know yet.
     has_lagged: bool,
 }
 

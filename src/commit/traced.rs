@@ -13,7 +13,7 @@ use crate::{
     trace::{self, RequestId},
 };
 
-/// What a batch has done to one drawing.
+/// The revisions that a batch has added to one drawing.
 #[derive(Debug)]
 struct Stretch<'a> {
     first: Revision,

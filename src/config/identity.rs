@@ -5,7 +5,7 @@ use clap::Args;
 use super::ConfigError;
 use crate::identity::Secret;
 
-/// How tokens are verified.
+/// The settings by which tokens are verified.
 #[derive(Clone, Debug, Args)]
 pub struct IdentityArgs {
     /// Secret for HS256 tokens, 32 bytes or more.

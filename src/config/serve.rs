@@ -47,14 +47,14 @@ pub struct ServeArgs {
     /// (`AWS_ACCESS_KEY_ID`, `AWS_REGION`, `AWS_ENDPOINT_URL` and so on) or after a `?`.
     #[arg(long, env = "REVCAST_BLOB_URL", default_value = DEFAULT_BLOB_URL, hide_env_values = true)]
     pub blob_url: String,
-    /// What this node is called in logs; that of the machine with a random ending by default.
+    /// The name of this node in logs; by default the name of the machine with a random ending.
     #[arg(long, env = "REVCAST_NODE_NAME", value_parser = parse_node_name)]
     pub node_name: Option<String>,
     /// Networks of the proxies in front, separated by commas, as in `10.0.0.0/8`: their `X-Forwarded-For`, or else their
     /// `Forwarded`, says where a request came from.
     #[arg(long, env = "REVCAST_TRUSTED_PROXIES", value_delimiter = ',', value_parser = parse_network)]
     pub trusted_proxies: Vec<IpNet>,
-    /// What this node does.
+    /// The roles of this node.
     #[arg(
         long,
         env = "REVCAST_ROLES",
@@ -75,7 +75,7 @@ pub struct ServeArgs {
     /// Web origins that may call, separated by commas, or `*`; any with `--dev`, none otherwise.
     #[arg(long, env = "REVCAST_CORS_ORIGINS", value_delimiter = ',')]
     pub cors_origins: Vec<String>,
-    /// How often the heads of live rooms are read, and readers told.
+    /// The interval at which the heads of live rooms are read, and readers told.
     #[arg(long, env = "REVCAST_HEARTBEAT", default_value = "2s", value_parser = parse_period)]
     pub heartbeat: Duration,
     /// Open sockets, event streams and waiting long-polls a user may have on this node; 0 for any number.
@@ -93,16 +93,18 @@ pub struct ServeArgs {
     #[arg(long, env = "REVCAST_LIMIT_BY_ADDRESS", value_name = "RATE", num_args = 0..=1,
         default_value = "0", default_missing_value = "200", value_parser = parse_address_rate)]
     pub limit_by_address: u32,
-    /// How long a connection may rest between two requests; longer than a load balancer in front lets it rest.
+    /// The time for which a connection may rest between two requests; longer than a load balancer in front lets
+    /// it rest.
     #[arg(long, env = "REVCAST_KEEP_ALIVE", default_value = "75s", value_parser = parse_keep_alive)]
     pub keep_alive: Duration,
     /// Sockets that may be opened on this node each second; 0 for any number.
     #[arg(long, env = "REVCAST_HANDSHAKES_PER_SECOND", default_value_t = limits::HANDSHAKES_PER_SECOND)]
     pub handshakes_per_second: u32,
-    /// How long this node says on `/readyz` that it will stop, and serves everything, before it stops; 0 for no time.
+    /// The time for which this node says on `/readyz` that it will stop, and still serves everything, before it
+    /// stops; 0 for none.
     #[arg(long, env = "REVCAST_DRAIN_NOTICE", default_value = "5s", value_parser = parse_window)]
     pub drain_notice: Duration,
-    /// Over how long the clients of this node are asked to leave when it stops.
+    /// The time over which the clients of this node are asked to leave when it stops.
     #[arg(long, env = "REVCAST_DRAIN_WINDOW", default_value = "5s", value_parser = parse_window)]
     pub drain_window: Duration,
     /// Batches that may be written at the same time.
@@ -114,7 +116,7 @@ pub struct ServeArgs {
     /// Memory for canvases, in bytes: those that are kept, those being loaded, and answers made of them.
     #[arg(long, env = "REVCAST_CANVAS_MEMORY", default_value_t = limits::CANVAS_MEMORY, value_parser = clap::value_parser!(u64).range(limits::MIN_CANVAS_MEMORY..=1 << 40))]
     pub canvas_memory: u64,
-    /// What can be undone in a drawing may weigh so many bytes before what is older is folded.
+    /// Bytes that the history open to undo may weigh in one drawing, before the oldest of it is folded.
     #[arg(long, env = "REVCAST_UNDO_BUDGET", default_value_t = limits::UNDO_BUDGET, value_parser = clap::value_parser!(u64).range(1_024..=1 << 30))]
     pub undo_budget: u64,
     /// Bytes of ops that a drawing takes each second from all its users; 0 for any number.
@@ -167,7 +169,7 @@ impl ServeArgs {
             + admin
     }
 
-    /// Which web pages may call.
+    /// Returns the web pages that may call.
     ///
     /// # Errors
     /// When an origin is malformed.

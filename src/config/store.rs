@@ -19,10 +19,10 @@ pub struct StoreArgs {
     /// Connections to the database, at most.
     #[arg(long, env = "REVCAST_DATABASE_CONNECTIONS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub database_connections: u32,
-    /// How logs look.
+    /// The form of the logs.
     #[arg(long, env = "REVCAST_LOG_FORMAT", value_enum, default_value = "pretty")]
     pub log_format: LogFormat,
-    /// What is logged, in the syntax of RUST_LOG.
+    /// The filter for what is logged, in the syntax of RUST_LOG.
     #[arg(long, env = "REVCAST_LOG", default_value = telemetry::LOG_FILTER)]
     pub log: String,
 }
@@ -40,7 +40,7 @@ impl StoreArgs {
         if is_file || is_postgres { Ok(()) } else { Err(ConfigError::DatabaseUrl) }
     }
 
-    /// Whether the database is an SQLite file.
+    /// Returns `true` if the database is an SQLite file.
     #[must_use]
     pub fn is_sqlite(&self) -> bool {
         self.database_url.starts_with("sqlite:")

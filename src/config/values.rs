@@ -1,4 +1,4 @@
-//! What flags may say, as text: users, names, networks, periods, rates.
+//! The values of flags, as text: users, names, networks, periods, rates.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -36,7 +36,7 @@ pub(super) fn parse_period(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// How long a connection may rest.
+/// The time for which a connection may rest between two requests.
 pub(super) fn parse_keep_alive(text: &str) -> Result<Duration, String> {
     match parse_period(text)? {
         // The head of a request has its time within that.

@@ -1,6 +1,6 @@
 //! Takes connections in: a place for each, and a few more in which a client is told that there is none.
 //!
-//! Owns the accept loops and their bounds. What is said on a connection that has a place, the caller knows.
+//! Owns the accept loops and their bounds. The caller serves the connections that have a place.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ use crate::{
 
 /// Pause after a connection could not be accepted.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
-/// How long a connection that has no place may say nothing before it makes room for the next one.
+/// The time for which a connection that has no place may stay silent before it makes room for the next one.
 const SPARE_SILENCE: Duration = Duration::from_millis(100);
 
 /// Why a place can always be waited for.

@@ -1,7 +1,8 @@
-//! How fast one client address may write, open sockets, make drawings, and guess tokens.
+//! The rates at which one client address may write, open sockets, make drawings, and guess tokens.
 //!
-//! For servers that anybody can reach: users have limits of their own, and whoever has no account yet, or makes one after
-//! the other, has none. Off unless an operator asks for it, since a school may be one address.
+//! For servers that anybody can reach: users have limits of their own, but someone without an account, or with
+//! one new account after the other, has none. Off unless an operator asks for it, since a school may be one
+//! address.
 
 use std::{
     net::IpAddr,
@@ -36,12 +37,13 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// What each address may do. Cheap to clone.
+/// The limits of each address. Cheap to clone.
 #[derive(Clone)]
 pub struct AddressLimits(Arc<Shared>);
 
 struct Shared {
-    /// Of so many addresses as there is room for; the one that has been quiet longest goes, and is new when it comes again.
+    /// Holds as many addresses as there is room for. The one that has been quiet longest goes, and is new when
+    /// it returns.
     addresses: Cache<IpAddr, Arc<Allowances>>,
     /// Requests a second that write.
     rate: NonZeroU32,
@@ -51,13 +53,13 @@ struct Shared {
     started: Instant,
 }
 
-/// What one address may do at present.
+/// The allowances of one address at present.
 struct Allowances {
     writes: DefaultDirectRateLimiter,
     connections: DefaultDirectRateLimiter,
     drawings: DefaultDirectRateLimiter,
     failures: DefaultDirectRateLimiter,
-    /// No token of it is looked at before then, in milliseconds since the start.
+    /// The time before which no token from the address is looked at, in milliseconds since the start.
     locked_until: AtomicU64,
 }
 
@@ -117,8 +119,8 @@ impl AddressLimits {
         Ok(())
     }
 
-    /// Whether the request bears a token or a ticket that nobody has verified yet: who is known here goes on, whoever else
-    /// sits at the address.
+    /// Returns `true` if the request bears a token or a ticket that nobody has verified yet. A known user goes
+    /// on, whoever else sits at the address.
     fn is_to_be_verified(&self, request: &Request) -> bool {
         match request.headers().get(header::AUTHORIZATION).map(bearer) {
             Some(token) => !token.is_some_and(|token| self.0.authenticator.knows(token)),
@@ -153,7 +155,7 @@ impl Allowances {
     }
 }
 
-/// What counts as one address: of IPv6 the network, since a customer has all of it.
+/// The range that counts as one address: for IPv6 the network, since a customer has all of it.
 fn network(address: IpAddr) -> IpAddr {
     let address = address.to_canonical();
     let bits = if address.is_ipv6() { limits::ADDRESS_IPV6_BITS } else { 32 };

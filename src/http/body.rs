@@ -43,7 +43,7 @@ pub(crate) fn gzipped_or_not(answer: Answer, request: &HeaderMap, headers: &mut 
     of_pieces(text)
 }
 
-/// Whether the client takes gzip (RFC 9110, 12.5.3). `*` stands for codings that are not named.
+/// Returns `true` if the client takes gzip (RFC 9110, 12.5.3). `*` stands for codings that are not named.
 fn accepts_gzip(request: &HeaderMap) -> bool {
     let accepted = request.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let codings = accepted.flat_map(|value| value.split(',')).map(|item| {
@@ -61,7 +61,7 @@ fn accepts_gzip(request: &HeaderMap) -> bool {
     named.or_else(any).is_some_and(|(_, is_accepted)| *is_accepted)
 }
 
-/// A body of parts that are at hand. What is `held` is held until it has been sent.
+/// A body of parts that are at hand. It keeps `held` until it has been sent.
 fn of_parts(parts: Vec<Bytes>, held: impl Send + 'static) -> Body {
     let parts = parts.into_iter().filter(|part| !part.is_empty());
     of_pieces(parts.map(move |part| {
@@ -100,7 +100,7 @@ struct Resting {
     body: Body,
     /// Other tasks are to run after frames from so many bytes on.
     from: usize,
-    /// Whether other tasks are to run before the next frame.
+    /// `true` if other tasks are to run before the next frame.
     rests: bool,
 }
 
@@ -134,7 +134,7 @@ impl HttpBody for Resting {
 
 struct Sliced {
     body: Body,
-    /// What is left of its last piece.
+    /// The rest of its last piece.
     rest: Bytes,
 }
 

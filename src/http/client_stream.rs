@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::transport::Transport;
 
-/// How long a client may take.
+/// The time that a client may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// To send the head of a request, once it has begun it; for the first one, once it has connected.

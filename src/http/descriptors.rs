@@ -19,8 +19,8 @@ pub fn raise_limit() -> Option<u64> {
     }
 }
 
-/// How many connections may be open at once under a limit of open files, so that the rest of the process finds the
-/// `reserve` that it needs; a few in any case.
+/// The number of connections that may be open at once under a limit of open files, so that the rest of the
+/// process finds the `reserve` that it needs; a few in any case.
 #[must_use]
 pub fn connections_under(limit: Option<u64>, reserve: usize) -> usize {
     let Some(limit) = limit else { return limits::MAX_CONNECTIONS };

@@ -1,4 +1,5 @@
-//! What handlers take out of a request, with our problem bodies for what does not fit.
+//! The extractors: they take for handlers what a request holds, and answer with our problem bodies if it does
+//! not fit.
 
 use std::{str::FromStr, sync::Arc};
 
@@ -159,8 +160,8 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
     }
 }
 
-/// Whether the client has what this `ETag` names. Compared weakly (RFC 9110, 8.8.3.2): a proxy may have taken the W/
-/// away.
+/// Returns `true` if the client has what this `ETag` names. The comparison is weak (RFC 9110, 8.8.3.2): a proxy
+/// may have taken the `W/` away.
 pub(crate) fn knows_etag(request: &HeaderMap, etag: &str) -> bool {
     request.get_all(header::IF_NONE_MATCH).iter().any(|value| {
         let opaque = |name: &str| name.trim().trim_start_matches("W/").to_owned();

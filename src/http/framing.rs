@@ -1,7 +1,7 @@
-//! How a request begins: the host and the target that it names, and how its body is framed.
+//! The beginning of a request: the host and the target that it names, and the framing of its body.
 //!
-//! Owns what RFC 9112 asks of a server beyond the syntax, which the HTTP library checks: an intermediary and a server
-//! that take one request for two different ones can be played off against each other.
+//! Owns those rules of RFC 9112 for servers that go beyond the syntax, which the HTTP library checks. An
+//! intermediary and a server that disagree where a request ends can be played off against each other.
 
 use std::net::Ipv6Addr;
 
@@ -25,7 +25,7 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
     }
 }
 
-/// Whether a request begins as it must; else, what is wrong with it.
+/// Checks that a request begins as it must; the error says what is wrong with it.
 fn examine(method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) -> Result<(), &'static str> {
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -44,7 +44,7 @@ fn examine(method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) ->
     if !is_http || uri.authority().is_some_and(|authority| !is_host(authority.as_str().as_bytes())) {
         return Err("the target of the request must be a path, or the http address of one");
     }
-    // What a body was packed into besides, nobody would unpack (§6.1).
+    // Nobody would unpack any other coding of the body (§6.1).
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let is_plain = codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
     if !is_plain || codings.next().is_some() {
@@ -53,8 +53,8 @@ fn examine(method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) ->
     Ok(())
 }
 
-/// Whether it is a host, with or without a port (RFC 9110 §7.2, RFC 3986 §3.2.2). One without a name is none here: every
-/// target is an http address.
+/// Returns `true` for a host, with or without a port (RFC 9110 §7.2, RFC 3986 §3.2.2). A host without a name is
+/// refused: every target is an http address.
 fn is_host(text: &[u8]) -> bool {
     let Some(text) = str::from_utf8(text).ok().filter(|text| text.len() <= limits::MAX_HOST_BYTES) else {
         return false;

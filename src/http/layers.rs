@@ -1,5 +1,5 @@
-//! What every request passes through: ids, panics, CORS, compression, timeouts, counting, and whether its connection
-//! goes on.
+//! The layers that every request passes through: ids, panics, CORS, compression, timeouts, counting, and the
+//! decision if its connection goes on.
 
 use std::{
     pin::Pin,
@@ -44,9 +44,10 @@ use crate::{
     trace::{self, REQUEST_ID, RequestId},
 };
 
-/// Whether the request under way on a connection has a body that was not read to its end: what of it is still to come
-/// would be taken for the next request, so that the connection has to end, and its client has to be told. One for each
-/// connection, whose requests come one after the other; without a body it costs a request a look at a flag.
+/// Remembers that the request under way on a connection has a body that was not read to its end. The rest of
+/// that body would be taken for the next request, so the connection has to end, and its client has to be told.
+/// There is one for each connection, whose requests come one after the other; a request without a body pays
+/// only for a look at a flag.
 #[derive(Clone, Debug, Default)]
 pub struct UnreadBody(Arc<AtomicBool>);
 
@@ -100,7 +101,7 @@ impl HttpBody for WatchedBody {
     }
 }
 
-/// Which pages of other origins may call.
+/// The pages of other origins that may call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CorsOrigins {
     /// None.

@@ -44,7 +44,8 @@ impl TrustedProxies {
         extensions.get::<Peer>().map(|peer| self.client(peer.0.ip(), headers))
     }
 
-    /// The nearest address on the way to the client that is no trusted proxy. What lies beyond it may be made up.
+    /// The nearest address on the way to the client that is no trusted proxy. Anything beyond it may be made
+    /// up.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut address = peer.to_canonical();
         if self.0.is_empty() || !self.contains(address) {
@@ -149,7 +150,7 @@ mod tests {
     fn behind_trusted_proxies_the_client_is_the_nearest_address_that_is_none() {
         let of = |value| client(&["10.0.0.0/8", "fd00::/8"], "10.0.0.1", &[("x-forwarded-for", value)]);
         assert_eq!(of("203.0.113.9"), "203.0.113.9");
-        // What the client has put in front is not believed.
+        // Addresses that the client has put in front are not believed.
         assert_eq!(of("198.51.100.1, 203.0.113.9"), "203.0.113.9");
         assert_eq!(of("198.51.100.1, 203.0.113.9,10.2.0.1 , fd00::7"), "203.0.113.9");
         assert_eq!(of("10.3.0.1, 10.2.0.1"), "10.3.0.1");

@@ -1,6 +1,6 @@
-//! The parameters of query strings that no operation has: a typing error that nobody sees otherwise.
+//! The parameters of query strings that no operation has: typing errors that nobody would notice otherwise.
 //!
-//! Owns which names are told of, and how. What a parameter says is never told: it may be a ticket.
+//! Owns the rule by which names are reported. The value of a parameter is never reported: it may be a ticket.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -40,8 +40,8 @@ impl QueryParameters {
         Ok(Self(Arc::new(all)))
     }
 
-    /// The names in the query string that the operation does not have, parted by blanks; `None` when there are none. What
-    /// does not look like a name is told as `?`: it may be a value that has lost its name.
+    /// The names in the query string that the operation does not have, parted by blanks; `None` when there are
+    /// none. A name that does not look like one is shown as `?`: it may be a value that has lost its name.
     pub(super) fn unknown(&self, method: &Method, path: &str, uri: &Uri) -> Option<String> {
         let query = uri.query().filter(|query| !query.is_empty())?;
         // HEAD is answered as GET is.

@@ -14,7 +14,7 @@ pub(crate) const BASE: HeaderName = HeaderName::from_static("revcast-base");
 pub(crate) const TO: HeaderName = HeaderName::from_static("revcast-to");
 /// The head of the log.
 pub(crate) const LATEST: HeaderName = HeaderName::from_static("revcast-latest-revision");
-/// Whether the page reaches the head.
+/// `true` if the page reaches the head.
 pub(crate) const COMPLETE: HeaderName = HeaderName::from_static("revcast-complete");
 /// All of them.
 pub(crate) const ALL: [HeaderName; 7] = [EPOCH, PREVIOUS_EPOCH, BASE, FROM, TO, LATEST, COMPLETE];

@@ -34,12 +34,12 @@ pub struct Problem {
     /// The HTTP status.
     #[schema(example = 422)]
     pub status: u16,
-    /// What to act on; stable.
+    /// The code to act on; stable.
     #[schema(example = "invalid_op")]
     pub code: &'static str,
-    /// What happened this time, for a person.
+    /// The cause of this failure, for a person.
     pub detail: String,
-    /// Whether the same request may succeed later.
+    /// `true` if the same request may succeed later.
     pub retryable: bool,
     /// JSON Pointer (RFC 6901) to the first part of the request at fault.
     #[serde(skip_serializing_if = "Option::is_none")]

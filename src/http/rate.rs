@@ -1,4 +1,5 @@
-//! How fast one user may write, and post presence, and how much one drawing takes of all its users.
+//! The rates at which one user may write and post presence, and at which one drawing takes writes of all its
+//! users.
 
 use std::{hash::Hash, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -30,7 +31,8 @@ pub struct WriteLimits {
     ops: Option<DefaultKeyedRateLimiter<UserId>>,
     /// Not an operator's choice: clients are told the rate of presence as part of the protocol.
     presence: Option<DefaultKeyedRateLimiter<UserId>>,
-    /// What keeps the open history of a drawing bounded: it is folded no earlier than people may still want to undo.
+    /// These two keep the open history of a drawing bounded: it is folded no earlier than people may still want
+    /// to undo.
     drawing_bytes: Option<DefaultKeyedRateLimiter<DrawingId>>,
     drawing_units: Option<DefaultKeyedRateLimiter<DrawingId>>,
     metrics: Arc<Metrics>,

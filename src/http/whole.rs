@@ -13,7 +13,8 @@ use utoipa::{
 
 use crate::limits;
 
-/// A number of digits alone, from `MIN` to `MAX`. What else is sent is malformed, rather than taken for something near it.
+/// A number of digits alone, from `MIN` to `MAX`. Anything else is malformed, rather than taken for something
+/// near it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Whole<const MIN: u64, const MAX: u64>(u64);
 

@@ -14,14 +14,15 @@ use crate::error::Error;
 /// such as `logout+jwt` or `dpop+jwt`, may be signed with the same keys and are for something else (RFC 8725 §3.11).
 const TYPES: [&str; 2] = ["jwt", "at+jwt"];
 
-/// How a token says that it is to be verified.
+/// The key and the algorithm that a token names for its verification.
 #[derive(Debug)]
 pub(super) struct TokenHeader {
     pub algorithm: Algorithm,
     pub kid: Option<String>,
 }
 
-/// What is looked at of a header, whichever keys it names or brings: those that are configured verify it.
+/// The fields of a header that are looked at. The keys that it names or brings do not count: the configured
+/// ones verify it.
 #[derive(Deserialize)]
 struct Fields {
     alg: Algorithm,
@@ -44,7 +45,7 @@ impl TokenHeader {
     pub(super) fn read(token: &str) -> Result<Self, Error> {
         let fields = token.split_once('.').and_then(|(header, _)| {
             let json = URL_SAFE_NO_PAD.decode(header).ok()?;
-            // Of a field that is named twice nobody knows which one counts.
+            // If a field is named twice, nobody knows which one counts.
             serde_json::from_slice(&json).ok()
         });
         let Fields { alg, kid, typ, has_crit, b64 } =
@@ -69,7 +70,7 @@ impl TokenHeader {
     }
 }
 
-/// Whether the field is there, whatever it says.
+/// Returns `true` because the field is there, whatever it says.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(deserializer).map(|_| true)
 }

@@ -48,7 +48,7 @@ struct KeySet {
     by_kid: HashMap<Option<String>, IssuerKey>,
     /// When the document was last asked for, whether or not it came.
     asked_at: Option<Instant>,
-    /// Whether the document was ever read.
+    /// `true` once the document has been read.
     is_known: bool,
 }
 
@@ -92,7 +92,7 @@ impl Jwks {
         tasks: &TaskTracker,
         shutdown: CancellationToken,
     ) -> Result<Self, reqwest::Error> {
-        // What it was told to ask is what it asks; and whoever can redirect it chooses its keys.
+        // It asks only the address that it was given: anyone who can redirect it would choose its keys.
         let redirects = reqwest::redirect::Policy::none();
         let client = reqwest::Client::builder().timeout(limits::JWKS_TIMEOUT).redirect(redirects).build()?;
         let (sender, keys) = watch::channel(Arc::default());
@@ -188,8 +188,8 @@ fn usable_keys(document: &[u8]) -> Result<HashMap<Option<String>, IssuerKey>, Un
     Ok(usable)
 }
 
-/// Whether signatures can be verified with the key: it is a public one, of a kind that we know, and for nothing else
-/// (RFC 7517 §4.2, §4.3).
+/// Returns `true` if signatures can be verified with the key: it is a public one, of a kind that we know, and
+/// for nothing else (RFC 7517 §4.2, §4.3).
 fn is_for_signatures(jwk: &Jwk) -> bool {
     let is_public = match &jwk.algorithm {
         AlgorithmParameters::RSA(_) => true,
@@ -197,7 +197,7 @@ fn is_for_signatures(jwk: &Jwk) -> bool {
             matches!(key.curve, EllipticCurve::P256 | EllipticCurve::P384)
         }
         AlgorithmParameters::OctetKeyPair(key) => key.curve == EllipticCurve::Ed25519,
-        // What is a secret is none that is shown to everybody; others are not known.
+        // A secret is not shown to everybody, so it is no such key; other kinds are not known.
         _ => false,
     };
     let key = &jwk.common;

@@ -1,4 +1,4 @@
-//! Who is asking: bearer tokens, tickets and development tokens.
+//! The identity of a caller: bearer tokens, tickets and development tokens.
 //!
 //! Owns keys, verification and the cache of verified tokens. It knows nothing of roles.
 
@@ -43,14 +43,14 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Whether its time is over.
+    /// Returns `true` once its time is over.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.expires_at <= now_seconds()
     }
 }
 
-/// What tokens are accepted.
+/// The tokens that are accepted.
 #[derive(Debug, Default)]
 pub struct IdentityOptions {
     /// Verifies HS256 tokens.
@@ -61,7 +61,7 @@ pub struct IdentityOptions {
     pub issuer: Option<String>,
     /// The `aud` that a token must have.
     pub audience: Option<String>,
-    /// Whether development tokens are made and accepted.
+    /// `true` if development tokens are made and accepted.
     pub dev: bool,
 }
 
@@ -74,7 +74,7 @@ pub struct Authenticator {
     options: IdentityOptions,
     /// The secret as a key, with what a token must satisfy.
     hs256: Option<(DecodingKey, Validation)>,
-    /// What a token signed by the issuer's keys must satisfy; its algorithm comes from the key.
+    /// The rules for a token signed by the issuer's keys; its algorithm comes from the key.
     issuer_rules: Validation,
     tickets: LocalKey,
     dev_tokens: LocalKey,
@@ -144,7 +144,7 @@ impl Authenticator {
         }
     }
 
-    /// Whether this token was verified before, and is known still.
+    /// Returns `true` if this token was verified before and is still known.
     #[must_use]
     pub fn knows(&self, token: &str) -> bool {
         self.verified.get(token).is_some_and(|identity| !identity.has_ended())
@@ -324,7 +324,8 @@ fn into_identity(claims: Claims) -> Result<Identity, Error> {
     if user_id.is_reserved() {
         return Err(unauthenticated("the token's sub is a name of the server"));
     }
-    // A name does not decide who somebody is: one that cannot be shown is none. What is cut off may be all that is seen.
+    // A name does not decide who somebody is, so one that cannot be shown is dropped. The cut may take all that
+    // is visible.
     let name = claims.name.and_then(|name| {
         let name: String = name.chars().take(limits::MAX_USER_NAME_CHARS).collect();
         shown_name(&name).map(Arc::from)

@@ -15,8 +15,8 @@ impl Secret {
         self.0.as_bytes()
     }
 
-    /// Whether it is long enough for HS256 (RFC 7518, 3.2). Not checked while parsing: whoever
-    /// reports a parse error quotes the text.
+    /// Returns `true` if it is long enough for HS256 (RFC 7518, 3.2). Parsing does not check this, because
+    /// whoever reports a parse error quotes the text.
     #[must_use]
     pub fn is_long_enough(&self) -> bool {
         self.0.len() >= limits::MIN_SECRET_BYTES

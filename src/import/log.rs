@@ -17,7 +17,7 @@ use crate::{
     store::{ImportedLog, ImportedOp},
 };
 
-/// What some editors write in front of a file in UTF-8.
+/// The mark that some editors write in front of a file in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads a log, one committed op a line in the order of their revisions.
@@ -58,18 +58,18 @@ impl<R: AsyncBufRead + Unpin> LogReader<R> {
         }
     }
 
-    /// How many lines were read.
+    /// The number of lines that were read.
     pub fn lines(&self) -> u64 {
         self.lines
     }
 
-    /// What the log comes to so far.
+    /// The sum of the log so far.
     pub fn so_far(&self) -> &ImportedLog {
         &self.checks.log
     }
 }
 
-/// What the server has added to an op.
+/// The fields that the server has added to an op.
 #[derive(Deserialize)]
 struct Envelope {
     revision: Revision,
@@ -77,7 +77,7 @@ struct Envelope {
     ts: i64,
 }
 
-/// What is known of the log so far.
+/// The state of the log up to the last line, against which the next one is checked.
 #[derive(Debug, Default)]
 struct Checks {
     log: ImportedLog,
@@ -127,7 +127,7 @@ impl Checks {
         Ok(ImportedOp { op: CheckedOp::new(&op, &body), revision, actor, ts })
     }
 
-    /// What only the server writes bears its name, and nothing else does.
+    /// Checks that an op that only the server writes bears its name, and that no other op does.
     fn check_author(&self, op: &Op<'_>, actor: &UserId) -> Result<(), String> {
         let is_fold = matches!(op.change, Change::Fold { .. });
         if is_fold && *actor != UserId::folder() {

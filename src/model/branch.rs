@@ -1,4 +1,5 @@
-//! Which positions lie on a log: those of its epoch, and those of the epoch before up to where the two are one.
+//! The positions that lie on a log: those of its epoch, and those of the epoch before up to where both logs are
+//! equal.
 //!
 //! Owns the one rule by which a position is taken or refused, whoever is asked. Pure.
 
@@ -13,7 +14,7 @@ pub struct Branch {
     pub trunk: Option<Trunk>,
 }
 
-/// What a log has in common with that of the epoch before.
+/// The part that a log shares with that of the epoch before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trunk {
     /// The epoch before.
@@ -62,7 +63,7 @@ impl Branch {
         }
     }
 
-    /// Whether a reader that stands at `revision` in `epoch` goes on here without reading anew.
+    /// Returns `true` if a reader that stands at `revision` in `epoch` goes on here without reading anew.
     #[must_use]
     pub fn goes_on_from(&self, epoch: Epoch, revision: Revision) -> bool {
         epoch == self.epoch || self.trunk.is_some_and(|trunk| trunk.epoch == epoch && revision <= trunk.base)

@@ -1,7 +1,7 @@
 //! Canonical JSON (RFC 8785): one spelling for each value, so that equal pictures have equal bytes.
 //!
-//! Owns how numbers, strings and keys are spelled and sorted. What is stored of a canvas is stored in
-//! this spelling, so that rendering it is copying.
+//! Owns the spelling and the order of numbers, strings and keys. Every part of a canvas is stored in this
+//! spelling, so that rendering it is copying.
 
 use std::cmp::Ordering;
 
@@ -19,7 +19,7 @@ pub(super) fn canonical(json: &str) -> Box<str> {
         return json.into();
     }
     let spelled = serde_json::from_str::<Value>(json).and_then(|value| to_canonical(&value));
-    // What stands in a log was parsed before it was numbered.
+    // An op in a log was parsed before it was numbered.
     spelled.unwrap_or_else(|_| "null".to_owned()).into_boxed_str()
 }
 
@@ -27,7 +27,7 @@ fn to_canonical(value: &Value) -> serde_json::Result<String> {
     serde_json_canonicalizer::to_string(value)
 }
 
-/// Whether `json` is a literal in its canonical spelling already, as most are.
+/// Returns `true` if `json` is a literal in its canonical spelling already, as most are.
 fn is_canonical_scalar(json: &str) -> bool {
     match json.as_bytes() {
         b"true" | b"false" | b"null" => true,
@@ -38,7 +38,7 @@ fn is_canonical_scalar(json: &str) -> bool {
     }
 }
 
-/// Whether a number is sure to be spelled canonically; some that are may be missed.
+/// Returns `true` for a number that is sure to be spelled canonically; it may miss some that are.
 fn is_canonical_number(literal: &str) -> bool {
     let digits = literal.strip_prefix('-').unwrap_or(literal);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));

@@ -45,7 +45,7 @@ pub struct Canvas {
     clear: Chain<()>,
 }
 
-/// What became of an op that was given to a canvas.
+/// The result of giving an op to a canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
     /// It was the next one.
@@ -56,7 +56,7 @@ pub enum Applied {
     Gap,
 }
 
-/// Which op a write comes from.
+/// The op that a write comes from.
 #[derive(Clone, Copy)]
 struct Stamp {
     revision: u64,
@@ -122,7 +122,7 @@ impl Canvas {
     pub fn weight(&self) -> usize {
         /// An open unit in its list and its map.
         const UNIT: usize = 128;
-        // Of eight places of the map one stays free.
+        // The map keeps one of eight places free.
         let places = self.objects.capacity() / 7 * 8 * size_of::<(ObjectId, Object)>();
         let objects =
             self.objects.iter().map(|(id, object)| id.as_str().len() + object::ALLOCATION + object.weight());

@@ -1,4 +1,4 @@
-//! What every log is made of: one op as commit, undo, folds and imports hand it to the store.
+//! The unit of every log: one op as commit, undo, folds and imports hand it to the store.
 
 use super::{ObjectId, Op, OpId};
 
@@ -9,9 +9,9 @@ pub struct CheckedOp {
     pub op_id: OpId,
     /// Its undo unit; itself when it begins one. `None` for a type that has no unit.
     pub unit: Option<OpId>,
-    /// Whether it undoes or redoes its unit rather than joining it.
+    /// `true` if it undoes or redoes its unit rather than joining it.
     pub is_undo_redo: bool,
-    /// Whether it creates an object of kind `fog`.
+    /// `true` if it creates an object of kind `fog`.
     pub creates_fog: bool,
     /// The objects it names.
     pub touches: Vec<ObjectId>,
@@ -50,7 +50,7 @@ impl CheckedOp {
         Self { op_id, unit, is_undo_redo: false, creates_fog: false, touches: Vec::new(), body }
     }
 
-    /// Whether it begins a unit.
+    /// Returns `true` if it begins a unit.
     #[must_use]
     pub fn begins_unit(&self) -> bool {
         !self.is_undo_redo && self.unit == Some(self.op_id)

@@ -114,7 +114,7 @@ impl fmt::Display for Revision {
     }
 }
 
-/// Who acts: the `sub` of a verified token. Cheap to clone.
+/// The user who acts: the `sub` of a verified token. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(Arc<str>);
 
@@ -126,7 +126,7 @@ impl UserId {
     }
 }
 
-/// What the ids of the server's own actors begin with: no token may name one.
+/// The beginning of the ids of the server's own actors: no token may name one.
 const RESERVED_ACTORS: &str = "revcast:";
 
 impl UserId {
@@ -136,7 +136,7 @@ impl UserId {
         Self("revcast:fold".into())
     }
 
-    /// Whether a text is the id of a user, or the name of the server.
+    /// Returns `true` if a text is the id of a user, or a name of the server.
     #[must_use]
     pub fn is_one(text: &str) -> bool {
         !text.is_empty()
@@ -144,7 +144,7 @@ impl UserId {
             && !text.chars().any(char::is_control)
     }
 
-    /// Whether it names the server rather than a user.
+    /// Returns `true` if it names the server rather than a user.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
         self.0.starts_with(RESERVED_ACTORS)
@@ -182,8 +182,8 @@ impl<'de> Deserialize<'de> for UserId {
     }
 }
 
-/// What a drawing is called; perhaps nothing. Without characters that turn the text around, and never without one that is
-/// seen.
+/// The name of a drawing; it may be empty. It has no characters that turn the text around, and some that are
+/// seen if any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Title(Box<str>);
 

@@ -1,7 +1,7 @@
-//! What JSON must satisfy to stand in a log for ever, beyond being JSON.
+//! The rules that JSON must satisfy to stand in a log for ever, beyond being JSON.
 //!
-//! Owns the rules that hold for every value of an op whatever its place: no white space, bounded
-//! depth, numbers that every reader holds alike, each key once, strings that are Unicode.
+//! They hold for every value of an op, whatever its place: no white space, bounded depth, numbers that every
+//! reader holds alike, each key once, strings that are Unicode.
 
 use std::{collections::HashSet, fmt};
 
@@ -84,7 +84,7 @@ fn check_number(literal: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Whether two JSON texts are the same value: key order aside, numbers as the doubles they denote.
+/// Returns `true` if two JSON texts are the same value: key order aside, numbers as the doubles they denote.
 #[must_use]
 pub fn json_equal(a: &str, b: &str) -> bool {
     if a == b {
@@ -234,7 +234,7 @@ mod tests {
         assert!(!is_sound(r#"{"a":[{"b":1,"b":2}]}"#));
         assert!(!is_sound(r#"{"a":1,"\u0061":2}"#));
         assert!(!is_sound(r#"["\ud800"]"#));
-        // What serde_json would unwrap.
+        // A key that serde_json would unwrap.
         for json in [
             r#"{"a":[{"$serde_json::private::RawValue":"1"}]}"#,
             r#"{"\u0024serde_json::private::RawValue":1}"#,

@@ -12,13 +12,13 @@ use super::{Change, Op, OpId, Revision, op::is_without_unit};
 pub struct LoggedOp<'a> {
     /// Its place in the log.
     pub revision: Revision,
-    /// Who sent it.
+    /// The user who sent it.
     pub actor: &'a str,
     /// When it was committed, in milliseconds since 1970.
     pub ts: i64,
     /// The undo unit it belongs to, or acts on; `None` for a type that has none.
     pub unit: Option<OpId>,
-    /// What it changes; `None` for an op that this version does not understand.
+    /// The change that it makes; `None` for an op that this version does not understand.
     pub change: Option<Change<'a>>,
 }
 
@@ -38,7 +38,7 @@ impl<'a> LoggedOp<'a> {
     }
 }
 
-/// What every op has, whatever its type.
+/// The fields that every op has, whatever its type.
 #[derive(Default, Deserialize)]
 struct Frame<'a> {
     #[serde(borrow, default, rename = "type")]

@@ -32,9 +32,9 @@ pub struct Op<'a> {
     /// The undo unit: the first op of the gesture, this op itself by default; for `undo` and
     /// `redo` the unit they act on. `None` for a type that has no unit.
     pub unit: Option<OpId>,
-    /// What changes.
+    /// The change that it makes.
     pub change: Change<'a>,
-    /// Whether its JSON has these ids as a log has them.
+    /// `true` if its JSON has these ids as a log has them.
     is_canonical: bool,
 }
 
@@ -110,19 +110,19 @@ impl<'a> Op<'a> {
         (!self.is_canonical).then(|| respell(json, self.op_id, self.unit.unwrap_or(self.op_id)))
     }
 
-    /// Whether the op creates an object of kind `fog`, which only owners may touch.
+    /// Returns `true` if the op creates an object of kind `fog`, which only owners may touch.
     #[must_use]
     pub fn creates_fog(&self) -> bool {
         matches!(&self.change, Change::ObjectCreate { kind, .. } if kind == "fog")
     }
 
-    /// Whether the op undoes or redoes its unit rather than joining it.
+    /// Returns `true` if the op undoes or redoes its unit rather than joining it.
     #[must_use]
     pub fn is_undo_redo(&self) -> bool {
         matches!(self.change, Change::Undo | Change::Redo)
     }
 
-    /// Whether only the server writes ops of this type.
+    /// Returns `true` if only the server writes ops of this type.
     #[must_use]
     pub fn is_server_only(&self) -> bool {
         matches!(self.change, Change::Fold { .. })
@@ -144,7 +144,7 @@ impl<'a> Op<'a> {
 }
 
 impl Change<'_> {
-    /// Whether it may change the canvas. What is of one's own making, undo, redo and the server's folds are no drawing.
+    /// Returns `true` if it may change the canvas. A custom op, an undo, a redo or a fold draws nothing.
     #[must_use]
     pub fn draws(&self) -> bool {
         !matches!(self, Self::Custom { .. } | Self::Undo | Self::Redo | Self::Fold { .. })

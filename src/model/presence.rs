@@ -1,4 +1,4 @@
-//! What one connection shows of itself to the others: its cursor, its selection, whatever fits.
+//! The state that one connection shows to the others: its cursor, its selection, whatever fits.
 //!
 //! Owns the rules of a state, and the two fields of it that the server understands. A state is never
 //! stored; the rest of it means nothing here.
@@ -103,7 +103,8 @@ impl PresenceState {
         self.cursor
     }
 
-    /// What its owner sees: `state.viewport` as `{x, y, width, height}` or `[x, y, width, height]`.
+    /// The part of the canvas that its owner sees: `state.viewport` as `{x, y, width, height}` or `[x, y,
+    /// width, height]`.
     #[must_use]
     pub fn viewport(&self) -> Option<Viewport> {
         self.viewport
@@ -164,7 +165,7 @@ impl Viewport {
         is_rectangle.then_some(Self { x, y, width, height })
     }
 
-    /// Whether `place` is in view; the edges are.
+    /// Returns `true` if `place` is in view; the edges are.
     #[must_use]
     pub fn contains(&self, place: Place) -> bool {
         let is_in = |at: f64, start: f64, length: f64| at >= start && at <= start + length;

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::{Change, Op};
 
-/// What a user may do with one drawing; ordered from least to most.
+/// The rights of a user on one drawing; ordered from least to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {

@@ -18,7 +18,7 @@ pub(super) fn without_turns(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_kept) { text.into() } else { text.chars().filter(|c| is_kept(*c)).collect() }
 }
 
-/// Whether every isolate that begins in `text` ends in it, and none ends that has not begun.
+/// Returns `true` if every isolate that begins in `text` ends in it, and none ends that has not begun.
 fn isolates_end(text: &str) -> bool {
     let open = text.chars().try_fold(0_usize, |open, c| match c {
         '\u{2066}'..='\u{2068}' => Some(open + 1),
@@ -28,7 +28,8 @@ fn isolates_end(text: &str) -> bool {
     open == Some(0)
 }
 
-/// Whether anything in `text` is seen by itself: not so spaces, marks, controls, and letters that stand for nothing.
+/// Returns `true` if anything in `text` is seen by itself. Spaces, marks, controls, and letters that stand for
+/// nothing are not.
 pub(super) fn is_seen(text: &str) -> bool {
     text.chars().any(|c| {
         use GeneralCategory as Category;

@@ -43,7 +43,7 @@ struct Drawn {
     element: Element,
     /// A box with all of it in it, before it is rotated.
     bounds: Bounds,
-    /// What it is rotated about.
+    /// The point that it is rotated about.
     centre: Vector,
     /// Its opacity where its props have none, from 0 to 1.
     opacity: f64,
@@ -139,7 +139,7 @@ fn canvas_size(canvas: Props<'_>) -> Option<Vector> {
     sides.filter(|sides| sides.x.min(sides.y) >= SMALLEST_SIDE)
 }
 
-/// What is seen of a canvas without a size; on whole units, which are short to write.
+/// The part that is seen of a canvas without a size; in whole units, which are short to write.
 fn with_margin(extent: Option<Bounds>) -> Bounds {
     let Some(extent) = extent else {
         return Bounds::of_box(Vector::ZERO, Vector { x: EMPTY_SIDE, y: EMPTY_SIDE });

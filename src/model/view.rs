@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 
 use super::{ObjectId, Point};
 
-/// What is seen of a drawing at one revision.
+/// The picture of a drawing at one revision.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct View {
-    /// What `canvas.set` has set, by key.
+    /// The properties that `canvas.set` has set, by key.
     #[serde(default)]
     pub canvas: Map<String, Value>,
     /// The visible objects in screen order: the first is the farthest back.
@@ -31,13 +31,13 @@ pub struct ViewObject {
     /// Its properties that have a value; JSON null is a value.
     #[serde(default)]
     pub props: Map<String, Value>,
-    /// Of a stroke: what it was drawn with.
+    /// The tool that a stroke was drawn with; `None` for other kinds.
     #[serde(default)]
     pub tool: Option<String>,
-    /// Of a stroke: its samples up to the first that is missing. Empty for other kinds.
+    /// The samples of a stroke up to the first that is missing. Empty for other kinds.
     #[serde(default)]
     pub points: Vec<Point>,
-    /// Of a stroke: whether it was ended and nothing of it is missing. False for other kinds.
+    /// `true` for a stroke that was ended and of which nothing is missing. False for other kinds.
     #[serde(default)]
     pub complete: bool,
 }

@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-/// How much lower than that of requests the priority of a worker's thread is, as `nice` counts it.
+/// The distance by which the priority of a worker's thread lies below that of requests, as `nice` counts it.
 const BACKGROUND_NICE: i32 = 10;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -28,7 +28,7 @@ impl Background {
         // One job at a time; whoever comes meanwhile waits for a place.
         let (jobs, mut waiting) = mpsc::channel::<Job>(1);
         thread::Builder::new().name("background".to_owned()).spawn(move || {
-            // On Linux this is of the thread alone. Who may not do it works all the same.
+            // On Linux this holds for the thread alone. If it is not permitted, the thread works all the same.
             let _ = rustix::process::nice(BACKGROUND_NICE);
             while let Some(job) = waiting.blocking_recv() {
                 job();

@@ -1,4 +1,4 @@
-//! Who waits for a place in a room, and what each of them still needs.
+//! The readers that wait for a place in a room, and what each of them still needs.
 //!
 //! Pure: it decides who can join and which read would help; the room's task reads.
 
@@ -45,12 +45,12 @@ impl From<Misplaced> for ResetReason {
     }
 }
 
-/// What a read of the store is for.
+/// The purpose of a read of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// What comes after the position of the room, and the head.
+    /// Reads the ops after the position of the room, and the head.
     Follow { after: Revision },
-    /// What comes before the ring.
+    /// Reads the ops before the ring.
     Fill,
 }
 
@@ -68,7 +68,7 @@ pub(super) struct Waiting {
     need: Need,
 }
 
-/// What somebody waits for.
+/// The thing that a reader waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Need {
     /// The head of the log in the store.
@@ -144,7 +144,7 @@ impl Waitlist {
         }
     }
 
-    /// Whether somebody needs a read that is not under way.
+    /// Returns `true` if a reader needs a read that is not under way.
     pub(super) fn wants_read(&self) -> bool {
         self.0.iter().any(|waiting| !waiting.is_asked)
     }
@@ -169,7 +169,7 @@ impl Waitlist {
         }
     }
 
-    /// What comes before the ring was read.
+    /// The ops before the ring were read.
     pub(super) fn note_filled(&mut self) {
         for waiting in self.0.iter_mut().filter(|waiting| waiting.is_asked) {
             waiting.fills += 1;
@@ -198,7 +198,7 @@ impl Waitlist {
         farthest.map_or(Revision(u64::MAX), |after| Revision(after.0.saturating_sub(limits::RESUME_LIMIT)))
     }
 
-    /// What to read for those who lack ops, as `(after, until]`.
+    /// The range to read for those who lack ops, as `(after, until]`.
     pub(super) fn fill_range(&self, ring: &Ring, head: Revision) -> (Revision, Revision) {
         let until = ring.first_revision().map_or(head, |first| Revision(first.0.saturating_sub(1)));
         let lacking = || self.0.iter().filter(|waiting| waiting.need == Need::Ops);

@@ -1,4 +1,4 @@
-//! Who reads in a room: whose roles are looked after, in case a change went unannounced.
+//! The users who read in a room. Their roles are looked after, in case a change went unannounced.
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ struct Listener {
     readers: Vec<Member>,
     /// The role at the last look; unknown before the first.
     role: Option<Role>,
-    /// Whether a reader joined with another role than those before it have been told.
+    /// `true` if a reader joined with another role than the readers before it know of.
     is_disputed: bool,
 }
 

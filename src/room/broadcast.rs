@@ -30,12 +30,12 @@ pub(super) struct Broadcast {
 /// One broadcaster.
 #[derive(Debug)]
 struct Shard {
-    /// Whether its task runs.
+    /// `true` while its task runs.
     is_running: AtomicBool,
     wake: Notify,
-    /// Whether presence has changed since its readers were told of it.
+    /// `true` if presence has changed since its readers were told of it.
     has_presence: AtomicBool,
-    /// Who came since its last round. Held to add one, or to take all.
+    /// The readers that came since its last round. Held to add one, or to take all.
     joined: Mutex<Vec<Member>>,
     /// Its readers, roughly: those who left are counted until the next round.
     size: AtomicUsize,

@@ -25,7 +25,7 @@ pub struct Follower {
     bell: Arc<Bell>,
 }
 
-/// What comes next.
+/// An item for a follower, or its end.
 #[derive(Debug)]
 pub enum Event {
     /// Something that the room tells.

@@ -1,4 +1,5 @@
-//! What a node looks at for all its rooms at once: the heads of their logs, and the roles of their readers.
+//! The regular look of a node at all its rooms at once: at the heads of their logs, and at the roles of their
+//! readers.
 
 use std::{
     collections::{HashMap, HashSet},

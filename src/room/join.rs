@@ -1,4 +1,4 @@
-//! What it takes to join a room, and what comes of it.
+//! The position that a reader joins a room with, and the result of joining.
 
 use super::ring::Reader;
 use crate::{
@@ -15,7 +15,7 @@ pub struct Position {
     pub epoch: Option<Epoch>,
 }
 
-/// What became of a wish to join.
+/// The result of a wish to join.
 #[derive(Debug)]
 pub enum Joined<R = Reader> {
     /// The reader follows the drawing.

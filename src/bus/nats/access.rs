@@ -1,6 +1,7 @@
-//! How NATS is reached, and how it lets this server in: addresses, credentials, certificates.
+//! The way to NATS, and into it: addresses, credentials, certificates.
 //!
-//! Owns what an operator may say about it, and reads the files that are named there. It opens no connection.
+//! Owns the options that an operator may set for it, and reads the files that they name. It opens no
+//! connection.
 
 mod addresses;
 mod files;
@@ -21,18 +22,18 @@ pub(super) struct Access {
     /// Where NATS is, without the credentials: these addresses may be logged.
     addresses: Vec<ServerAddr>,
     identity: Identity,
-    /// Whether the connection is encrypted even where NATS does not ask for it.
+    /// `true` if the connection is encrypted even where NATS does not ask for it.
     requires_tls: bool,
     options: NatsOptions,
 }
 
-/// Who this server is to NATS.
+/// The identity of this server for NATS.
 enum Identity {
-    /// What stands in the addresses.
+    /// The credentials in the addresses.
     Logins(Logins),
-    /// What stands in a file, which is read for each connection: it may be renewed meanwhile.
+    /// A file with credentials, read anew for each connection: it may have been renewed meanwhile.
     Credentials(PathBuf),
-    /// The same for an NKey.
+    /// A file with an NKey, read in the same way.
     Nkey(PathBuf),
 }
 
@@ -75,7 +76,7 @@ impl Access {
         connect.require_tls(self.requires_tls)
     }
 
-    /// What to answer to the nonce of a server; `address` is that of the server, as far as that is known.
+    /// The answer to the nonce of a server; `address` is that of the server, as far as it is known.
     pub(super) fn answer(&self, address: Option<&ServerAddr>, nonce: &[u8]) -> Result<Auth, AuthError> {
         let mut auth = Auth::new();
         match &self.identity {

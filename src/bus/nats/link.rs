@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::access::Access;
 
-/// What the callbacks of the client share.
+/// The state that the callbacks of the client share.
 pub(super) struct NatsLink {
     access: Access,
     /// The locks are held for a few comparisons.
@@ -19,7 +19,7 @@ pub(super) struct NatsLink {
     turn: Mutex<Turn>,
 }
 
-/// Whose turn it is to be tried.
+/// The server whose turn it is to be tried.
 struct Turn {
     /// The place in the pool. It begins anywhere, so that nodes that start together spread over the servers.
     next: usize,
@@ -27,7 +27,7 @@ struct Turn {
     current: Option<ServerAddr>,
 }
 
-/// What is known of the way to NATS.
+/// The state of the way to NATS, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum LinkState {
     /// Nothing yet.
@@ -45,7 +45,7 @@ enum LinkState {
 enum Denial {
     /// It does not know us, or not any more.
     Credentials,
-    /// What would say who we are cannot be read.
+    /// The file with our credentials cannot be read.
     File,
     /// One side does not trust the certificate of the other.
     Certificate,
@@ -80,7 +80,7 @@ impl NatsLink {
         self.access.answer(current.as_ref(), nonce)
     }
 
-    /// Whether NATS lets us speak of all that we have to, as far as is known.
+    /// Returns `false` if NATS is known to refuse a subject that we need.
     pub(super) fn is_allowed(&self) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state != LinkState::Refused(Denial::Subjects)
@@ -138,7 +138,7 @@ impl NatsLink {
         }
     }
 
-    /// Whether this is another state than before.
+    /// Takes the new state, and returns `true` if it differs from the one before.
     fn becomes(&self, state: LinkState) -> bool {
         let mut known = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *known, state) != state
@@ -146,7 +146,7 @@ impl NatsLink {
 }
 
 impl Denial {
-    /// What is wrong, and what to do about it.
+    /// The fault, and the way to mend it.
     fn advice(self) -> &'static str {
         match self {
             Self::Credentials => {

@@ -126,7 +126,7 @@ impl<T> Chain<T> {
             return few.shrink_to_fit();
         }
         let Some(base) = self.iter().rev().find(|write| is_base(write)).map(|write| write.revision) else {
-            // What is closed and was undone is undone for good.
+            // A closed write that was undone stays undone for good.
             return self.retain(|write| !closes(write));
         };
         let mut writes: SmallVec<[Write<T>; 1]> = mem::take(self).into_writes();
@@ -155,7 +155,7 @@ impl<T> Chain<T> {
         self.len() == 0
     }
 
-    /// How many writes it has.
+    /// The number of its writes.
     pub(super) fn len(&self) -> usize {
         match &self.0 {
             Writes::Few(few) => few.len(),
@@ -254,7 +254,7 @@ impl<T> FromIterator<Write<T>> for Many<T> {
 mod tests {
     use super::{super::units::Units, *};
 
-    /// What a chain has to be: a list that is gone through.
+    /// The model that a chain is compared with: a list that is searched from end to end.
     fn write_to_list(list: &mut Vec<(u64, u64)>, revision: u64, unit: u64) {
         list.retain(|(_, other)| *other != unit);
         list.push((revision, unit));

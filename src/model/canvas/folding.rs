@@ -17,7 +17,7 @@ pub struct OpenUnit {
     pub first: Revision,
     /// When it last took an op, an undo or a redo, in milliseconds since 1970.
     pub touched: i64,
-    /// What its writes that may still count weigh: twice the bytes that registers spell of them.
+    /// The weight of its writes that may still count: twice the bytes that registers spell of them.
     pub bytes: u64,
 }
 
@@ -72,7 +72,7 @@ impl Canvas {
             self.objects.retain(|_, object| !object.is_empty());
             self.listed.retain(|id| self.objects.get(id).is_some_and(|object| object.is_listed));
         }
-        // What was once a crowd keeps no places.
+        // A map that has once been large gives its places back.
         self.objects.shrink_to(2 * self.objects.len());
         self.listed.shrink_to(2 * self.listed.len());
         self.units.close(floor);

@@ -1,4 +1,4 @@
-//! What can be undone and redone, and which unit the server picks.
+//! The units that can be undone and redone, and the rule by which the server picks one.
 
 use std::{cell::OnceCell, cmp::Reverse, collections::HashMap, ptr};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::model::OpId;
 
-/// Whose units are looked at.
+/// The owners of the units that are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope<'a> {
     /// Those that this actor began.
@@ -20,7 +20,7 @@ pub enum Scope<'a> {
     All,
 }
 
-/// What can be undone and redone.
+/// The next steps that an undo and a redo would take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct History {
     /// The unit that an undo would pick: of those whose undoing can be seen, now or once all others are undone, the one
@@ -32,11 +32,11 @@ pub struct History {
 }
 
 impl Canvas {
-    /// What can be undone and redone within `scope`.
+    /// The next steps of undo and redo within `scope`.
     #[must_use]
     pub fn history(&self, scope: Scope<'_>) -> History {
         let now = Effects::new(self, self.units.liveness());
-        // Of units that others of the scope cover, toggling shows nothing now, but would if those were undone.
+        // Toggling a unit that others of the scope cover shows nothing now, but would if those were undone.
         let bare = OnceCell::new();
         let alone = |unit| {
             let effects = bare.get_or_init(|| Effects::new(self, self.units.liveness().without(scope)));
@@ -75,7 +75,7 @@ impl Scope<'_> {
 /// the registers that it has written: there may be thousands of units, and a stroke may be large.
 struct Effects<'a> {
     canvas: &'a Canvas,
-    /// Which units are live in this world.
+    /// The units that are live in this world.
     world: Liveness<'a>,
     /// The registers that each unit has written to, besides clears.
     written: HashMap<u64, Written<'a>>,
@@ -143,7 +143,7 @@ impl<'a> Touched<'a> {
     }
 }
 
-/// What one unit has written to.
+/// The registers that one unit has written to.
 #[derive(Default)]
 struct Written<'a> {
     canvas: Vec<Topped<'a, Json>>,
@@ -155,7 +155,7 @@ struct Written<'a> {
 #[derive(Default)]
 struct Registers<'a> {
     props: Vec<Topped<'a, Json>>,
-    /// Whether it has written to the tool, to points or to ends, which are seen of a stroke alone.
+    /// `true` if it has written to the tool, to points or to ends, which are seen only on a stroke.
     of_stroke: bool,
 }
 
@@ -199,7 +199,7 @@ impl<'a> Effects<'a> {
         Self { canvas, world, written, objects, clear, created, standing }
     }
 
-    /// Whether undoing or redoing a unit would change the picture.
+    /// Returns `true` if undoing or redoing a unit would change the picture.
     fn is_seen(&self, unit: u64) -> bool {
         let nothing = Written::default();
         let written = self.written.get(&unit).unwrap_or(&nothing);
@@ -215,7 +215,8 @@ impl<'a> Effects<'a> {
         (revision(clear.top), revision(clear.toggling(unit, self.world)))
     }
 
-    /// Whether a clear of the unit makes objects appear or disappear to which the unit has not written.
+    /// Returns `true` if a clear of the unit makes objects appear or disappear that the unit has not written
+    /// to.
     fn changes_whole(&self, unit: u64, written: &Written<'_>) -> bool {
         let (before, after) = self.cleared(unit);
         if before == after {
@@ -237,7 +238,7 @@ impl<'a> Effects<'a> {
         up_to(to) - up_to(from) > own
     }
 
-    /// Whether an object changes to which the unit has written, or its place among the others.
+    /// Returns `true` if an object that the unit has written to changes, or moves among the others.
     fn changes_objects(&self, unit: u64, written: &Written<'_>) -> bool {
         let (before, after) = self.cleared(unit);
         let mut moved = Vec::new();
@@ -262,20 +263,20 @@ impl<'a> Effects<'a> {
         self.changes_order(moved)
     }
 
-    /// Whether an object looks otherwise, being seen before and after.
+    /// Returns `true` if an object that is seen before and after looks different.
     fn changes_object(&self, unit: u64, touched: &Touched<'_>, registers: &Registers<'_>) -> bool {
         self.changes_text(touched.kind, unit)
             || registers.props.iter().any(|prop| self.changes_prop(*prop, unit))
             || (registers.of_stroke && is_stroke(touched) && self.changes_stroke(touched, unit))
     }
 
-    /// Whether a text has another value. To be empty and not to be there look alike.
+    /// Returns `true` if a text has another value. An empty text and a missing one look alike.
     fn changes_text(&self, text: Topped<'_, Box<str>>, unit: u64) -> bool {
         let then = text.toggling(unit, self.world);
         text.top.map_or("", |write| &*write.value) != then.map_or("", |write| &*write.value)
     }
 
-    /// Whether a prop has another value. To be unset and not to be there look alike.
+    /// Returns `true` if a prop has another value. An unset prop and a missing one look alike.
     fn changes_prop(&self, prop: Topped<'_, Json>, unit: u64) -> bool {
         let then = prop.toggling(unit, self.world);
         prop.top.and_then(|write| write.value.as_deref()) != then.and_then(|write| write.value.as_deref())
@@ -290,8 +291,8 @@ impl<'a> Effects<'a> {
             || !are_same_points(&before, &after)
     }
 
-    /// Whether objects that move come to stand on another side of one that stays, or of each other. Those of another `z`
-    /// do not matter; nobody stands at the same revision as another.
+    /// Returns `true` if objects that move end up on another side of one that stays, or of each other. Objects
+    /// with another `z` do not matter; no two objects stand at the same revision.
     fn changes_order(&self, mut moved: Vec<Move<'_>>) -> bool {
         if moved.is_empty() {
             return false;
@@ -324,7 +325,7 @@ struct Move<'a> {
     to: u64,
 }
 
-/// What `written` has of the object at place `nth`, which is the one that is gone through now.
+/// The entry in `written` for the object at place `nth`, the one that the loop is at.
 fn registers_of<'w, 'a>(written: &'w mut Written<'a>, nth: usize) -> &'w mut Registers<'a> {
     if written.objects.last().is_none_or(|(last, _)| *last != nth) {
         written.objects.push((nth, Registers::default()));
@@ -337,7 +338,8 @@ fn is_stroke(touched: &Touched<'_>) -> bool {
     touched.kind.top.is_some_and(|kind| *kind.value == *STROKE)
 }
 
-/// Whether stretches of points come to the same. Those that are the same bytes of memory are not compared.
+/// Returns `true` if stretches of points come to the same. Stretches that are the same bytes of memory are not
+/// compared.
 fn are_same_points(before: &[&str], after: &[&str]) -> bool {
     let (before, after) = (present(before), present(after));
     let is_same = |(a, b): (&&str, &&str)| ptr::eq::<str>(*a, *b) || a == b;

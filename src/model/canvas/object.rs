@@ -10,7 +10,7 @@ use crate::model::canonical::Key;
 /// A JSON value in its canonical spelling; `None` where a property was unset.
 pub(super) type Json = Option<Box<str>>;
 
-/// What decides whether an object is there.
+/// The write that decides if an object is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Existence {
     Created,
@@ -30,7 +30,7 @@ pub(super) struct Object {
     pub points: Chains<u64, Box<str>>,
     /// The counts that ends of the stroke have told.
     pub ends: Chains<u64, ()>,
-    /// Whether the canvas has listed it among the objects to be looked at when it folds.
+    /// `true` if the canvas has listed it among the objects to look at when it folds.
     pub is_listed: bool,
 }
 
@@ -51,7 +51,8 @@ impl Object {
         is_seen.then(|| Place { z: z(), created: deciding.revision })
     }
 
-    /// Whether an end of the stroke confirms that there is no more than what is joined, the first of which is no append.
+    /// Returns `true` if an end of the stroke confirms that nothing follows what is joined. The first of the
+    /// joined stretches is no append.
     pub(super) fn is_complete(&self, joined: usize, liveness: Liveness<'_>) -> bool {
         let appends = joined.checked_sub(1).map(|appends| appends as u64);
         appends.and_then(|count| self.ends.get(&count)).is_some_and(|end| end.top(liveness).is_some())
@@ -76,9 +77,9 @@ impl Object {
         self.is_listed = self.is_listed && self.is_open();
     }
 
-    /// Whether it has been deleted or cleared away for good: nothing but a folded write decides, which is a delete, or a
-    /// create that is older than the folded clear. An open write to its existence, live or undone, lies above the folded
-    /// one and would show what lies beneath when it is redone.
+    /// Returns `true` if it has been deleted or cleared away for good: only a folded write decides, and that is
+    /// a delete, or a create older than the folded clear. An open write to its existence, live or undone, lies
+    /// above the folded one and would show what lies beneath when it is redone.
     fn is_gone(&self, closed_clear: u64) -> bool {
         let is_gone =
             |base: &Write<Existence>| base.value == Existence::Deleted || base.revision < closed_clear;
@@ -96,7 +97,7 @@ impl Object {
         self.ends.change(Chain::forget);
     }
 
-    /// Whether nothing is known of it.
+    /// Returns `true` if nothing is known of it.
     pub(super) fn is_empty(&self) -> bool {
         self.exists.is_empty()
             && self.kind.is_empty()
@@ -107,7 +108,7 @@ impl Object {
             && self.ends.is_empty()
     }
 
-    /// Whether an open unit has a write here.
+    /// Returns `true` if an open unit has a write here.
     pub(super) fn is_open(&self) -> bool {
         self.units().next().is_some()
     }
@@ -146,11 +147,12 @@ impl Object {
     }
 }
 
-/// What the allocator adds to a text.
+/// Bytes that the allocator adds to a text.
 pub(super) const ALLOCATION: usize = 8;
 /// `"create"`, `"delete"`.
 const EXISTENCE_BYTES: usize = 8;
-/// What registers spell of a write beside its value: its revision, the id of its unit, and what parts them.
+/// Bytes that registers spell of a write beside its value: its revision, the id of its unit, and what parts
+/// them.
 const WRITE_BYTES: usize = 56;
 
 pub(super) fn open_units<T>(chain: &Chain<T>) -> impl Iterator<Item = u64> {

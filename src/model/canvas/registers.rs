@@ -7,10 +7,10 @@
 mod read;
 mod write;
 
-/// How registers are written here; of a canvas in another format no view can be computed.
+/// The format of the registers here; no view can be computed of a canvas in another one.
 pub const REGISTERS_FORMAT: u64 = 2;
 
-/// What makes registers unreadable.
+/// The reasons why registers cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidRegisters {
     /// They are not the JSON they should be.

@@ -14,9 +14,9 @@ pub(super) struct Unit {
     pub id: OpId,
     /// The revision of its first op. It names the unit in every write.
     pub first: u64,
-    /// Whose first op it was.
+    /// The user who sent that op.
     pub actor: Arc<str>,
-    /// Whether it has an op that writes to the canvas; what has none is nothing to undo.
+    /// `true` if it has an op that writes to the canvas; without one there is nothing to undo.
     pub draws: bool,
     /// The time of the last op, undo or redo that named it, in milliseconds since 1970.
     pub touched: i64,
@@ -90,7 +90,7 @@ impl Units {
         self.open.iter()
     }
 
-    /// How many are open.
+    /// The number of open units.
     pub(super) fn len(&self) -> usize {
         self.open.len()
     }
@@ -104,7 +104,7 @@ impl Units {
     }
 }
 
-/// Which units are live; of one of them the contrary may be supposed, and of those in a scope that they are undone.
+/// The units that are live. One of them may be supposed to be the contrary, and those in a scope to be undone.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Liveness<'a> {
     units: &'a Units,

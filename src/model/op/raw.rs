@@ -46,13 +46,13 @@ impl RawObject<'_> {
         let _ = serde_json::Deserializer::from_str(self.0.get()).deserialize_map(EntriesVisitor(each));
     }
 
-    /// Whether it has no entries.
+    /// Returns `true` if it has no entries.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0.get().trim_matches(['{', '}']).trim_ascii().is_empty()
     }
 
-    /// Whether one of these keys is among its own.
+    /// Returns `true` if one of these keys is among its own.
     pub(super) fn has_any_key(self, keys: &[Cow<'_, str>]) -> bool {
         serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(self.0.get())
             .is_ok_and(|map| keys.iter().any(|key| map.contains_key(&**key)))

@@ -17,7 +17,7 @@ use crate::model::json_equal;
 pub(super) struct SpelledId {
     /// The id.
     pub id: OpId,
-    /// Whether it is spelled as a log has it: in lower case, without escapes.
+    /// `true` if it is spelled as a log has it: in lower case, without escapes.
     pub is_canonical: bool,
 }
 
@@ -36,7 +36,7 @@ impl<'de> Deserialize<'de> for SpelledId {
                 self.visit_str(text).map(|spelled| SpelledId { is_canonical, ..spelled })
             }
 
-            /// What cannot be borrowed has escapes in it.
+            /// A text that cannot be borrowed has escapes in it.
             fn visit_str<E: de::Error>(self, text: &str) -> Result<SpelledId, E> {
                 let id = text.parse().map_err(E::custom)?;
                 Ok(SpelledId { id, is_canonical: false })
@@ -64,8 +64,8 @@ pub(super) fn respell(json: &str, op_id: OpId, unit: OpId) -> Box<str> {
     out.into_boxed_str()
 }
 
-/// Whether an op that was sent is the one that stands in a log: equal as JSON values. Logs of older servers have
-/// ids as they came.
+/// Returns `true` if an op that was sent is the one that stands in a log: equal as JSON values. Logs of older
+/// servers have ids as they came.
 #[must_use]
 pub fn same_op(logged: &str, sent: &str) -> bool {
     let respelled = || Op::parse(logged).ok().and_then(|op| op.respelled(logged));

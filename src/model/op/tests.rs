@@ -1,4 +1,4 @@
-//! What is an op, and what is not.
+//! Texts that are ops, and texts that are not.
 
 use super::*;
 use crate::limits;

@@ -1,12 +1,12 @@
 //! The types of ops by their names: which are known, have no unit, or are written by the server alone.
 //!
-//! Owns these lists. What an op of a type bears is checked in `fields`.
+//! Owns these lists. `fields` checks the fields of each type.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 
-/// Whether this version knows ops of a type.
+/// Returns `true` if this version knows ops of a type.
 #[must_use]
 pub fn knows_type(name: &str) -> bool {
     let known = [
@@ -28,7 +28,7 @@ pub fn knows_type(name: &str) -> bool {
 /// Types of ops that have no unit and begin none, whether or not this version can read them.
 const TYPES_WITHOUT_UNIT: [&str; 5] = ["fold", "lesson.start", "score.update", "step.change", "step.submit"];
 
-/// Whether ops of a type have no unit.
+/// Returns `true` if ops of a type have no unit.
 pub(in crate::model) fn is_without_unit(type_name: &str) -> bool {
     TYPES_WITHOUT_UNIT.contains(&type_name)
 }
@@ -36,7 +36,7 @@ pub(in crate::model) fn is_without_unit(type_name: &str) -> bool {
 /// Types of ops that only the server writes, whether or not this version can read them.
 const SERVER_TYPES: [&str; 3] = ["fold", "lesson.start", "score.update"];
 
-/// Whether the JSON of an op, valid or not, names a type that only the server writes.
+/// Returns `true` if the JSON of an op, valid or not, names a type that only the server writes.
 #[must_use]
 pub fn names_server_type(json: &str) -> bool {
     #[derive(Deserialize)]

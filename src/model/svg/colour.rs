@@ -1,4 +1,4 @@
-//! Which strings are colours.
+//! The strings that are colours.
 //!
 //! A colour goes into the picture as it came, so the grammar is narrow: nothing that it takes can be
 //! a reference, a function that loads something, or the end of an attribute.
@@ -15,7 +15,7 @@ pub(super) fn parse(text: &str) -> Option<&str> {
     is_colour.then_some(text)
 }
 
-/// Whether a colour is a name for none.
+/// Returns `true` if a colour is a name for none.
 pub(super) fn is_unseen(colour: &str) -> bool {
     ["none", "transparent"].iter().any(|unseen| unseen.eq_ignore_ascii_case(colour))
 }

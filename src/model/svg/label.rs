@@ -28,7 +28,7 @@ const TOKEN_FILL: &str = "#4a6fa5";
 const TOKEN_LABEL: &str = "#ffffff";
 /// The largest letters of a token, in radii.
 const TOKEN_FONT: f64 = 0.9;
-/// How much of its diameter the label of a token may take.
+/// The share of its diameter that the label of a token may take.
 const TOKEN_LABEL_WIDTH: f64 = 0.85;
 /// The dark rim of the letters of a token, in font sizes: they are read on any face.
 const TOKEN_LABEL_RIM: f64 = 0.12;
@@ -128,8 +128,8 @@ pub(super) fn image(props: Props<'_>) -> Option<Drawn> {
     Some(Drawn::opaque((element, frame)))
 }
 
-/// Whether `href` is something to fetch over HTTP, or a raster image in itself. Not so an SVG image,
-/// which could have references of its own.
+/// Returns `true` if `href` is something to fetch over HTTP, or a raster image in itself. An SVG image is
+/// refused: it could have references of its own.
 fn is_image_reference(href: &str) -> bool {
     let is_plain = href.chars().all(|c| !c.is_control() && !c.is_whitespace());
     is_plain

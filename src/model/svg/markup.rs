@@ -102,7 +102,7 @@ fn push_escaped(out: &mut String, text: &str) {
     }
 }
 
-/// Whether XML 1.0 knows the character (production 2, `Char`); others cannot even be escaped.
+/// Returns `true` if XML 1.0 knows the character (production 2, `Char`); others cannot even be escaped.
 fn is_xml(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
 }

@@ -8,10 +8,10 @@
 
 use super::{geometry::Vector, markup::push_command};
 
-/// How much of the shorter of two neighbouring pieces the inner side of a turn may take up.
+/// The share of the shorter of two neighbouring pieces that the inner side of a turn may take up.
 const LARGEST_CUT: f64 = 0.5;
-/// Cosine of the sharpest turn that is smoothed, 60°. What is sharper was meant as a corner, and the
-/// longer the pieces are the more of it smoothing would cut off.
+/// Cosine of the sharpest turn that is smoothed, 60°. A sharper one was meant as a corner, and the longer the
+/// pieces are, the more of it smoothing would cut off.
 const SHARPEST_SMOOTH_TURN: f64 = 0.5;
 
 /// A disc that the line passes through.
@@ -89,7 +89,7 @@ pub(super) fn path_data(outline: &[Vertex]) -> String {
     out
 }
 
-/// What the two sides make of the turn from one way into the next.
+/// Adds the vertices of both sides at the turn from one way into the next.
 fn join(sample: Sample, from: Vector, into: Vector, left: &mut Vec<Vertex>, right: &mut Vec<Vertex>) {
     let Sample { at, radius } = sample;
     let (cos, sin) = (from.unit().dot(into.unit()), from.unit().cross(into.unit()));
@@ -134,7 +134,7 @@ mod tests {
         points.iter().map(|&(x, y)| Sample { at: Vector { x, y }, radius }).collect()
     }
 
-    /// How often the outline goes round `place`, arcs taken for their chords.
+    /// The number of times that the outline goes round `place`, arcs taken for their chords.
     fn winding(outline: &[Vertex], place: Vector) -> i32 {
         let ends = outline.iter().zip(outline.iter().cycle().skip(1));
         ends.map(|(a, b)| {

@@ -1,6 +1,6 @@
 //! Path data of clients: read, and written anew.
 //!
-//! What goes into the picture is never the client's text but what was understood of it, with absolute
+//! The client's text never goes into the picture: only what was understood of it does, with absolute
 //! coordinates of a sane size. As SVG has it, data with a fault in it is drawn up to the fault.
 
 use super::{
@@ -20,7 +20,7 @@ enum Segment {
     Quadratic(Vector, Vector),
     Arc {
         radii: Vector,
-        /// Of the ellipse, in degrees.
+        /// The rotation of the ellipse, in degrees.
         rotation: f64,
         is_large: bool,
         is_clockwise: bool,
@@ -29,7 +29,7 @@ enum Segment {
     Close,
 }
 
-/// What was understood of some path data.
+/// The part of some path data that was understood.
 #[derive(Debug)]
 pub(super) struct Path {
     /// The data, as it can stand in a `d` attribute.
@@ -89,7 +89,7 @@ impl Reader<'_> {
             self.rest = &self.rest[1..];
             next
         } else {
-            // What follows a move without a letter of its own are lines, and nothing follows a close.
+            // A move without a letter of its own is followed by lines, and a close by nothing.
             match (*command)? {
                 b'M' => b'L',
                 b'm' => b'l',

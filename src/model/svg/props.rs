@@ -22,7 +22,7 @@ const LINE_WIDTH: f64 = 2.0;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Props<'a>(pub(super) &'a Map<String, Value>);
 
-/// How a shape is filled and lined.
+/// The paint of a shape: its filling and its line.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paint<'a> {
     /// The colour inside.
@@ -34,7 +34,7 @@ pub(super) struct Paint<'a> {
 }
 
 impl<'a> Props<'a> {
-    /// What `read` makes of the first of `names` of which it makes something.
+    /// The result of `read` for the first of `names` for which it has one.
     fn first<T>(self, names: &[&str], read: impl Fn(&'a Value) -> Option<T>) -> Option<T> {
         names.iter().find_map(|name| self.0.get(*name).and_then(&read))
     }
@@ -66,13 +66,14 @@ impl<'a> Props<'a> {
         items.into_iter().flatten().filter_map(|item| pair(item, ["x", "y"])).collect()
     }
 
-    /// How far the object as a whole has been moved: `x` and `y` of kinds that have places of their own.
+    /// The distance by which the object as a whole has been moved: `x` and `y` of kinds that have places of
+    /// their own.
     pub(super) fn shift(self) -> Vector {
         let coordinate = |name| self.number(&[name]).unwrap_or(0.0);
         Vector { x: coordinate("x"), y: coordinate("y") }
     }
 
-    /// How much the points of a stroke have been spread: `scaleX` and `scaleY`.
+    /// The factors by which the points of a stroke have been spread: `scaleX` and `scaleY`.
     pub(super) fn scale(self) -> Vector {
         let factor = |name| self.positive(&[name]).unwrap_or(1.0);
         Vector { x: factor("scaleX"), y: factor("scaleY") }
@@ -84,7 +85,7 @@ impl<'a> Props<'a> {
         Bounds::of_box(self.shift(), Vector { x: side(&["width", "w"]), y: side(&["height", "h"]) })
     }
 
-    /// Whether each of `x`, `y`, `width` and `height` is given.
+    /// Returns `true` if each of `x`, `y`, `width` and `height` is given.
     pub(super) fn has_frame(self) -> bool {
         [&["x"][..], &["y"], &["width", "w"], &["height", "h"]]
             .iter()
@@ -101,7 +102,7 @@ impl<'a> Props<'a> {
         self.number(&["rotation"]).map_or(0.0, |degrees| degrees.rem_euclid(360.0))
     }
 
-    /// How a shape is painted. One without any colour is lined, so that it is seen.
+    /// The paint of a shape. A shape without any colour gets a line, so that it is seen.
     pub(super) fn paint(self) -> Paint<'a> {
         let fill = self.colour(&["fill"]).unwrap_or("none");
         let stroke = self.colour(&["stroke", "color"]);

@@ -87,8 +87,8 @@ pub(super) fn fog(props: Props<'_>) -> Drawn {
     Drawn { opacity: FOG_OPACITY, ..Drawn::opaque((element.attribute("fill", colour), bounds)) }
 }
 
-/// What stands for an object that cannot be drawn: where it is, and what it is called. None if it does
-/// not tell where it is.
+/// The placeholder for an object that cannot be drawn: it shows the place and the kind. None if the object does
+/// not tell its place.
 pub(super) fn placeholder(kind: &str, props: Props<'_>) -> Option<Drawn> {
     if !props.has_frame() {
         return None;

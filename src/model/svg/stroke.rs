@@ -20,18 +20,18 @@ const MIN_SIZE: f64 = 0.1;
 /// Opacity of the highlighter where none is given.
 const HIGHLIGHTER_OPACITY: f64 = 0.4;
 
-/// How much of its size the width of a pen's line loses at no pressure, and gains at full pressure.
+/// The share of its size that the width of a pen's line loses at no pressure, and gains at full pressure.
 const THINNING: f64 = 0.5;
 /// Pressure at the beginning of a line that has none, from 0 to 1.
 const START_PRESSURE: f64 = 0.5;
-/// How fast a pressure that is made up follows the speed of the pen; 1 is at once.
+/// The rate at which a made-up pressure follows the speed of the pen; 1 is at once.
 const PRESSURE_RATE: f64 = 0.275;
-/// How far the ink trails behind the pen, in sizes: what is shorter than that is smoothed away.
+/// The distance by which the ink trails behind the pen, in sizes: anything shorter is smoothed away.
 const TRAIL: f64 = 0.4;
 /// Least distance between two samples of an outline, in sizes.
 const SPACING: f64 = 0.25;
 
-/// What a line is drawn with.
+/// The pen that a line is drawn with.
 #[derive(Clone, Copy, Debug)]
 struct Pen {
     /// The width at half pressure, in the client's units.
@@ -54,7 +54,7 @@ pub(super) fn draw<'a>(object: &'a ViewObject, props: Props<'a>, paper: &'a str)
 
     let (scale, shift) = (props.scale(), props.shift());
     let place = |point: &Point| {
-        // What is beyond all bounds once it is spread is clamped there.
+        // A point beyond all bounds once it is spread is clamped there.
         let at = Vector { x: clamped(point.x)?, y: clamped(point.y)? };
         let seen = Vector { x: at.x * scale.x, y: at.y * scale.y } + shift;
         Some(Vector { x: clamped(seen.x)?, y: clamped(seen.y)? })
@@ -75,8 +75,8 @@ pub(super) fn draw<'a>(object: &'a ViewObject, props: Props<'a>, paper: &'a str)
 }
 
 impl Pen {
-    /// What the points, seen at these places, become: smoothed, weighed, and apart from each other. One sample is
-    /// a dot.
+    /// The samples that the points, seen at these places, become: smoothed, weighed, and apart from each other.
+    /// One sample is a dot.
     fn samples(self, points: &[Point], place: impl Fn(&Point) -> Option<Vector>) -> Vec<Sample> {
         let mut points = points.iter().filter_map(|point| {
             Some((place(point)?, point.pressure.filter(|pressure| pressure.is_finite())))

@@ -38,7 +38,7 @@ fn view_box(svg: &str) -> String {
     assert_sound(svg).root_element().attribute("viewBox").unwrap().to_owned()
 }
 
-/// What holds for every picture: well-formed, of known elements and attributes, with plain numbers.
+/// Checks the rules for every picture: well-formed, of known elements and attributes, with plain numbers.
 fn assert_sound(svg: &str) -> Document<'_> {
     const ELEMENTS: &str = "svg rect ellipse circle line polyline polygon path text tspan image g title";
     const TEXTS: &str =

@@ -1,8 +1,9 @@
 //! The room that a line of text may take.
 //!
-//! Fonts are the viewer's: there is no telling how broad a text is, only how broad it is at most. Owns that bound,
-//! made of the broadest form of each character in many fonts, and what letters may stick out of their line. What one
-//! font joins and another does not, such as the parts of a family or of a flag, is counted apart.
+//! Fonts are the viewer's: there is no telling how broad a text is, only how broad it is at most. Owns that
+//! bound, made of the broadest form of each character in many fonts, and of the room that letters may take
+//! beyond their line. Characters that one font joins and another does not, such as the parts of a family or of
+//! a flag, are counted apart.
 
 use unicode_normalization::char::canonical_combining_class;
 use unicode_properties::{EmojiStatus, GeneralCategory, UnicodeEmoji, UnicodeGeneralCategory};
@@ -24,19 +25,21 @@ const EMOJI: f64 = 1.4;
 const FLAG_LETTER: f64 = 1.25;
 /// Characters of rare scripts beyond the table, if their block has no other.
 const RARE: f64 = 2.0;
-/// What the table has no letter for: ligatures of whole sentences.
+/// The breadth of a character that the table has no letter for: ligatures of whole sentences.
 const SENTENCE: f64 = 11.0;
 /// The circle that is drawn under a mark that has no letter to stand on.
 const DOTTED_CIRCLE: f64 = 0.9;
 
-/// How far letters stick out at the ends of a line, in font sizes: plain ones, marks, and a mark in front of all.
+/// The distance by which letters stick out at the ends of a line, in font sizes: plain ones, marks, and a mark
+/// in front of all.
 const SIDE: f64 = 0.2;
 const SIDE_OF_MARKS: f64 = 0.5;
 const SIDE_OF_A_LONE_MARK: f64 = 1.0;
-/// How far above and below their line accents may reach, and scripts that have tall or deep letters, in font sizes.
+/// The distance by which accents, and scripts with tall or deep letters, may reach above and below their line,
+/// in font sizes.
 const ACCENTED: f64 = 0.2;
 const TALL: f64 = 0.55;
-/// What each further mark of a stack takes, in font sizes.
+/// The height of each further mark of a stack, in font sizes.
 const STACKED: f64 = 0.3;
 /// Marks of one letter of a script of South or South-East Asia that stand beside each other and not alone.
 const MARKS_OF_A_SYLLABLE: usize = 3;
@@ -48,15 +51,15 @@ pub(super) struct TextRoom {
     pub(super) advance: f64,
     /// As `advance`, in a font of middling breadth.
     pub(super) usual: f64,
-    /// How far it may stick out of that on either side.
+    /// The distance by which it may stick out of that on either side.
     pub(super) side: f64,
-    /// How far it may reach beyond the line's height above.
+    /// The distance by which it may reach beyond the line's height above.
     pub(super) above: f64,
-    /// How far it may reach beyond the line's height below.
+    /// The distance by which it may reach beyond the line's height below.
     pub(super) below: f64,
 }
 
-/// What has been read of a line.
+/// The part of a line that has been read.
 #[derive(Debug, Default)]
 struct Reader {
     room: TextRoom,
@@ -113,7 +116,7 @@ impl Reader {
 
         self.room.advance += advance(c);
         if self.before == Some('\u{20e3}') || c == '\u{20e3}' || c == '\u{fe0f}' {
-            // What becomes an emoji is as broad as one, whatever it was before.
+            // A character that becomes an emoji is as broad as one, whatever it was before.
             self.room.advance += EMOJI - self.before.map_or(0.0, advance).min(EMOJI);
         }
         // A syllable whose marks cannot be is drawn in several.
@@ -163,7 +166,7 @@ fn advance(c: char) -> f64 {
     }
 }
 
-/// How much of its most a character takes in most fonts.
+/// The share of its greatest breadth that a character takes in most fonts.
 fn usual_share(c: char) -> f64 {
     match c {
         // Only a font of Japan has them as broad as its own letters.
@@ -198,7 +201,7 @@ fn tabled(c: char) -> Option<f64> {
     Some(f64::from(twentieths) / 20.0)
 }
 
-/// Whether `c` belongs to the letter before it.
+/// Returns `true` if `c` belongs to the letter before it.
 fn is_mark(c: char) -> bool {
     let category = c.general_category();
     matches!(
@@ -211,23 +214,23 @@ fn is_nonspacing(c: char) -> bool {
     c.general_category() == GeneralCategory::NonspacingMark
 }
 
-/// Whether `c` only says how the character before it is drawn.
+/// Returns `true` if `c` only says how the character before it is drawn.
 fn is_selector(c: char) -> bool {
     matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Whether a mark after `c` stands on it, and not on a circle.
+/// Returns `true` if a mark after `c` stands on it, and not on a circle.
 fn stands_under_marks(c: char) -> bool {
     c.is_alphanumeric() || c.is_emoji_char() || matches!(c, '\u{200c}' | '\u{200d}' | '\u{25cc}' | '\u{a0}')
 }
 
-/// Whether a letter neither rises above its line nor falls below it, marks apart.
+/// Returns `true` if a letter neither rises above its line nor falls below it, marks apart.
 fn is_plain(c: char) -> bool {
     matches!(c, '\0'..'\u{a0}' | '\u{2e80}'..'\u{a4c0}' | '\u{ac00}'..='\u{d7ff}' | '\u{f900}'..'\u{fb00}'
         | '\u{ff00}'..='\u{ffef}' | '\u{1f000}'..='\u{1fbff}' | '\u{20000}'..'\u{40000}')
 }
 
-/// Whether `c` is a part of the Korean syllable in progress, which every font has as a whole.
+/// Returns `true` if `c` is a part of the Korean syllable in progress, which every font has as a whole.
 fn is_jamo_pair(before: Option<char>, c: char) -> bool {
     matches!(
         (before, c),
@@ -236,7 +239,7 @@ fn is_jamo_pair(before: Option<char>, c: char) -> bool {
     )
 }
 
-/// Whether `c` is the tone of the skin of the emoji before it.
+/// Returns `true` if `c` is the tone of the skin of the emoji before it.
 fn is_tone_of(before: Option<char>, c: char) -> bool {
     use EmojiStatus::{EmojiModifierBase, EmojiPresentationAndModifierBase};
     let is_base =

@@ -52,7 +52,7 @@ impl Setup {
         self.attach(false);
     }
 
-    /// What comes before the ring is read, and does not help.
+    /// Reads the ops before the ring, which does not help.
     fn fill_in_vain(&mut self) {
         self.waitlist.ask(Purpose::Fill);
         self.waitlist.note_filled();
@@ -116,7 +116,7 @@ fn otherwise_the_head_is_read_first_once_for_all_who_wait() {
     assert!(setup.waitlist.wants_read() && setup.waitlist.wants_head());
     setup.waitlist.ask(Purpose::Follow { after: setup.head });
     assert!(!setup.waitlist.wants_read(), "the read is under way");
-    // Who comes while it is under way may have come after the look at the head.
+    // A reader that comes while it is under way may have come after the look at the head.
     let mut late = setup.wait(None, None);
     setup.waitlist.settle_asked();
     setup.attach(false);

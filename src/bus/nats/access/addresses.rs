@@ -8,14 +8,15 @@ use url::Url;
 
 use super::InvalidNatsOptions;
 
-/// What stands in the addresses. Those without, and servers that NATS tells of, take the first.
+/// The credentials in the addresses. An address without any, and a server that NATS itself names, take the
+/// first.
 pub(super) struct Logins {
     pub(super) first: Option<Login>,
     of: HashMap<ServerAddr, Login>,
 }
 
 impl Logins {
-    /// What a server is told; `address` is that of the server, as far as that is known.
+    /// The credentials for a server; `address` is that of the server, as far as it is known.
     pub(super) fn at(&self, address: Option<&ServerAddr>) -> Option<&Login> {
         address.and_then(|address| self.of.get(address)).or(self.first.as_ref())
     }

@@ -1,4 +1,4 @@
-//! What an operator says of NATS, and why that may not do.
+//! The options for NATS that an operator sets, and the reasons why they may not do.
 
 use std::{fmt, path::PathBuf};
 
@@ -50,7 +50,7 @@ pub enum InvalidNatsOptions {
         flag: &'static str,
         /// Where it should be.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What is told to the server at an address, as `user password token`.
+/// The credentials that the server at an address gets: user, password, token.
 fn told(url: &str, address: &str) -> [Option<String>; 3] {
     let access = Access::new(&NatsOptions { url: url.to_owned(), ..NatsOptions::default() }).unwrap();
     let auth = access.answer(Some(&address.parse().unwrap()), b"").unwrap();
