@@ -73,16 +73,16 @@ pub struct Server {
     stops: Stops,
 }
 
-/// How long what takes.
+/// The times that a server waits.
 #[derive(Clone, Copy, Debug)]
 struct Waits {
     /// For how long a connection may rest between two requests.
     keep_alive: Duration,
-    /// How long the notice is.
+    /// The time from the notice to the stop.
     drain_notice: Duration,
 }
 
-/// What operators ask on a listener of their own.
+/// The listener for the questions of operators, apart from that of clients.
 #[derive(Debug)]
 struct Admin {
     listener: TcpListener,
@@ -312,7 +312,7 @@ impl Server {
             writer_tasks.close();
             writer_tasks.wait().await;
             self.bus.0.flush().await;
-            // What was committed is told: now the readers may go.
+            // All commits are told: now the readers may go.
             self.sockets.drain().await;
             all.cancel();
             tasks.close();

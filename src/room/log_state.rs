@@ -24,15 +24,16 @@ use crate::{
 pub(super) struct LogState {
     /// The log and what of it was delivered; unknown until the first read.
     log: Option<(Branch, Order)>,
-    /// What had been delivered when the read under way began: the bus goes on delivering meanwhile.
+    /// The revision up to which the room had delivered when the read under way began: the bus goes on
+    /// delivering meanwhile.
     read_from: Revision,
-    /// What had been delivered at the last heartbeat.
+    /// The revision up to which the room had delivered at the last heartbeat.
     beat_from: Revision,
     /// The head of the last heartbeat, until the room has caught up with it.
     beat_head: Option<Revision>,
     /// When the store last had nothing that the room had not.
     verified_at: Option<Instant>,
-    /// Whether another read is wanted when the one under way is done.
+    /// `true` if another read is wanted when the one under way is done.
     wants_read: bool,
     /// No read before then, after one has failed.
     not_before: Option<Instant>,
@@ -40,30 +41,30 @@ pub(super) struct LogState {
     hole_since: Option<Instant>,
     /// An op that is missing in the store, or cannot be read, and when the room met it.
     damage: Option<(Revision, Instant)>,
-    /// Whether the next read is to find the head alone: what lies before it is damaged.
+    /// `true` if the next read is to find the head alone: the log before it is damaged.
     skips_damage: bool,
     /// The last revision that the bus told of.
     announced: Revision,
     /// The last revision that the store gave, and since when the bus has not told of it.
     untold: Option<(Revision, Instant)>,
-    /// Whether the readers are to be told the head once the room has caught up.
+    /// `true` if the readers are to be told the head once the room has caught up.
     owes_head: bool,
-    /// What readers are to be told, in order.
+    /// The news for readers, in order.
     tellings: Vec<Telling>,
 }
 
 /// Something that readers are to be told.
 #[derive(Debug)]
 pub(super) struct Telling {
-    /// What it is.
+    /// Its content.
     pub what: Told,
     /// The log that it is of.
     pub branch: Branch,
-    /// What was delivered of it by then.
+    /// The revision up to which it was delivered by then.
     pub delivered: Revision,
 }
 
-/// What readers are to be told.
+/// The content of a telling.
 #[derive(Debug)]
 pub(super) enum Told {
     /// Ops, in order.
@@ -72,18 +73,18 @@ pub(super) enum Told {
     News(News),
 }
 
-/// What a page of the store came to.
+/// The outcome of reading a page of the store.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PageOutcome {
     /// The ops that the bus had not brought, first and last, if there were any.
     pub repaired: Option<(Revision, Revision)>,
-    /// Whether the log had gone back behind what was delivered.
+    /// `true` if the log had gone back behind what was delivered.
     pub has_gone_back: bool,
-    /// Whether the room has caught up.
+    /// The progress of the room.
     pub progress: Progress,
 }
 
-/// How far a read has brought the room.
+/// The progress that a read has brought the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     /// To the head.
@@ -94,21 +95,21 @@ pub(super) enum Progress {
     Stuck,
 }
 
-/// What is to be read next.
+/// The read that comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NextRead {
     /// The head, and what those who wait may lack.
     First,
     /// The head alone.
     Head,
-    /// What comes after this revision.
+    /// The ops after this revision.
     After(Revision),
-    /// What comes before the ring, for those who lack it.
+    /// The ops before the ring, for those who lack them.
     Fill,
 }
 
 impl LogState {
-    /// What was delivered; 0 while the log is unknown.
+    /// The last revision that was delivered; 0 while the log is unknown.
     pub(super) fn delivered(&self) -> Revision {
         self.log.as_ref().map_or(Revision(0), |(_, order)| order.delivered())
     }
@@ -126,8 +127,8 @@ impl LogState {
         Some(Standing { branch: *branch, head: order.delivered(), damage })
     }
 
-    /// Whether the store had nothing new a heartbeat ago: then nobody who joins misses more than those who are here already,
-    /// as long as the bus works.
+    /// Returns `true` if the store had nothing new a heartbeat ago: then nobody who joins misses more than the
+    /// readers who are here already, as long as the bus works.
     pub(super) fn is_fresh(&self, heartbeat: Duration, now: Instant) -> bool {
         self.verified_at.is_some_and(|at| now - at < heartbeat + heartbeat / 2)
     }
@@ -147,7 +148,7 @@ impl LogState {
         self.beat_from = self.delivered();
         match &mut self.log {
             Some((known, order)) if known.epoch == epoch && !has_gone_back => {
-                // What the bus is just bringing needs no read; what it has lost does.
+                // Ops that the bus is just bringing need no read; ops that it has lost do.
                 self.wants_read |= head > order.delivered() && !is_connected;
                 order.learn_head(head);
                 self.beat_head = Some(head);
@@ -236,15 +237,16 @@ impl LogState {
         outcome
     }
 
-    /// What was read before the ring is of the log in this epoch; false when the room is in another one, which takes a read.
+    /// Takes ops from before the ring if they are of the log in this epoch; returns false when the room is in
+    /// another epoch, which takes a read.
     pub(super) fn takes_fill_of(&mut self, epoch: Epoch) -> bool {
         let fits = self.epoch() == Some(epoch);
         self.wants_read |= !fits;
         fits
     }
 
-    /// What was to be read is damaged at this revision. Readers are sent to REST, which says so, and the room goes on from
-    /// the head: what is committed from now on is whole.
+    /// The range to read is damaged at this revision. Readers are sent to REST, which says so, and the room
+    /// goes on from the head: ops that are committed from now on are whole.
     pub(super) fn on_damage(&mut self, revision: Revision, purpose: Purpose, now: Instant) {
         self.damage = Some((revision, now));
         if purpose != Purpose::Fill {
@@ -258,8 +260,8 @@ impl LogState {
         self.wants_read |= self.log.is_some() && purpose != Purpose::Fill;
     }
 
-    /// Whether the store had what a connected bus has not told for a while: the subscription is dead then. Said once, unless
-    /// it is being renewed already.
+    /// Returns `true` if the store had ops that a connected bus has not told for a while: the subscription is
+    /// dead then. Says so once, unless it is being renewed already.
     pub(super) fn finds_bus_dead(&mut self, is_connected: bool, is_renewing: bool, now: Instant) -> bool {
         let has_told = self.untold.is_none_or(|(revision, _)| revision <= self.announced);
         if has_told || !is_connected {
@@ -332,8 +334,8 @@ impl LogState {
         self.tell(News::Restarted { reason, branch, revision: head });
     }
 
-    /// Goes on in a new epoch from what was delivered, which both have in common. What waits behind a hole may not be.
-    /// Every reader is told before it gets an op of the new epoch.
+    /// Goes on in a new epoch from what was delivered, which both logs share. Ops that wait behind a hole may
+    /// not be shared. Every reader is told before it gets an op of the new epoch.
     fn go_on_in(&mut self, branch: Branch) {
         let revision = self.delivered();
         self.log = Some((branch, Order::starting_after(revision)));
@@ -375,7 +377,8 @@ impl LogState {
     }
 }
 
-/// The ops of a page as readers get them. What cannot be read ends them: readers never skip. The store has looked.
+/// The ops of a page as readers get them. An op that cannot be read ends them, because readers never skip; the
+/// store has looked at it already.
 pub(super) fn committed(page: LogPage) -> Vec<CommittedOp> {
     let mut ops = Vec::with_capacity(page.ops.len());
     for op in page.ops {

@@ -1,7 +1,7 @@
-//! What others ask of a room, until its task looks.
+//! The requests of others to a room, kept until its task looks.
 //!
-//! Takes memory for what is in it alone: a node has one for each drawing that somebody follows. It is bounded by itself: of
-//! heartbeats the last one counts, and a connection waits for one room at a time.
+//! Takes memory only for what is in it, since a node has one for each drawing that somebody follows. Its size
+//! is bounded: only the last heartbeat counts, and a connection waits for one room at a time.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -19,29 +19,30 @@ pub(super) struct Mailbox {
     /// Held for a move.
     state: Mutex<State>,
     arrived: Notify,
-    /// How many are at joining the room: they found it, and are not counted among its readers yet.
+    /// The number of those who are about to join the room: they found it, and are not counted among its readers
+    /// yet.
     joining: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct State {
     mail: Mail,
-    /// Whether the room has ended.
+    /// `true` once the room has ended.
     is_closed: bool,
 }
 
-/// What a room is asked.
+/// The requests to a room.
 #[derive(Debug, Default)]
 pub(super) struct Mail {
     /// Those who want to follow the drawing.
     pub waiting: Vec<Waiting>,
     /// The head of the drawing in the store at the last heartbeat.
     pub heartbeat: Option<Heartbeat>,
-    /// Whether the drawing was deleted.
+    /// `true` if the drawing was deleted.
     pub is_deleted: bool,
 }
 
-/// How the log stood when a node last looked.
+/// The log as it stood when the node last looked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Heartbeat {
     pub epoch: Epoch,
@@ -68,7 +69,7 @@ impl Mailbox {
         Joining(self.clone())
     }
 
-    /// Whether anybody is at joining the room.
+    /// Returns `true` if anybody is about to join the room.
     pub(super) fn is_joined(&self) -> bool {
         self.joining.load(Ordering::Acquire) > 0
     }
@@ -79,7 +80,7 @@ impl Mailbox {
         self.arrived.notify_one();
     }
 
-    /// Whether the room has ended, or is to end.
+    /// Returns `true` if the room has ended, or is to end.
     pub(super) fn is_closed(&self) -> bool {
         self.lock().is_closed
     }

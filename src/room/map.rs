@@ -34,7 +34,7 @@ pub(super) struct Entry {
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) ring: Arc<Ring>,
     pub(super) broadcast: Arc<Broadcast>,
-    /// Who reads there.
+    /// The users who read there.
     pub(super) audience: Arc<Audience>,
 }
 
@@ -61,7 +61,7 @@ impl RoomMap {
         self.lock().iter().map(|(id, room)| (*id, room.clone())).collect()
     }
 
-    /// How many there are.
+    /// The number of rooms.
     pub(super) fn count(&self) -> usize {
         self.lock().len()
     }

@@ -15,7 +15,7 @@ use crate::{
 pub(super) struct Order {
     /// Everything up to here is in order.
     delivered: Revision,
-    /// What is in order and was not given out yet.
+    /// The ops that are in order and were not given out yet.
     ready: Vec<CommittedOp>,
     /// Ops beyond a hole, at most `MAX_PENDING_OPS`: the nearest.
     pending: BTreeMap<Revision, CommittedOp>,
@@ -32,7 +32,7 @@ impl Order {
         self.delivered
     }
 
-    /// Whether something is known to be committed that cannot be delivered yet.
+    /// Returns `true` if an op is known to be committed that cannot be delivered yet.
     pub(super) fn has_hole(&self) -> bool {
         self.known_head > self.delivered
     }

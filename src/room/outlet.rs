@@ -22,6 +22,6 @@ pub trait Outlet: Send + Sync + fmt::Debug {
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     pub(super) outlet: Arc<dyn Outlet>,
-    /// Which of the outlet's readers it is.
+    /// The number of the reader among those of the outlet.
     pub(super) reader: u64,
 }

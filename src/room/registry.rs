@@ -33,18 +33,18 @@ pub struct Rooms {
     tasks: TaskTracker,
 }
 
-/// What rooms are made with.
+/// The parts that rooms are made with.
 #[allow(missing_debug_implementations, reason = "made once, and never shown")]
 pub struct RoomParts {
     /// The truth.
     pub store: Arc<dyn Store>,
     /// The hint.
     pub bus: Arc<dyn Bus>,
-    /// Who is present.
+    /// The connections that are present.
     pub presence: PresenceRooms,
     /// Counters.
     pub metrics: Arc<Metrics>,
-    /// How often the heads are read.
+    /// The interval at which the heads are read.
     pub heartbeat: Duration,
     /// Rooms that there may be at once; 0 for any number.
     pub most: u32,
@@ -74,9 +74,9 @@ impl Rooms {
         *self.shared.epoch.borrow()
     }
 
-    /// Joins the room of a drawing, which is made if this node has none. What the room tells goes to
-    /// `outlet`, for its reader number `number`; the role of `user` is looked after meanwhile. Whoever
-    /// joined reads once by themselves: the outlet may have been offered something before.
+    /// Joins the room of a drawing, which is made if this node has none. The news of the room goes to `outlet`,
+    /// for its reader number `number`; the role of `user` is looked after meanwhile. After joining, the caller
+    /// reads once by itself: the outlet may have been offered something before.
     ///
     /// # Errors
     /// See [`JoinError`].

@@ -1,4 +1,4 @@
-//! What a room has told its readers lately.
+//! The recent news of a room.
 //!
 //! Owns the byte-bounded ring; a reader's place in it is a cursor (`reader.rs`), not a queue.
 
@@ -26,7 +26,7 @@ pub use reader::{Next, Reader};
 /// Number of the first item of a ring; what is read back from the store comes before it.
 const FIRST_ITEM: u64 = 1 << 40;
 
-/// What a room's task, its broadcasters and its readers share.
+/// The news that a room's task, its broadcasters and its readers share.
 #[derive(Debug)]
 pub(super) struct Ring {
     pub(super) drawing_id: DrawingId,
@@ -34,7 +34,7 @@ pub(super) struct Ring {
     /// this one, never the other way round.
     state: Mutex<State>,
     readers: AtomicUsize,
-    /// How often places of items that were gone have been given again.
+    /// The number of times that places of items that were gone have been given again.
     layout: AtomicU64,
 }
 
@@ -56,7 +56,7 @@ struct State {
     /// Small frames that were joined for those who catch up, the latest last: number of the first item,
     /// how many, and what they are together.
     gathered: VecDeque<(u64, u64, Arc<Item>)>,
-    /// How often the log was replaced, and why the last time.
+    /// The number of times that the log was replaced, and the reason of the last one.
     replaced: (u64, ResetReason),
 }
 
@@ -139,7 +139,7 @@ impl Ring {
         // The places of items that are gone are given again: what was made of those that had them is void.
         self.layout.fetch_add(1, Ordering::Release);
         state.gathered.clear();
-        // Who has not read yet that the log is another one learns it by the number of its log.
+        // A reader that does not know yet that the log is another one learns it by the number of its log.
         let is_restart = |item: &Arc<Item>| matches!(item.news, News::Restarted { .. });
         if let Some(nth) = state.slots.iter().position(|slot| slot.item().is_some_and(is_restart)) {
             for _ in 0..=nth {
@@ -211,13 +211,13 @@ impl Ring {
         self.lock().end()
     }
 
-    /// Whether something was told from item `from` on.
+    /// Returns `true` if there is news from item `from` on.
     pub(super) fn has_after(&self, from: u64) -> bool {
         let state = self.lock();
         state.end() > from || !state.unsealed.is_empty()
     }
 
-    /// What was told from item `from` on, as far as the ring still has it.
+    /// The news from item `from` on, as far as the ring still has it.
     pub(super) fn batch(&self, from: u64) -> Batch {
         let mut state = self.lock();
         state.seal(self.drawing_id);
@@ -246,7 +246,7 @@ impl State {
         self.start + self.slots.len() as u64
     }
 
-    /// What was told, with its numbers.
+    /// The news in the ring, with its numbers.
     fn told(&self) -> impl Iterator<Item = (u64, &Arc<Item>)> {
         (self.start..).zip(&self.slots).filter_map(|(number, slot)| Some((number, slot.item()?)))
     }

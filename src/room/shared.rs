@@ -1,4 +1,4 @@
-//! What all rooms of a node have in common.
+//! The parts that all rooms of a node share.
 
 use std::{sync::Arc, time::Duration};
 

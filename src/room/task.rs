@@ -147,7 +147,7 @@ impl Room {
 
     fn on_bus(&mut self, delivery: Delivery<OpsMessage>, bus: &mut Subscription<OpsMessage>) {
         self.take_in(delivery);
-        // What has come meanwhile joins the same frame.
+        // Messages that have come meanwhile join the same frame.
         for _ in 0..limits::SUBSCRIPTION_MESSAGES {
             match bus.next().now_or_never() {
                 Some(Some(delivery)) => self.take_in(delivery),
@@ -268,7 +268,7 @@ impl Room {
         let (purpose, range) = match self.state.next_read(self.waitlist.wants_head()) {
             NextRead::Head => follow(Revision(u64::MAX)),
             NextRead::After(after) => follow(after),
-            // What those who wait may lack comes with the head, in one read.
+            // The ops that those who wait may lack come with the head, in one read.
             NextRead::First => follow(self.waitlist.first_wanted()),
             NextRead::Fill => {
                 let (after, until) = self.waitlist.fill_range(self.ring(), self.state.delivered());

@@ -13,7 +13,7 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// What a server stands on.
+/// The back ends that a server stands on.
 #[allow(missing_debug_implementations, reason = "made once, and never shown")]
 pub struct BackEnds {
     /// The truth.

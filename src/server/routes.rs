@@ -22,7 +22,7 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
     document
 }
 
-/// What a server says of itself.
+/// The documents in which a server describes itself.
 pub(super) struct Documents {
     pub openapi: Document,
     pub asyncapi: Bytes,

@@ -2,7 +2,7 @@
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// What ends, in which order.
+/// The signals by which parts of the server end, in this order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stops {
     /// Whoever sends requests here is asked to send them elsewhere; all of them are still served.

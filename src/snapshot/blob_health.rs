@@ -1,4 +1,4 @@
-//! What `/readyz` tells of the blob store.
+//! The health of the blob store, as `/readyz` tells it.
 
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,8 @@ use super::Blobs;
 /// The time for which an answer of the blob store is told to others who ask.
 const BLOB_PROBE_MAX_AGE: Duration = Duration::from_secs(1);
 
-/// Whether the blob store does, asked at most once in `BLOB_PROBE_MAX_AGE` however many want to know: a probe of a
-/// bucket is a request that somebody pays for.
+/// Asks the blob store for its health, at most once in `BLOB_PROBE_MAX_AGE` however many want to know: a probe
+/// of a bucket is a request that somebody pays for.
 #[derive(Debug)]
 pub struct BlobHealth {
     blobs: Blobs,
@@ -25,9 +25,9 @@ impl BlobHealth {
         Self { blobs, last: Mutex::default() }
     }
 
-    /// Whether snapshots can be kept; see [`Blobs::probe`].
+    /// Returns `true` if snapshots can be kept; see [`Blobs::probe`].
     pub async fn is_good(&self) -> bool {
-        // Who comes while it is asked waits for the same answer.
+        // A caller that comes while it is asked waits for the same answer.
         let mut last = self.last.lock().await;
         match *last {
             Some((answered_at, is_good)) if answered_at.elapsed() < BLOB_PROBE_MAX_AGE => is_good,

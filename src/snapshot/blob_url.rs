@@ -26,7 +26,7 @@ pub enum BlobUrl {
     Bucket {
         /// The name of the bucket.
         bucket: String,
-        /// What the names of all blobs begin with.
+        /// The beginning of the names of all blobs.
         prefix: Path,
         /// The settings of the URL. They may hold secrets.
         settings: Vec<(AmazonS3ConfigKey, String)>,
@@ -71,7 +71,7 @@ impl fmt::Debug for BlobUrl {
 
 fn parse_folder(path: &str) -> Result<BlobUrl, InvalidBlobUrl> {
     let path = match path.strip_prefix("//") {
-        // What stands between the second and the third slash is a host, and there is only this one.
+        // Text between the second and the third slash is a host, and there is only this one.
         Some(path) if !path.starts_with('/') => return Err(InvalidBlobUrl::Form),
         Some(path) => path,
         None => path,

@@ -36,18 +36,18 @@ const WRITABLE: &str = "writable";
 
 /// The blobs of all drawings, named `<drawing_id>/<snapshot_id>.snap`. Cheap to clone.
 ///
-/// A blob is written once, whole or not at all, and never changed: readers see all of it or none. A folder is not
-/// flushed to the disk, which would make commits wait on the same disk: a loss of power may leave short or empty
-/// blobs of the last seconds behind, whose checksums tell, and an older snapshot serves instead. What a process that
-/// was killed had half written stays beside the blobs as `….snap#1`, is never read, and goes with the blob of that
-/// name.
+/// A blob is written once, whole or not at all, and never changed: readers see all of it or none. A folder is
+/// not flushed to the disk, because commits would wait on the same disk. A loss of power may therefore leave
+/// short or empty blobs of the last seconds behind: their checksums tell, and an older snapshot serves instead.
+/// The part of a blob that a process had written when it was killed stays beside the blobs as `….snap#1`, is
+/// never read, and goes with the blob of that name.
 ///
 /// No call waits longer than `BLOB_TIMEOUT`, attempts of a bucket's client included; nor a read longer than
 /// `BLOB_ANSWER_TIMEOUT` for its answer to begin.
 #[derive(Clone)]
 pub struct Blobs(Arc<Inner>, Reach);
 
-/// Who else has these blobs.
+/// The machines that have these blobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
     /// All nodes of the database: what is missing here is missing.
@@ -60,7 +60,7 @@ struct Inner {
     store: Arc<dyn ObjectStore>,
     /// The folder, if the store is one. Without it every blob would look as if it had never been there.
     folder: Option<PathBuf>,
-    /// How the last `put` ended; true before the first.
+    /// `true` if the last `put` succeeded, and before the first.
     last_put_succeeded: AtomicBool,
 }
 
@@ -81,7 +81,7 @@ impl Blobs {
         Self(self.0, Reach::Local)
     }
 
-    /// Whether a blob that is missing here is missing everywhere.
+    /// Returns `true` if a blob that is missing here is missing everywhere.
     #[must_use]
     pub fn are_shared(&self) -> bool {
         self.1 == Reach::Shared
@@ -149,10 +149,10 @@ impl Blobs {
         Ok(found)
     }
 
-    /// Whether snapshots can be kept: the store answers, within `BLOB_PROBE_TIMEOUT`; a folder is there, and can
-    /// be written to; and the last [`put`](Self::put) of this process succeeded. After one
-    /// that failed the answer is no until one succeeds: a full disk, or credentials that may only read, show
-    /// nowhere else.
+    /// Returns `true` if snapshots can be kept: the store answers, within `BLOB_PROBE_TIMEOUT`; a folder is
+    /// there, and can be written to; and the last [`put`](Self::put) of this process succeeded. After one that
+    /// failed the answer is no until one succeeds: a full disk, or credentials that may only read, show nowhere
+    /// else.
     pub async fn probe(&self) -> bool {
         let can_write = self.call(limits::BLOB_PROBE_TIMEOUT, async {
             self.require_folder().await?;
@@ -161,7 +161,7 @@ impl Blobs {
         can_write.await.is_ok() && self.answers().await && self.0.last_put_succeeded.load(Ordering::Relaxed)
     }
 
-    /// Whether the store gives what it has: the blob that is never there is missing.
+    /// Returns `true` if the store gives what it has: it says of a blob that never exists that it is missing.
     async fn answers(&self) -> bool {
         let absent = Path::from(ABSENT);
         matches!(

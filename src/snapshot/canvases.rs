@@ -27,17 +27,17 @@ use crate::{
     offload::on_another_thread,
 };
 
-/// How often canvases that nobody has asked for in a while are looked for.
+/// The interval at which canvases that nobody has asked for in a while are looked for.
 const CANVAS_TIDY_INTERVAL: Duration = Duration::from_secs(5);
-/// What a picture is taken to need while it is made, as a part of its canvas: one byte of so many.
+/// The share of its canvas that a picture is taken to need while it is made: one byte of so many.
 const PICTURE_PART: u64 = 2;
 /// Ops after which a canvas in memory is weighed again.
 const CANVAS_WEIGH_OPS: u64 = 200;
 /// Histories at one revision that are kept, one for each user who asked.
 const HISTORIES_KEPT: usize = 1_000;
 
-/// How often a canvas is read anew because the log was another one meanwhile. One failover shows twice: as a log that has
-/// lost its end, and then, with the first commit, as an epoch.
+/// The number of times that a canvas is read anew because the log was another one meanwhile. One failover shows
+/// twice: as a log that has lost its end, and then, with the first commit, as an epoch.
 const BRANCH_CHANGES: usize = 2;
 
 /// Canvases by drawing. Cheap to clone.
@@ -60,7 +60,7 @@ struct Shared {
     stop: CancellationToken,
 }
 
-/// What can be undone and redone, and where that was so.
+/// The next steps of undo and redo, and the position at which they were found.
 #[derive(Clone, Copy, Debug)]
 pub struct PastSteps {
     /// The epoch of the revision, and how the log goes on from the one before.
@@ -69,7 +69,7 @@ pub struct PastSteps {
     pub revision: Revision,
     /// The floor of the latest fold: what began at or below it is neither undone nor redone.
     pub floor: Revision,
-    /// What can be undone and redone.
+    /// The steps.
     pub history: History,
 }
 
@@ -89,8 +89,8 @@ impl Canvases {
         }))
     }
 
-    /// What can be undone and redone at the head of the log, or at a later one than when this was called: by one
-    /// actor, or of all.
+    /// The next steps of undo and redo at the head of the log, or at a later one than when this was called: for
+    /// one actor, or for all.
     ///
     /// # Errors
     /// See [`LoadError`].
@@ -264,7 +264,8 @@ impl Canvases {
         outcome.map(|()| held)
     }
 
-    /// Brings a canvas up to the head. What it has got to stays when the store fails on the way.
+    /// Brings a canvas up to the head. If the store fails on the way, the canvas keeps the ops that it has
+    /// taken in.
     async fn catch_up(&self, drawing: DrawingId, held: &mut Held) -> Result<(), LoadError> {
         let read_at = Instant::now();
         let before = held.canvas.revision();
@@ -282,7 +283,7 @@ impl Canvases {
                 held.read_at = None;
                 Err(error)
             }
-            // What is there belongs to another time.
+            // The canvas in memory belongs to another time.
             outcome => {
                 *held = Held::default();
                 outcome.and(Err(LoadError::EpochChanged))
@@ -290,15 +291,15 @@ impl Canvases {
         }
     }
 
-    /// Reads the ops up to the head; before them the newest snapshot, if nothing is known yet or much has happened since.
-    /// What is read in several steps is of one epoch, or nothing of it is good.
+    /// Reads the ops up to the head; before them the newest snapshot, if nothing is known yet or much has
+    /// happened since. If several steps read different epochs, nothing of it is good.
     async fn read_up(&self, drawing: DrawingId, held: &mut Held) -> Result<Reached, LoadError> {
         let loader = &self.0.loader;
         if let Some(branch) = held.branch {
             let near = Revision(held.canvas.revision().0 + limits::SNAPSHOT_STRETCH);
             let before = held.canvas.revision();
             let (stand, _) = loader.advance(drawing, &mut held.canvas, Some(near), None).await?;
-            // What was there before has to belong to the log from which the rest was read.
+            // The canvas in memory has to belong to the log from which the rest was read.
             if !stand.branch.goes_on_from(branch.epoch, before) {
                 return Err(LoadError::EpochChanged);
             }
@@ -340,7 +341,7 @@ impl Canvases {
     }
 }
 
-/// What came of a task; its panic goes on here.
+/// The outcome of a task; its panic goes on here.
 async fn done<T>(task: JoinHandle<T>) -> T {
     match task.await.map_err(JoinError::try_into_panic) {
         Ok(outcome) => outcome,

@@ -13,7 +13,7 @@ use flate2::{Compression, Crc, bufread::DeflateDecoder, write::DeflateEncoder};
 
 use crate::limits;
 
-/// What a gzip member begins with: deflate, no name, no time, an unknown system.
+/// The beginning of a gzip member: deflate, no name, no time, an unknown system.
 const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 /// An empty last block.
 const END: [u8; 2] = [3, 0];

@@ -15,7 +15,7 @@ use crate::{
 
 /// Version of what is inside; a snapshot of another one is not read.
 const FORMAT: u32 = 2;
-/// What stands around the registers, at most, in bytes.
+/// The most bytes that stand around the registers.
 const FRAME_BYTES: u64 = 256;
 /// Bytes that one byte of deflated data comes to, at most: 258 from two bits.
 const MOST_INFLATED: u64 = 1032;
@@ -44,7 +44,7 @@ pub enum Damage {
 }
 
 impl Damage {
-    /// Whether a newer version has written it, which reads it.
+    /// Returns `true` if a newer version, which can read it, has written it.
     #[must_use]
     pub fn is_of_another_version(&self) -> bool {
         matches!(self, Self::Format(_) | Self::Registers(InvalidRegisters::Format(_)))
@@ -97,7 +97,7 @@ pub fn decode_snapshot(
     decode(bytes, drawing_id, snapshot.revision)
 }
 
-/// Whether these are the bytes that were written, and about how many there are of JSON in them.
+/// Checks that these are the bytes that were written, and returns about how many bytes of JSON are in them.
 pub(crate) fn check(bytes: &[u8], expected: &str) -> Result<u64, Damage> {
     if checksum(bytes) != expected {
         return Err(Damage::Checksum);
@@ -119,7 +119,8 @@ pub(crate) fn decode(bytes: &[u8], drawing_id: DrawingId, revision: Revision) ->
     Ok(Canvas::from_registers(revision, snapshot.registers.get())?)
 }
 
-/// What gzip says of the length of what is in it (RFC 1952: the last four bytes, less than 4 GiB), as far as that can be.
+/// The length of the content as gzip tells it (RFC 1952: the last four bytes, less than 4 GiB), as far as that
+/// can be.
 fn json_len(bytes: &[u8]) -> u64 {
     let len = bytes.last_chunk().map_or(0, |len| u64::from(u32::from_le_bytes(*len)));
     len.min(limits::MAX_SNAPSHOT_JSON_BYTES).min(MOST_INFLATED * bytes.len() as u64)

@@ -1,8 +1,9 @@
 //! Canvases and pictures that are kept for whoever asks next.
 //!
-//! Owns two caches, both bounded by bytes: canvases, from which the next request goes on with the few ops since, and
-//! pictures, which all who want the same revision share. Whoever is at a canvas has a lease of its slot. What nobody has
-//! asked for in a while goes; whatever is not there is loaded again. It loads nothing itself.
+//! Owns two caches, both bounded by bytes: canvases, from which the next request goes on with the few ops
+//! since, and pictures, which all who want the same revision share. A caller at work on a canvas has a lease of
+//! its slot. An entry that nobody has asked for in a while goes; one that is not there is loaded again. It
+//! loads nothing itself.
 
 use std::{
     collections::HashMap,
@@ -91,7 +92,8 @@ pub(super) struct Held {
     pub weight: u64,
     /// When the last read began that brought it up to the head: whoever came before is served with that.
     pub read_at: Option<Instant>,
-    /// What can be undone at this revision, by whom, as far as somebody has asked; `None` stands for all.
+    /// The steps that can be undone at this revision, by user, as far as somebody has asked; `None` stands for
+    /// all.
     pub histories: HashMap<Option<UserId>, History>,
     /// The pictures that were last made of it. One that is too large to be kept is there for as long as somebody is told
     /// it, and all who ask meanwhile share it.
@@ -242,7 +244,7 @@ pub(super) fn nudge_allocator() {
     drop(std::hint::black_box(Vec::<u8>::with_capacity(NUDGE_BYTES)));
 }
 
-/// What one thing counts for at most in a cache of so many bytes, so that one that is larger is kept all the same.
+/// The most that one thing counts for in a cache of so many bytes, so that a larger one is kept all the same.
 fn largest_in(cache: u64) -> u64 {
     cache * 9 / 10
 }

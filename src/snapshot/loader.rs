@@ -20,7 +20,8 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// How many times its size an op is taken to add to a canvas, the op itself included while it is applied.
+/// The number of times its size that an op is taken to add to a canvas, the op itself included while it is
+/// applied.
 const OP_LOAD_FACTOR: u64 = 2;
 
 /// Makes canvases. Cheap to clone.
@@ -30,7 +31,7 @@ pub struct Loader {
     snapshots: Arc<dyn Snapshots>,
     blobs: Blobs,
     metrics: Arc<Metrics>,
-    /// What canvases are loaded in.
+    /// The memory in which canvases are loaded.
     memory: Memory,
     /// For whom canvases are loaded.
     mode: Mode,
@@ -65,7 +66,7 @@ pub enum LoadError {
     /// The epoch changed meanwhile.
     #[error("the epoch has changed")]
     EpochChanged,
-    /// What was rendered cannot be read back, which is a defect of ours.
+    /// The rendered text cannot be read back, which is a defect of ours.
     #[error("the canvas cannot be drawn: {0}")]
     Undrawable(std::io::Error),
 }
@@ -215,7 +216,7 @@ impl Loader {
                     return Err(LoadError::Blobs(error));
                 }
             };
-            // Who gives it up first tells of it; the worker builds another one.
+            // The first to give it up tells of it; the worker builds another one.
             if let Some(what) = what
                 && call(self.snapshots.retire_snapshots(drawing, &[snapshot.snapshot_id])).await? > 0
             {
@@ -227,8 +228,9 @@ impl Loader {
         }
     }
 
-    /// Applies the ops up to `until`, or else up to where the head was at first, and tells how many bytes they had. What has
-    /// been applied stays applied when it fails. The canvas grows in `share`, or by little.
+    /// Applies the ops up to `until`, or else up to where the head was at first, and returns how many bytes
+    /// they had. Ops that have been applied stay applied when it fails. The canvas grows in `share`, or by
+    /// little.
     ///
     /// # Errors
     /// See [`LoadError`].
@@ -352,7 +354,7 @@ impl Loader {
 fn apply(drawing: DrawingId, canvas: &mut Canvas, page: &LogPage) -> Result<(), LoadError> {
     for op in &page.ops {
         let read = LoggedOp::read(op.revision, &op.actor, op.ts, &op.body);
-        // Of an op that this version does not know, the body is an object all the same.
+        // The body of an op that this version does not know is an object all the same.
         let is_unreadable = read.change.is_none() && serde_json::from_str::<IgnoredAny>(&op.body).is_err();
         if is_unreadable || canvas.apply(&read) == Applied::Gap {
             return Err(StoreError::damaged(drawing, op.revision).into());

@@ -1,7 +1,7 @@
-//! How much memory canvases may take, and who has how much of it.
+//! The memory that canvases may take, and the shares of it.
 //!
-//! Half of it is for canvases that are kept, which a cache bounds by itself. The other half is shared out here: to whoever
-//! loads a canvas, and to the pictures made of them, for as long as anybody has one.
+//! Half of it is for canvases that are kept, which a cache bounds by itself. The other half is shared out here:
+//! to callers that load a canvas, and to the pictures made of canvases, for as long as anybody has one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-/// What is shared out at once, in bytes.
+/// The unit of sharing, in bytes.
 const GRAIN: u64 = 1 << 10;
 
 /// The memory for the canvases of a node. Cheap to clone.
@@ -19,7 +19,7 @@ pub struct Memory(Arc<Inner>);
 
 struct Inner {
     bytes: u64,
-    /// How long one waits for a share.
+    /// The time that a caller waits for a share.
     patience: Duration,
     /// First the part that is for the past, so that looking back keeps nobody from the present; then all of it.
     lanes: [Lane; 2],
@@ -51,7 +51,7 @@ pub struct OutOfMemory;
 pub struct Share {
     memory: Memory,
     purpose: Purpose,
-    /// What it has of each lane.
+    /// The part of each lane that it has.
     permits: [Option<OwnedSemaphorePermit>; 2],
 }
 

@@ -1,7 +1,7 @@
-//! Whether the blob store answers those who wait for it.
+//! The state of the blob store towards those who wait for it.
 //!
-//! Owns when a read may be tried during an outage: by one now and then, so that the others learn of it at once and do
-//! not queue up behind calls that hang.
+//! Owns the rule for reads during an outage: one is tried now and then, so that the others learn of it at once
+//! and do not queue up behind calls that hang.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -11,7 +11,7 @@ use std::{
 use super::blobs::BlobError;
 use crate::limits;
 
-/// What is known of the blob store.
+/// The state of the blob store, as far as it is known.
 #[derive(Debug, Default)]
 pub(super) struct Outage {
     /// When it may be tried again; `None` while it answers. Held for a look only.
@@ -41,7 +41,7 @@ impl Outage {
             None => true,
             Some(at) if now < at => false,
             Some(_) => {
-                // What comes of it will be known by then.
+                // The outcome of the attempt will be known by then.
                 *next_attempt = Some(now + limits::BLOB_VERDICT_TIMEOUT);
                 true
             }

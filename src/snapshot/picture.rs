@@ -24,7 +24,7 @@ use crate::{
 /// Pieces in which the text of a compressed answer is made.
 const ANSWER_PIECE_BYTES: usize = 64 * 1024;
 
-/// How much of a canvas is told.
+/// The part of a canvas that is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Extent {
     /// The view and the registers: to go on from with ops.
@@ -33,7 +33,7 @@ pub enum Extent {
     ViewOnly,
 }
 
-/// A canvas at one revision, as it is told. What it is made of is compressed, and shared by all who ask for it.
+/// A canvas at one revision, as it is told. Its parts are compressed, and shared by all who ask for it.
 #[derive(Debug)]
 pub struct Picture {
     /// The epoch of the revision, and how the log goes on from the one before.
@@ -143,7 +143,7 @@ impl Picture {
         self.asked_at.store(now_ms(), Ordering::Relaxed);
     }
 
-    /// Whether nobody has asked for it since then, in milliseconds since 1970.
+    /// Returns `true` if nobody has asked for it since then, in milliseconds since 1970.
     pub(super) fn is_idle_since(&self, then: i64) -> bool {
         self.asked_at.load(Ordering::Relaxed) < then
     }
@@ -169,7 +169,7 @@ impl SvgPicture {
     }
 }
 
-/// What stays in memory until an answer has been sent.
+/// A thing that stays in memory until an answer has been sent.
 trait HeldMemory: std::fmt::Debug + Send + Sync {}
 
 impl HeldMemory for Picture {}
@@ -182,7 +182,7 @@ pub struct Answer {
     parts: Vec<Part>,
 }
 
-/// What keeps the parts of an answer in memory.
+/// Keeps the parts of an answer in memory.
 #[derive(Debug)]
 pub struct Holding(#[allow(dead_code, reason = "held, not read")] Arc<dyn HeldMemory>);
 

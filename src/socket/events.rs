@@ -63,7 +63,7 @@ struct EventParams {
     #[serde(default)]
     #[param(value_type = Option<uuid::Uuid>)]
     epoch: Option<Epoch>,
-    /// Whether to tell who is present; true by default.
+    /// `true`, the default, to be told who is present.
     #[serde(default)]
     presence: Option<bool>,
 }
@@ -140,7 +140,7 @@ async fn open_events(State(gateway): State<Gateway>, request: Request) -> Result
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
-        // What nginx and its like understand: nothing gathers on the way.
+        // A header that nginx and its like understand: they gather nothing on the way.
         (header::HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
     Ok((headers, Body::from_stream(events)).into_response())

@@ -1,4 +1,4 @@
-//! What a room does next, event by event.
+//! The steps of a room, event by event.
 
 use uuid::Uuid;
 
@@ -41,7 +41,7 @@ fn message(number: u64, first: u64, last: u64) -> Delivery<OpsMessage> {
     })
 }
 
-/// What was told, in short: `[1, 2]` for ops, `head 2`, `restarted 2`.
+/// The tellings so far, in short: `[1, 2]` for ops, `head 2`, `restarted 2`.
 fn told(state: &mut LogState) -> Vec<String> {
     let tell = |telling: Telling| match telling.what {
         Told::Ops(ops) => format!("{:?}", ops.iter().map(|op| op.revision.0).collect::<Vec<_>>()),

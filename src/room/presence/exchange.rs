@@ -1,8 +1,8 @@
-//! What the nodes of one room tell each other, and what follows from it.
+//! The talk between the nodes of one room, and what follows from it.
 //!
-//! Each node alone tells of the connections it holds. Its diffs are numbered; who misses one asks for
-//! the whole, which is what the node held at one such number. So every loss, repeat and change of order
-//! is repaired within seconds, and a node that says nothing any more is forgotten with all it held.
+//! Each node alone tells of the connections it holds. Its diffs are numbered. A node that misses one asks for
+//! the whole, which is what the other node held at one such number. So every loss, repeat and change of order
+//! is repaired within seconds, and a node that falls silent is forgotten with all it held.
 
 use std::{collections::HashSet, sync::Arc, time::Instant};
 
@@ -22,11 +22,11 @@ pub(super) struct Pace {
     alive_at: Option<Instant>,
     /// All that it holds.
     full_at: Option<Instant>,
-    /// Whether somebody waits for all that it holds.
+    /// `true` if a node waits for all that it holds.
     owes_full: bool,
     /// The question for all that all others hold.
     asked_at: Option<Instant>,
-    /// Whether that question is to be put when it may be.
+    /// `true` if that question is to be put as soon as it may be.
     owes_ask: bool,
 }
 

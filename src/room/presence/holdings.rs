@@ -1,4 +1,4 @@
-//! Which node holds which connection, and what follows from it.
+//! The connections that each node holds, and what follows from them.
 //!
 //! Owns all that this node knows of present connections, kept apart by the node that told of them, so
 //! that the news of one node never depend on those of another. Where two hold the same connection, which
@@ -18,11 +18,11 @@ use crate::{bus::PresenceEntry, model::ConnectionId};
 pub(super) struct Held {
     /// The node.
     pub(super) owner: Uuid,
-    /// What it told.
+    /// The entry that it told.
     pub(super) entry: Arc<PresenceEntry>,
 }
 
-/// What became of one connection since it was last asked; `None` when nobody holds it.
+/// The new state of one connection since it was last asked; `None` when nobody holds it.
 pub(super) type Change = (ConnectionId, Option<Arc<PresenceEntry>>);
 
 /// All present connections.
@@ -30,17 +30,17 @@ pub(super) type Change = (ConnectionId, Option<Arc<PresenceEntry>>);
 pub(super) struct Holdings {
     /// By connection, whoever holds it: mostly one node, never none.
     held: HashMap<ConnectionId, Vec<Held>>,
-    /// Whose entry may have changed since the changes were last taken.
+    /// The connections whose entries may have changed since the changes were last taken.
     dirty: HashSet<ConnectionId>,
 }
 
 impl Holdings {
-    /// How many connections are present.
+    /// The number of connections that are present.
     pub(super) fn len(&self) -> usize {
         self.held.len()
     }
 
-    /// Whether something may have changed since the changes were last taken.
+    /// Returns `true` if something may have changed since the changes were last taken.
     pub(super) fn is_dirty(&self) -> bool {
         !self.dirty.is_empty()
     }
@@ -100,7 +100,7 @@ impl Holdings {
         }
     }
 
-    /// What may have changed since this was last called.
+    /// The connections that may have changed since this was last called.
     pub(super) fn take_changes(&mut self) -> Vec<Change> {
         let dirty = std::mem::take(&mut self.dirty);
         dirty.into_iter().map(|id| (id, self.get(id).map(|held| held.entry.clone()))).collect()

@@ -57,7 +57,7 @@ struct Lane {
     presence: Arc<Presence>,
     bus: Arc<dyn Bus>,
     last_flush: Option<Instant>,
-    /// Whether the bus carried messages at the last look.
+    /// `true` if the bus carried messages at the last look.
     was_connected: bool,
 }
 
@@ -82,7 +82,7 @@ impl Lane {
             // The bus is closed for good: what is here goes on without.
             None => *news = stream::pending().boxed(),
         }
-        // What has come meanwhile joins the same flush.
+        // Messages that have come meanwhile join the same flush.
         for _ in 0..limits::SUBSCRIPTION_MESSAGES {
             match news.next().now_or_never() {
                 Some(Some(delivery)) => self.take_in(delivery),
@@ -103,7 +103,7 @@ impl Lane {
     fn on_tick(&mut self) {
         let is_connected = self.bus.is_connected();
         if is_connected && !self.was_connected {
-            // Who was there meanwhile is unknown.
+            // Nobody here knows who was present meanwhile.
             self.ask_all();
         }
         self.was_connected = is_connected;

@@ -1,8 +1,8 @@
 //! Presence: who is here, and what they show of themselves. A lane of its own beside the log.
 //!
-//! Owns the presence of one room on one node: its roster, what its readers are told of it, and the task
-//! that brings both together. It never touches the store, knows no sockets, and is shed before anything
-//! else. What clients do takes effect at once here, and for readers with the next flush.
+//! Owns the presence of one room on one node: its roster, what its readers are told of it, and the task that
+//! brings both together. It never touches the store, knows no sockets, and is shed before anything else. A
+//! client's change takes effect here at once, and for readers with the next flush.
 
 mod exchange;
 mod holdings;
@@ -44,16 +44,16 @@ pub use viewport::ViewState;
 /// The presence of one room on one node. Its lane must run: see [`lane::run`].
 pub struct Presence {
     drawing_id: DrawingId,
-    /// What is true. Held for one step, never across an await.
+    /// The true state. Held for one step, never across an await.
     roster: Mutex<Roster>,
-    /// What readers are told. Held for a look, or while a diff is made for all who want the same.
-    /// Whoever needs both locks takes this one first.
+    /// The state that readers are told. Held for a look, or while a diff is made for all who want the same. A
+    /// task that needs both locks takes this one first.
     board: Mutex<Board>,
     /// The version of the board.
     flushed: AtomicU64,
-    /// How many are present, by the board.
+    /// The number of those who are present, by the board.
     count: AtomicUsize,
-    /// How many readers this node has in the room.
+    /// The number of readers that this node has in the room.
     readers: AtomicUsize,
     /// The readers of this node, if there are any. Held for a look.
     readers_of_room: Mutex<Weak<Broadcast>>,
@@ -147,7 +147,7 @@ impl Presence {
         self.flushed.load(Ordering::Acquire)
     }
 
-    /// What a reader at version `from` lacks, if it is told of everybody. Made once for all readers at
+    /// The diff that a reader at version `from` lacks, if it is told of everybody. Made once for all readers at
     /// that version.
     #[must_use]
     pub fn since(&self, from: u64) -> Since {
@@ -163,15 +163,15 @@ impl Presence {
         self.lock_board().text()
     }
 
-    /// Whether a reader is to be told of a part of the room alone: it is large, and the state of `me`
+    /// Returns `true` if a reader is to be told of a part of the room alone: it is large, and the state of `me`
     /// says what it sees. Cheap in a small room.
     #[must_use]
     pub fn wants_view(&self, me: ConnectionId) -> bool {
         self.is_large() && self.lock_board().viewport_of(me).is_some()
     }
 
-    /// What a reader lacks, whether it is to be told of everybody or of a part, and whichever it was
-    /// before. Such a reader keeps a [`ViewState`] in place of its version.
+    /// The diff that a reader lacks, both for one that is told of everybody and for one that is told of a part;
+    /// it may have been the other before. Such a reader keeps a [`ViewState`] in place of its version.
     #[must_use]
     pub fn view(&self, me: ConnectionId, reader: &mut ViewState) -> Since {
         if reader.version() == self.flushed() {
@@ -221,7 +221,7 @@ impl Presence {
 
     // --- For the room -----------------------------------------------------------------------------------
 
-    /// Whether somebody is present through this node: then the room must go on.
+    /// Returns `true` if somebody is present through this node: then the room must go on.
     #[must_use]
     pub fn has_local(&self) -> bool {
         self.lock_roster().local() > 0
@@ -237,7 +237,7 @@ impl Presence {
         *self.readers_of_room.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(broadcast);
     }
 
-    /// How often readers are told, at the present size of the room.
+    /// The interval at which readers are told, at the present size of the room.
     #[must_use]
     pub fn interval(&self) -> Duration {
         let size = self.count.load(Ordering::Relaxed).max(self.readers.load(Ordering::Relaxed));

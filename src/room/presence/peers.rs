@@ -1,4 +1,4 @@
-//! How far the news of each other node have come.
+//! The place that the news of each other node has reached.
 //!
 //! Owns the numbers by which a lost message is noticed, and what is to be asked for. It never sees
 //! who is present. Pure; time is passed in.
@@ -23,7 +23,7 @@ pub(super) struct Peers {
 struct Peer {
     /// The highest number of what was taken in.
     seq: u64,
-    /// Whether everything up to it was taken in.
+    /// `true` if everything up to it was taken in.
     is_complete: bool,
     /// When it last said anything.
     heard_at: Instant,
@@ -43,18 +43,18 @@ struct Answer {
 
 /// One part of all that a node holds.
 pub(super) struct Part {
-    /// What number the node was at.
+    /// The number of the diff that the node was at.
     pub(super) seq: u64,
-    /// Which part this is.
+    /// The number of this part, from 0.
     pub(super) part: u32,
-    /// Of how many.
+    /// The number of parts.
     pub(super) parts: u32,
     /// Its content.
     pub(super) set: Vec<Arc<PresenceEntry>>,
 }
 
 impl Peers {
-    /// Whether the diff `seq` of `node` is news. One behind a gap is: what it says is newer than what is
+    /// Returns `true` if the diff `seq` of `node` is news. A diff behind a gap is: it is newer than what is
     /// known, and the rest is asked for.
     pub(super) fn is_news(&mut self, node: Uuid, seq: u64, now: Instant) -> bool {
         let peer = self.heard(node, now);

@@ -87,7 +87,8 @@ impl Deref for PresenceLease {
 }
 
 impl PresenceRooms {
-    /// A node without presence. Who does not follow a drawing opens none beyond `most`, unless that is 0.
+    /// A node without presence. A client that does not follow a drawing opens no room beyond `most`, unless
+    /// that is 0.
     #[must_use]
     pub fn start(
         bus: &Arc<dyn Bus>,

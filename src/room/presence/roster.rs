@@ -1,8 +1,8 @@
-//! Who is present, and until when: the rules.
+//! The connections that are present, and the rules for how long.
 //!
-//! Owns what this node knows of presence in one room, and what clients of this node do to it. What other
-//! nodes do to it stands in `exchange`; what readers have been told of it in `shown`. Pure: time is
-//! passed in, messages to others wait in an outbox until they are taken.
+//! Owns what this node knows of presence in one room, and the changes by clients of this node. The changes by
+//! other nodes stand in `exchange`, and what readers have been told in `shown`. Pure: time is passed in,
+//! messages to others wait in an outbox until they are taken.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -23,7 +23,7 @@ use crate::{
     model::{ConnectionId, PresenceState, UserId},
 };
 
-/// Whose presence it is.
+/// The connection that is present, and its user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Present {
     /// The connection.
@@ -62,26 +62,26 @@ impl Expiry {
     }
 }
 
-/// Who is present in one room, as far as this node knows.
+/// The connections that are present in one room, as far as this node knows.
 #[derive(Debug)]
 pub(super) struct Roster {
     /// This node, in this life of the room.
     pub(super) me: Uuid,
     /// All connections, those of other nodes included.
     pub(super) holdings: Holdings,
-    /// How far the news of other nodes have come.
+    /// The place that the news of other nodes has reached.
     pub(super) peers: Peers,
     /// The local connections that end by themselves; a live socket is not among them.
     expiring: HashMap<ConnectionId, Expiry>,
-    /// How many connections this node holds, at most `PRESENCE_MAX_LOCAL`.
+    /// The number of connections that this node holds, at most `PRESENCE_MAX_LOCAL`.
     local: usize,
-    /// Which of them the other nodes do not know as they are now.
+    /// Those of them whose present state the other nodes do not know.
     pub(super) untold: HashSet<ConnectionId>,
     /// The number of the latest diff to other nodes.
     pub(super) seq: u64,
-    /// What was said to other nodes when.
+    /// The times at which other nodes were told something.
     pub(super) pace: Pace,
-    /// What is to be said to them. Emptied after every step, so that it holds what one step says.
+    /// The messages to them. Emptied after every step, so that it holds those of one step.
     pub(super) outbox: Vec<PresenceMessage>,
 }
 
@@ -199,28 +199,29 @@ impl Roster {
 
     // --- What others see --------------------------------------------------------------------------------
 
-    /// How many connections are present, on all nodes.
+    /// The number of connections that are present, on all nodes.
     pub(super) fn count(&self) -> usize {
         self.holdings.len()
     }
 
-    /// How many connections this node holds.
+    /// The number of connections that this node holds.
     pub(super) fn local(&self) -> usize {
         self.local
     }
 
-    /// Whether readers or other nodes may have something to be told.
+    /// Returns `true` if there may be news for readers or for other nodes.
     pub(super) fn is_pending(&self) -> bool {
         self.holdings.is_dirty() || !self.untold.is_empty()
     }
 
-    /// What readers of this node have not been told. What other nodes have not is in the outbox then.
+    /// Takes the changes that readers of this node have not been told. The news for other nodes is in the
+    /// outbox then.
     pub(super) fn flush(&mut self) -> Vec<Change> {
         self.tell_diff();
         self.holdings.take_changes()
     }
 
-    /// What is to be said to other nodes, in this order.
+    /// Takes the messages to other nodes, in their order.
     pub(super) fn take_outbox(&mut self) -> Vec<PresenceMessage> {
         std::mem::take(&mut self.outbox)
     }

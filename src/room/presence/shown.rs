@@ -1,8 +1,9 @@
-//! What readers of this node are told: the roster as of the last flush, and how it came to be.
+//! The presence that readers of this node are told: the roster as of the last flush, and the steps that led to
+//! it.
 //!
-//! Owns the versions. Every flush that changes something makes the next version; a reader is told what
-//! changed after its own. Departures are remembered in a bounded log: a reader that lacks more of them
-//! needs the roster anew. Pure.
+//! Owns the versions. Every flush that changes something makes the next version, and a reader is told the
+//! changes after its own. Departures are remembered in a bounded log: a reader that lacks more of them needs
+//! the roster anew. Pure.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -20,14 +21,14 @@ use crate::{
     wire::{Encoding, Encodings, encode},
 };
 
-/// What changed for a reader. All bytes are shared.
+/// The changes for a reader. All bytes are shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresenceDiff {
-    /// How many are present, exactly.
+    /// The number of connections that are present, exactly.
     pub count: usize,
-    /// Who is new or has another state: a JSON object by connection id.
+    /// Those who are new or have another state: a JSON object by connection id.
     pub set: Bytes,
-    /// Who has left, or is not shown to this reader any more.
+    /// Those who have left, or are not shown to this reader any more.
     pub gone: Vec<ConnectionId>,
     /// The version the reader is at then.
     pub to: u64,
@@ -37,7 +38,7 @@ pub struct PresenceDiff {
     encodings: Encodings,
 }
 
-/// What a reader lacks.
+/// The news that a reader lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Since {
     /// Nothing.
@@ -59,7 +60,7 @@ pub(super) struct Shown {
     pub(super) cursor: Option<Place>,
     /// `"<connection_id>":{"user_id":…,"name":…,"state":…}`.
     pub(super) json: Arc<str>,
-    /// What `json` was made of.
+    /// The entry that `json` was made of.
     entry: Arc<PresenceEntry>,
 }
 
@@ -75,7 +76,7 @@ pub(super) struct Everybody {
 pub struct RosterText {
     /// The version: a reader that has this roster is told what changes after it.
     pub version: u64,
-    /// How many are present.
+    /// The number of connections that are present.
     pub count: usize,
     /// All of them: a JSON object by connection id.
     pub json: Arc<str>,
@@ -154,7 +155,7 @@ impl Board {
     }
 
     fn bury(&mut self, connection_id: ConnectionId, version: u64) -> bool {
-        // Who came and went within one flush was never shown.
+        // A connection that came and went within one flush was never shown.
         if self.shown.remove(&connection_id).is_none() {
             return false;
         }
@@ -168,7 +169,7 @@ impl Board {
         true
     }
 
-    /// What a reader at `from` lacks.
+    /// The news that a reader at `from` lacks.
     pub(super) fn since(&mut self, from: u64) -> Since {
         if from == self.version {
             return Since::Nothing;
@@ -189,7 +190,8 @@ impl Board {
         Since::Diff(diff)
     }
 
-    /// Who left after `from`, once each, those that are back included; `None` when that is not remembered.
+    /// The connections that left after `from`, once each, those that are back included; `None` when that is not
+    /// remembered.
     pub(super) fn left_since(&self, from: u64) -> Option<Vec<ConnectionId>> {
         if from == 0 {
             // Such a reader was told of nobody.
@@ -223,7 +225,7 @@ impl Board {
         self.everybody.get_or_insert_with(make).clone()
     }
 
-    /// What a connection says it sees.
+    /// The part of the canvas that a connection says it sees.
     pub(super) fn viewport_of(&self, connection: ConnectionId) -> Option<Viewport> {
         self.shown.get(&connection)?.entry.state.viewport()
     }
@@ -274,7 +276,7 @@ fn join<'a>(json: &mut String, pieces: impl Iterator<Item = &'a str>) {
     }
 }
 
-/// Whether a reader would see no difference.
+/// Returns `true` if a reader would see no difference.
 fn looks_alike(one: &PresenceEntry, other: &PresenceEntry) -> bool {
     (&one.user_id, &one.name, &one.state) == (&other.user_id, &other.name, &other.state)
 }

@@ -1,4 +1,4 @@
-//! Whom a reader is told of in a large room: those in its view, and the nearest others.
+//! The connections that a reader is told of in a large room: those in its view, and the nearest others.
 //!
 //! Owns the choice and what each reader was shown by it. In a room of at most `PRESENCE_VIEWPORT_ABOVE`,
 //! and for readers that do not say what they see, the choice is everybody. Pure.
@@ -11,14 +11,14 @@ use crate::{
     model::{ConnectionId, DrawingId, Viewport},
 };
 
-/// What one reader was told of presence.
+/// The presence that one reader was told.
 #[derive(Clone, Debug)]
 pub struct ViewState {
     /// The version it is at.
     version: u64,
     /// The number of present connections it was told last, if that was here.
     count: Option<usize>,
-    /// What it is shown, each with its version; `None` while that is everybody.
+    /// The connections that it is shown, each with its version; `None` while they are all.
     part: Option<HashMap<ConnectionId, u64>>,
 }
 
@@ -35,7 +35,7 @@ impl ViewState {
         self.version
     }
 
-    /// Whether it is shown a part of the room alone.
+    /// Returns `true` if it is shown a part of the room alone.
     #[must_use]
     pub fn is_partial(&self) -> bool {
         self.part.is_some()
@@ -91,7 +91,7 @@ pub(super) fn choose(all: &[Shown], me: ConnectionId, view: Viewport) -> Vec<&Sh
     let distance = |shown: &Shown| shown.cursor.map(|cursor| view.distance_squared(cursor));
     let mut others: Vec<_> = others.into_iter().map(|shown| (distance(shown), shown)).collect();
     if others.len() > limits::PRESENCE_NEAREST {
-        // Who is as far as somebody else is chosen by id, so that the choice does not flicker.
+        // Among connections at equal distance the id decides, so that the choice does not flicker.
         others.select_nth_unstable_by(limits::PRESENCE_NEAREST, |(a, one), (b, other)| {
             let (far_a, far_b) = (a.unwrap_or(f64::INFINITY), b.unwrap_or(f64::INFINITY));
             (a.is_none().cmp(&b.is_none()))

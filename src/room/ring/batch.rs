@@ -1,4 +1,4 @@
-//! What a broadcaster hands to its readers in one round.
+//! The news that a broadcaster hands to its readers in one round.
 
 use std::{ops::Range, sync::Arc};
 
@@ -19,9 +19,9 @@ pub struct Batch {
     pub(super) layout: u64,
     /// First and last revision of their ops, if there are any.
     pub(super) revisions: Option<(Revision, Revision)>,
-    /// How often the log had been replaced when they were told.
+    /// The number of times that the log had been replaced when they were told.
     pub(super) log: u64,
-    /// Whether the log is replaced in between.
+    /// `true` if the log is replaced in between.
     pub(super) restarts: bool,
     /// The epoch of the log when they were told, and the one before, if it is among them that the log goes on.
     pub(super) epoch: Option<Epoch>,

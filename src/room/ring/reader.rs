@@ -17,7 +17,7 @@ pub struct Reader {
     ring: Arc<Ring>,
     /// The log that it reads, as it was told.
     branch: Branch,
-    /// How often the log had been replaced when it joined.
+    /// The number of times that the log had been replaced when it joined.
     log: u64,
     /// The last revision that it has; it only grows.
     position: Revision,
@@ -27,7 +27,7 @@ pub struct Reader {
     seat: Option<Seat>,
 }
 
-/// What a reader finds.
+/// The result of a read.
 #[derive(Debug)]
 pub enum Next {
     /// The next item.
@@ -113,8 +113,8 @@ impl Reader {
         }
     }
 
-    /// Whether the log has gone on in a new epoch, and the head that told so has left the ring unread; or in several, which
-    /// is too much to be told one after the other.
+    /// Returns `true` if the log has gone on in a new epoch, and the head that told so has left the ring
+    /// unread; or in several epochs, which are too many to be told one after the other.
     fn has_missed_epoch(&self, state: &State) -> bool {
         let Some((branch, _)) = state.position else { return false };
         let is_ahead = state.told_epoch_at.is_some_and(|at| self.cursor <= at);

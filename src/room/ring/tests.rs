@@ -218,7 +218,8 @@ fn a_log_that_goes_on_in_a_new_epoch_tells_so_between_the_ops_of_both() {
     }
     assert!(takes.take(&ring.batch(from)));
     assert_eq!(takes.position(), (now, Revision(5)));
-    // Who has some to catch up on gets the small frames of each epoch as one, and never those of two.
+    // A reader that has something to catch up on gets the small frames of each epoch as one, and never those of
+    // two.
     let mut told = Vec::new();
     while let Next::Item(item) = reads.read() {
         told.push(match &item.news {
@@ -229,7 +230,7 @@ fn a_log_that_goes_on_in_a_new_epoch_tells_so_between_the_ops_of_both() {
     }
     assert_eq!(told, [(epoch(0), 1, 3), (epoch(1), 3, 0), (epoch(1), 4, 5)]);
     assert_eq!(reads.position(), (now, Revision(5)));
-    // Who joins in the new epoch reads what both have in common from the ring.
+    // A reader that joins in the new epoch reads what both logs share from the ring.
     let mut late = ring.join(now, Revision(1), Revision(5)).unwrap();
     assert_eq!(read_all(&mut late), [2, 3, 4, 5]);
     assert_eq!(late.position(), (now, Revision(5)));
@@ -259,7 +260,7 @@ fn a_quiet_ring_keeps_the_last_head_alone() {
     push(&ring, frame(3, 3));
     head(&ring, 3);
     assert_eq!(kept(), 4, "what stands between frames stays");
-    // Who missed all of them reads the ops, and a head.
+    // A reader that missed all of them reads the ops, and a head.
     let mut told = Vec::new();
     while let Next::Item(item) = slow.read() {
         told.push(match &item.news {

@@ -1,4 +1,4 @@
-//! What becomes of a call that fails: gone, out of reach, or not to be read.
+//! The outcomes of a call that fails: gone, out of reach, or not to be read.
 
 use std::io;
 
@@ -24,7 +24,8 @@ impl BlobError {
     }
 }
 
-/// Whether it is the bucket that is not there. S3 has one status for both and tells in the body.
+/// Returns `true` if it is the bucket that is not there. S3 has one status for both and tells them apart in the
+/// body.
 pub(super) fn names_no_bucket(error: &object_store::Error) -> bool {
     error.to_string().contains("<Code>NoSuchBucket</Code>")
 }

@@ -31,7 +31,7 @@ fn state(n: impl Into<Value>) -> PresenceState {
     PresenceState::parse(&serde_json::json!({"n": n.into()}).to_string()).unwrap()
 }
 
-/// What a reader or a node knows: the entries by connection id.
+/// The knowledge of a reader or a node: the entries by connection id.
 type Known = BTreeMap<String, Value>;
 
 fn entries(json: &str) -> Known {
@@ -54,7 +54,7 @@ fn apply(known: &mut Known, version: &mut u64, since: &Since) {
     *version = diff.to;
 }
 
-/// Who counts as present, with the number in each state.
+/// The connections that count as present, with the number in each state.
 fn who(roster: &mut Roster) -> BTreeMap<ConnectionId, String> {
     let all: Vec<Change> = (0..=u8::MAX)
         .map(connection)

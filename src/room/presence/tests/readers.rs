@@ -1,4 +1,4 @@
-//! What readers are told.
+//! The news that readers are told.
 
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ proptest! {
     }
 }
 
-/// What a reader is to see, by a full sort of the roster.
+/// The view that a reader should have, by a full sort of the roster.
 fn expected_view(presence: &Presence, me: ConnectionId) -> Known {
     let mut all = entries(&presence.roster().json);
     if !presence.wants_view(me) {

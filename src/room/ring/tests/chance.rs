@@ -14,7 +14,7 @@ enum Step {
     Head,
     /// The log goes on in a new epoch.
     GoOn,
-    /// What comes before the ring is read from there on, in frames of so many ops; perhaps not to its end.
+    /// The ops before the ring are read from there on, in frames of so many ops; perhaps not to their end.
     Prepend {
         from: u64,
         size: u64,
@@ -57,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// A reader and what it may be told.
 struct Watched {
     reader: Reader,
-    /// Which replacement of the log it joined.
+    /// The number of the replacement of the log after which it joined.
     life: u64,
     log: u64,
     position: u64,
@@ -178,7 +178,7 @@ impl World {
 }
 
 impl Watched {
-    /// What it gets is of its log, and right after what it has.
+    /// Checks that it gets an item of its log, and right after what it has.
     fn note(&mut self, item: &Item, bases: &[u64]) {
         match &item.news {
             News::Ops(frame) => {
@@ -190,7 +190,7 @@ impl Watched {
                 self.position = frame.last.0;
             }
             News::Head { branch, revision } => {
-                // Who joined in a later epoch hears of earlier ones again.
+                // A reader that joined in a later epoch hears of earlier ones again.
                 self.log = self.log.max(u64::try_from(branch.epoch.0.as_u128()).unwrap());
                 assert!(revision.0 <= self.position, "the head is told before the ops");
             }
