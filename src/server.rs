@@ -76,7 +76,7 @@ pub struct Server {
 /// The times that a server waits.
 #[derive(Clone, Copy, Debug)]
 struct Waits {
-    /// For how long a connection may rest between two requests.
+    /// The time for which a connection may rest between two requests.
     keep_alive: Duration,
     /// The time from the notice to the stop.
     drain_notice: Duration,

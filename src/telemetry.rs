@@ -15,7 +15,7 @@ use metrics::{
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
 
-/// How log lines look.
+/// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
     /// For people.
@@ -24,8 +24,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// What is logged by default. The clients of a bucket, of NATS and of the database tell of each attempt that failed or was
-/// slow; we tell of the outcome.
+/// The filter of the log by default. The clients of a bucket, of NATS and of the database tell of each attempt
+/// that failed or was slow; we tell of the outcome.
 pub const LOG_FILTER: &str = "info,async_nats=off,object_store=warn,sqlx=error";
 
 /// Where log lines go.

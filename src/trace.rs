@@ -1,6 +1,6 @@
-//! What log lines have in common: the name of the node, and the id of the request.
+//! The parts that all log lines share: the name of the node, and the id of the request.
 //!
-//! Owns these two and nothing of what is logged. docs/logs.md lists the lines and their fields.
+//! Owns these two and nothing else that is logged. docs/logs.md lists the lines and their fields.
 
 use std::{fmt, sync::OnceLock};
 
@@ -36,7 +36,7 @@ pub fn node() -> &'static str {
 /// Random characters that tell apart the nodes of one machine.
 const NODE_ENDING_CHARS: usize = 6;
 
-/// Whether a text may be the name of a node.
+/// Returns `true` if a text may be the name of a node.
 #[must_use]
 pub fn is_node_name(text: &str) -> bool {
     (1..=limits::MAX_NODE_NAME_CHARS).contains(&text.len()) && text.chars().all(is_plain)

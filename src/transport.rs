@@ -171,7 +171,7 @@ pub struct PipeEnd {
 #[derive(Debug)]
 struct Lane(Mutex<Waiting>);
 
-/// What waits in one direction.
+/// The bytes that wait in one direction.
 #[derive(Debug)]
 struct Waiting {
     bytes: VecDeque<u8>,

@@ -1,7 +1,7 @@
 //! Undo and redo: picks the unit, commits the op, and picks anew when somebody was faster.
 //!
-//! Owns what happens between the wish of a client and the op in the log, a wish that is sent again included. Who may wish it,
-//! and how often, is asked before.
+//! Owns the way from the wish of a client to the op in the log, for a wish that is sent again too. The caller
+//! checks the rights and the rate of the user before.
 
 use std::sync::Arc;
 
@@ -32,21 +32,21 @@ pub struct Undo {
 pub struct Wish {
     /// The drawing.
     pub drawing_id: DrawingId,
-    /// Who wishes it.
+    /// The user who wishes it.
     pub actor: UserId,
-    /// What they may do.
+    /// Their role.
     pub role: Role,
-    /// Whose units are looked at; `None` for everyone's.
+    /// The user whose units are looked at; `None` for everyone's.
     pub scope: Option<UserId>,
     /// The id that the op shall have.
     pub op_id: OpId,
-    /// Whether the client has chosen that id, so that the wish may have been sent before.
+    /// `true` if the client has chosen that id, so that the wish may have been sent before.
     pub is_retriable: bool,
-    /// Which of the two is wanted.
+    /// The direction of the wish.
     pub direction: Direction,
 }
 
-/// Which of the two is wanted.
+/// The direction of a wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// To undo.
@@ -55,12 +55,12 @@ pub enum Direction {
     Redo,
 }
 
-/// What was undone or redone.
+/// The unit that was undone or redone, and its op in the log.
 #[derive(Debug)]
 pub struct Toggled {
     /// The unit.
     pub unit: OpId,
-    /// What became of the request.
+    /// The outcome of the request.
     pub committed: Committed,
     /// Where the op stands.
     pub outcome: OpOutcome,
@@ -185,8 +185,9 @@ impl Wish {
     }
 }
 
-/// Whether the log went on since the look: somebody has undone or redone the same unit, or drawn so much that it is
-/// closed, or the same wish has come through elsewhere; or the look was on a branch that a failover has cut off.
+/// Returns `true` if the log went on since the look: somebody has undone or redone the same unit, or drawn so
+/// much that it is closed, or the same wish has come through elsewhere; or the look was on a branch that a
+/// failover has cut off.
 fn is_overtaken(refusal: &Refusal) -> bool {
     matches!(
         refusal,

@@ -1,6 +1,7 @@
-//! How many connections each user has on this node: sockets, event streams, and long-polls while they wait.
+//! The number of connections that each user has on this node: sockets, event streams, and long-polls while they
+//! wait.
 //!
-//! Owns the count and its bound. What a connection is for, whoever holds its count knows.
+//! Owns the count and its bound. The holder of a count knows what its connection is for.
 
 use std::{
     collections::HashMap,
@@ -16,7 +17,7 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// What a user reads by.
+/// The kind of connection that a user reads by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionKind {
     /// A WebSocket.

@@ -27,12 +27,12 @@ pub use finding::{Finding, Kind};
 const VERIFY_DRAWINGS: u32 = 1_000;
 /// Ops that are read at once: at most some 16 MB.
 const VERIFY_OPS: u32 = 250;
-/// How often a drawing is looked at again because a failover changed it meanwhile.
+/// The number of times that a drawing is looked at again because a failover changed it meanwhile.
 const VERIFY_ATTEMPTS: u32 = 3;
-/// How often it is told how far it has come.
+/// The interval at which the progress is told.
 const VERIFY_PROGRESS: Duration = Duration::from_secs(5);
 
-/// What was looked at, and how much was wrong.
+/// The number of things that were looked at, and of the findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// Drawings.
@@ -82,7 +82,7 @@ pub struct Verifier<'a> {
     told_at: Instant,
 }
 
-/// What came of looking at a drawing once.
+/// The outcome of looking at a drawing once.
 enum Looked {
     /// It was looked at to the end.
     Whole,
@@ -92,7 +92,7 @@ enum Looked {
     Changed,
 }
 
-/// What is wrong with the rows of a whole log, as [`Verifier`] would tell it.
+/// The faults in the rows of a whole log, as [`Verifier`] would tell them.
 #[must_use]
 pub fn check_log(drawing: DrawingId, head: &InspectedHead, rows: &[InspectedOp]) -> Vec<Finding> {
     let (mut check, mut found) = (LogCheck::default(), Findings::of(drawing));
@@ -150,7 +150,7 @@ impl<'a> Verifier<'a> {
                 Looked::Whole => (),
             }
             let (told, count) = found.into_told();
-            // What was found may be a trace of its deletion.
+            // A finding may be a trace of the drawing's deletion.
             if !told.is_empty() && call(self.store.inspect_drawing(drawing)).await?.is_none() {
                 return Ok(false);
             }

@@ -31,7 +31,7 @@ use crate::{error::Error, http::problem::Problem};
     security(("bearer" = [])),
     tags(
         (name = "drawings", description = "Drawings and their metadata"),
-        (name = "members", description = "Who may do what"),
+        (name = "members", description = "The users of a drawing and their roles"),
         (name = "links", description = "Share links"),
         (name = "ops", description = "The log: commit and read"),
         (name = "canvas", description = "The canvas that the log makes: snapshots, undo and redo, exports"),

@@ -58,13 +58,13 @@ struct Readiness {
     blobs: bool,
 }
 
-/// Checks that the process lives.
-#[utoipa::path(get, path = "/healthz", tag = "operations", security(()), responses((status = 200, body = Health, description = "It does")))]
+/// Check that the process lives.
+#[utoipa::path(get, path = "/healthz", tag = "operations", security(()), responses((status = 200, body = Health, description = "It lives")))]
 async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// Tells a load balancer if requests should be sent here.
+/// Check if requests should be sent here.
 #[utoipa::path(
     get, path = "/readyz", tag = "operations", security(()),
     responses(

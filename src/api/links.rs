@@ -218,7 +218,7 @@ async fn join_link(
 fn link_role() -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::String)
-        .description(Some("What whoever joins may do."))
+        .description(Some("The role of those who join."))
         .enum_values(Some(["editor", "viewer"]))
 }
 

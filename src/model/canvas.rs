@@ -82,7 +82,8 @@ impl Canvas {
         self.revision
     }
 
-    /// Up to where units are closed: those that began at or below it are neither undone, redone nor joined any more.
+    /// The revision up to which units are closed: those that began at or below it are neither undone, redone
+    /// nor joined any more.
     #[must_use]
     pub fn floor(&self) -> Revision {
         Revision(self.floor)

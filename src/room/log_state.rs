@@ -37,7 +37,7 @@ pub(super) struct LogState {
     wants_read: bool,
     /// No read before then, after one has failed.
     not_before: Option<Instant>,
-    /// Since when there is a hole.
+    /// The time since which there is a hole.
     hole_since: Option<Instant>,
     /// An op that is missing in the store, or cannot be read, and when the room met it.
     damage: Option<(Revision, Instant)>,

@@ -33,7 +33,7 @@ pub struct Loader {
     metrics: Arc<Metrics>,
     /// The memory in which canvases are loaded.
     memory: Memory,
-    /// For whom canvases are loaded.
+    /// The caller for whom canvases are loaded.
     mode: Mode,
 }
 

@@ -32,7 +32,7 @@ struct Lane {
     most: u64,
 }
 
-/// For which purpose a canvas is loaded.
+/// The purpose for which a canvas is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Somebody wants the present.

@@ -127,7 +127,7 @@ impl Outgoing {
         endpoint.wake();
     }
 
-    /// Writes shared bytes to a socket that is not behind. What it does not take is kept.
+    /// Writes shared bytes to a socket that is not behind. Bytes that it does not take are kept.
     pub(super) fn write(&mut self, endpoint: &Endpoint, bytes: &Bytes) {
         match endpoint.stream.try_write(bytes) {
             Ok(taken) => {

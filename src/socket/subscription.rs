@@ -62,7 +62,7 @@ pub(super) enum Taken {
 }
 
 impl Subscription {
-    /// A subscription that joins. What the client shows of itself goes on from the one before.
+    /// A subscription that joins. The client's own presence goes on from the subscription before.
     pub(super) fn new(number: u64, drawing_id: DrawingId, own: OwnPresence) -> Self {
         Self { number, drawing_id, reader: None, role: None, news: None, view: None, own }
     }

@@ -1,4 +1,4 @@
-//! What is appended to logs, and what becomes of it.
+//! The ops that are appended to logs, and the outcomes.
 
 use std::collections::HashMap;
 
@@ -9,9 +9,9 @@ use crate::model::{CheckedOp, DrawingId, Epoch, Revision, Role, UserId};
 pub struct AppendRequest {
     /// The drawing they belong to.
     pub drawing_id: DrawingId,
-    /// Who sends them.
+    /// The user who sends them.
     pub actor: UserId,
-    /// What the sender may do; decides on units of others and on fog.
+    /// The role of the sender; decides on units of others and on fog.
     pub role: Role,
     /// The epoch of `if_revision` or of `untoggled_since`; alone, the one in which the ops have to be committed.
     pub epoch: Option<Epoch>,
@@ -19,7 +19,7 @@ pub struct AppendRequest {
     pub if_revision: Option<Revision>,
     /// For a request of one undo or redo: the unit was not undone or redone after this revision.
     pub untoggled_since: Option<Revision>,
-    /// For a request of one `fold`: what it was planned on.
+    /// For a request of one `fold`: the state of the log that it was planned on.
     pub fold: Option<FoldPlan>,
     /// The ops, in order; at least one.
     pub ops: Vec<CheckedOp>,
@@ -42,7 +42,8 @@ impl AppendRequest {
     }
 }
 
-/// What a fold was planned on; where the log is another one meanwhile, the fold is dropped.
+/// The state of the log that a fold was planned on; where the log is another one meanwhile, the fold is
+/// dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FoldPlan {
     /// The floor that it is to have.
@@ -51,11 +52,11 @@ pub struct FoldPlan {
     pub from: Revision,
     /// The revision at which it was planned.
     pub planned_at: Revision,
-    /// Whether it gives way to whoever has named one of its units after `planned_at`.
+    /// `true` if it gives way to an op that has named one of its units after `planned_at`.
     pub yields: bool,
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug)]
 pub struct Appended {
     /// The epoch in which it was committed.
@@ -75,7 +76,7 @@ pub struct AppendedTo {
     pub floor: Revision,
 }
 
-/// What became of one request.
+/// The outcome of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AppendOutcome {
     /// Every op is in the log.

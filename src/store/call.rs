@@ -15,7 +15,7 @@ pub async fn call<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Res
 /// [`Health`]; what depends on it then fails all the time.
 macro_rules! log_store_failure {
     ($error:expr, $($told:tt)+) => {
-        // Of damage the store has told.
+        // The store has told of damage itself.
         if $error.is_passing() || $error.is_damage() {
             tracing::debug!(error = %$error, $($told)+);
         } else {

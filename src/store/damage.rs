@@ -20,8 +20,8 @@ use crate::{
 struct Told(HashMap<DrawingId, Instant>);
 
 impl Told {
-    /// Whether to tell of a drawing now. Where very many are damaged, the rest of them go untold: the first lines say
-    /// what has to be done.
+    /// Returns `true` if a drawing is to be told of now. Where very many are damaged, the rest of them go
+    /// untold: the first lines say what has to be done.
     fn is_due(&mut self, drawing: DrawingId, now: Instant) -> bool {
         self.0.retain(|_, then| now.duration_since(*then) < limits::LOG_DAMAGE_TOLD_EVERY);
         let is_due = !self.0.contains_key(&drawing) && self.0.len() < limits::LOG_DAMAGE_TOLD;

@@ -17,7 +17,7 @@ pub trait Drawings: Send + Sync + 'static {
         now_ms: i64,
     ) -> Result<CreateOutcome, StoreError>;
 
-    /// How many drawings a user has made that are not deleted; it counts no further than `most`.
+    /// Counts the drawings that a user has made and that are not deleted; it counts no further than `most`.
     async fn count_created(&self, user: &UserId, most: u32) -> Result<u32, StoreError>;
 
     /// Reads the metadata of a drawing as `user` may see it; `None` without a role.
@@ -50,7 +50,7 @@ pub struct Drawing {
     pub drawing_id: DrawingId,
     /// Its title; may be empty.
     pub title: String,
-    /// Who created it.
+    /// The user who created it.
     pub created_by: UserId,
     /// When, in milliseconds since 1970.
     pub created_at: i64,
@@ -75,7 +75,7 @@ pub struct DrawingCursor {
     pub drawing_id: DrawingId,
 }
 
-/// What became of a wish to create a drawing.
+/// The outcome of a wish to create a drawing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CreateOutcome {
     /// It is new.

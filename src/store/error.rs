@@ -39,7 +39,8 @@ impl StoreError {
         Self::Damaged { drawing_id, revision }
     }
 
-    /// Whether the log of one drawing is at fault, and not the store: it has been told, and trying again is no use.
+    /// Returns `true` if the log of one drawing is at fault, and not the store: it has been told, and trying
+    /// again is no use.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. })
@@ -57,24 +58,24 @@ impl StoreError {
         Self::Unavailable(PoolClosed)
     }
 
-    /// Whether what was inserted is there already.
+    /// Returns `true` if the inserted row is there already.
     #[must_use]
     pub fn is_repeated(&self) -> bool {
         matches!(self, Self::Failed(Database(error)) if error.is_unique_violation())
     }
 
-    /// Whether the same call may succeed later without anybody mending anything in the data.
+    /// Returns `true` if the same call may succeed later without anybody mending anything in the data.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Unavailable(_))
     }
 
-    /// Whether it did not even say what is wrong.
+    /// Returns `true` if the store did not even say what is wrong.
     pub(super) fn is_silence(&self) -> bool {
         matches!(self, Self::Unavailable(Io(error)) if error.kind() == std::io::ErrorKind::TimedOut)
     }
 
-    /// Whether somebody has to change the address, the password or the like.
+    /// Returns `true` if somebody has to change the address, the password or the like.
     pub(super) fn is_refusal(&self) -> bool {
         let Self::Unavailable(Database(error)) = self else { return false };
         let code = Code::of(&**error);
@@ -95,7 +96,7 @@ impl StoreError {
         }
     }
 
-    /// What keeps the store from writing, for anyone to read: no addresses, no names.
+    /// The reason why the store cannot write, for anyone to read: no addresses, no names.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {

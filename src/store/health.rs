@@ -1,4 +1,4 @@
-//! What is known of the store's writing: what `/readyz` tells, and what the log of the process tells once.
+//! The state of the store's writing: `/readyz` tells it, and the log of the process tells each change once.
 //!
 //! Owns the proof, which is a small write of its own, made when somebody asks and nothing else has proved it just
 //! before; and the search for the end of an outage, which goes on by itself.
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Probe, StoreError, Upkeep};
 use crate::limits;
 
-/// What is known of the store's writing.
+/// The state of the store's writing, as far as it is known.
 #[derive(Debug)]
 pub struct Health {
     state: Mutex<State>,
@@ -37,7 +37,7 @@ struct State {
     outage: Option<Outage>,
     /// Something failed since the last proof.
     is_suspect: bool,
-    /// What failed had found no room, so that a write that needs none proves nothing.
+    /// The failed call had found no room, so that a write that needs none proves nothing.
     lacks_room: bool,
     /// When it was last logged that a call is to be tried again.
     contended_at: Option<Instant>,
@@ -47,7 +47,7 @@ struct State {
 struct Outage {
     reason: &'static str,
     since: Instant,
-    /// Whether the store does not even say what is wrong.
+    /// `true` if the store does not even say what is wrong.
     is_silent: bool,
 }
 
@@ -108,7 +108,7 @@ impl Health {
                     is_overdue = true;
                     self.settle(began_at, Err(StoreError::timed_out()));
                 }
-                // Who asks meanwhile is told what is known.
+                // A caller that asks meanwhile is told the last known state.
                 () = self.wanted.notified(), if is_overdue => (),
             }
             self.tell();

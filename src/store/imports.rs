@@ -56,7 +56,7 @@ pub trait Imports: Send + Sync + 'static {
     async fn stale_imports(&self, before_ms: i64) -> Result<Vec<DrawingId>, StoreError>;
 }
 
-/// What a whole log comes to.
+/// The sum of a whole log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ImportedLog {
     /// Its last revision.
@@ -76,7 +76,7 @@ pub struct ImportedOp {
     pub op: CheckedOp,
     /// Its place in the log.
     pub revision: Revision,
-    /// Who sent it.
+    /// The user who sent it.
     pub actor: UserId,
     /// When it was committed, in milliseconds since 1970.
     pub ts: i64,

@@ -51,7 +51,7 @@ pub struct InspectedHead {
     pub ts: i64,
     /// The bytes of all ops.
     pub bytes: i64,
-    /// Whether any object of kind `fog` was ever created.
+    /// `true` if any object of kind `fog` was ever created.
     pub has_fog: bool,
 }
 
@@ -75,7 +75,7 @@ pub struct InspectedOp {
     pub op_id: Uuid,
     /// The column of its unit; nil where it has none.
     pub unit: Uuid,
-    /// Who sent it.
+    /// The user who sent it.
     pub actor: Vec<u8>,
     /// When it was committed, in milliseconds since 1970.
     pub ts: i64,

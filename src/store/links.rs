@@ -37,7 +37,7 @@ pub struct Link {
     pub drawing_id: DrawingId,
     /// The role it gives.
     pub role: Role,
-    /// Who made it.
+    /// The user who made it.
     pub created_by: UserId,
     /// When, in milliseconds since 1970.
     pub created_at: i64,
@@ -45,7 +45,7 @@ pub struct Link {
     pub expires_at: Option<i64>,
 }
 
-/// What joining through a share link came to.
+/// The result of joining through a share link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JoinedLink {
     /// The drawing.

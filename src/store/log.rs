@@ -55,7 +55,7 @@ pub trait Log: Send + Sync + 'static {
     async fn new_epoch(&self) -> Result<Epoch, StoreError>;
 }
 
-/// Which ops to read.
+/// The range of ops to read.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadRange {
     /// The drawing.
@@ -87,7 +87,7 @@ pub struct LogPage {
 pub struct StoredOp {
     /// Its place in the log.
     pub revision: Revision,
-    /// Who sent it.
+    /// The user who sent it.
     pub actor: String,
     /// When it was committed, in milliseconds since 1970.
     pub ts: i64,
@@ -105,13 +105,14 @@ impl StoredOp {
         Ok(CommittedOp::new(self.revision, &actor, self.ts, &self.body))
     }
 
-    /// Whether the row can be what was written, as far as a glance tells: an actor, and what looks like an object.
+    /// Returns `true` if the row can be what was written, as far as a glance tells: an actor, and a body that
+    /// looks like an object.
     pub(super) fn is_readable(&self) -> bool {
         let body = self.body.as_bytes();
         body.len() > 2 && body.starts_with(b"{\"") && body.ends_with(b"}") && UserId::is_one(&self.actor)
     }
 
-    /// What the op takes of [`ReadRange::max_bytes`].
+    /// The bytes that the op takes of [`ReadRange::max_bytes`].
     pub(super) fn page_bytes(&self) -> usize {
         CommittedOp::json_len(self.revision, &self.actor, self.ts, &self.body) + 1
     }
@@ -145,7 +146,7 @@ impl Heads {
     }
 }
 
-/// What belongs to the database as a whole.
+/// The values that belong to the database as a whole.
 #[derive(Clone, Copy)]
 pub struct Meta {
     /// The epoch.

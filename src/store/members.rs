@@ -1,4 +1,4 @@
-//! Who has which role on a drawing.
+//! The roles that users have on a drawing.
 
 use std::collections::HashMap;
 
@@ -35,13 +35,13 @@ pub trait Members: Send + Sync + 'static {
 /// A user with a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Who.
+    /// The user.
     pub user_id: UserId,
-    /// What they may do.
+    /// Their role.
     pub role: Role,
 }
 
-/// What became of a change to the members.
+/// The outcome of a change to the members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberOutcome {
     /// It was done.

@@ -37,7 +37,7 @@ pub struct MemoryStore {
     is_closed: Arc<AtomicBool>,
 }
 
-/// What a standby had when it was copied: see [`MemoryStore::fail_over_to`].
+/// The rows that a standby had when it was copied: see [`MemoryStore::fail_over_to`].
 #[derive(Debug)]
 pub struct Standby(BTreeMap<DrawingId, (Vec<Op>, Option<Head>)>);
 

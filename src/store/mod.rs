@@ -50,12 +50,11 @@ pub use upkeep::{Probe, Upkeep};
 ///
 /// Invariants every back end keeps, besides those of each topic:
 ///
-/// 1. What one call returns was true at one moment: epoch, head and ops fit together.
+/// 1. The result of one call was true at one moment: epoch, head and ops fit together.
 /// 2. A deleted drawing takes no op, shows no op, and its id is never given again.
-/// 3. What a call reports to be in the log or in the tables already is as durable as what it writes: a retry is
+/// 3. Ops and rows that a call reports to be there already are as durable as those that it writes: a retry is
 ///    acknowledged no sooner than the first attempt would have been.
-/// 4. No call waits longer than `STORE_ACQUIRE_TIMEOUT` plus `STATEMENT_TIMEOUT` for each of its
-///    few statements.
+/// 4. No call waits longer than `STORE_ACQUIRE_TIMEOUT` plus `STATEMENT_TIMEOUT` for each of its few statements.
 pub trait Store: Log + Drawings + Members + Links + Snapshots + Imports + Inspection + Upkeep {}
 
 impl<S: Log + Drawings + Members + Links + Snapshots + Imports + Inspection + Upkeep> Store for S {}

@@ -110,7 +110,7 @@ impl SqlBackend for PostgresStore {
     }
 
     async fn append_batch(&self, batch: &[AppendRequest], now_ms: i64) -> Result<Appended, StoreError> {
-        // What is known to need care would only spoil the round trip for the others.
+        // A request that is known to need care would only spoil the round trip for the others.
         let is_plain = |r: &AppendRequest| {
             let is_guarded = r.if_revision.is_some() || r.untoggled_since.is_some();
             !is_guarded && r.fold.is_none() && !r.ops.iter().any(|op| op.creates_fog)

@@ -108,8 +108,8 @@ fn resolve_request(request: &AppendRequest, known: &Known) -> Result<Vec<OpOutco
             outcomes.push(OpOutcome::Duplicate(first.revision));
             continue;
         }
-        // A retry of a conditional request is whole already, wherever the head is now. Of any other one the log on which it
-        // insists is looked at first: in another one its units may be missing.
+        // A retry of a conditional request is whole already, wherever the head is now. For any other one, the
+        // log on which it insists is looked at first: in another log its units may be missing.
         if head == first_head.revision {
             check_guards(request, known, first_head)?;
         }

@@ -104,7 +104,7 @@ pub struct Snapshot {
     pub created_at: i64,
 }
 
-/// What was found among some drawings.
+/// The drawings that were found in one look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DuePage {
     /// Those of which a snapshot is due.
@@ -113,7 +113,7 @@ pub struct DuePage {
     pub next: Option<DrawingId>,
 }
 
-/// What became of a claim.
+/// The outcome of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// It is held now.

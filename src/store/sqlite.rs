@@ -1,4 +1,5 @@
-//! The store on an SQLite file: write-ahead log, `synchronous=FULL`, one writer. What it does otherwise than Postgres.
+//! The store on an SQLite file: write-ahead log, `synchronous=FULL`, one writer. It holds the differences from
+//! Postgres.
 //!
 //! There is one connection that writes and a few that read. A batch is one `BEGIN IMMEDIATE`
 //! transaction of a handful of statements, whatever it holds.
@@ -71,7 +72,7 @@ impl SqliteStore {
         let write = Sessions::new(writes.clone(), 1, &trust);
         let store = Self { pools: Pools { read, write, health } };
         store.migrate(&file).await?;
-        // What is missing from now on is lost, and nothing to begin anew with.
+        // A file that is missing from now on is lost; it must not be begun anew.
         store.pools.read.lead_to(reads.create_if_missing(false));
         store.pools.write.lead_to(writes.create_if_missing(false));
         Ok(store)

@@ -1,4 +1,4 @@
-//! What keeps a store going: proving that it takes writes, removing what is gone, closing it.
+//! The upkeep of a store: proving that it takes writes, removing what is gone, closing it.
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -16,14 +16,14 @@ pub trait Upkeep: Send + Sync + 'static {
     /// store does.
     async fn probe(&self, probe: Probe) -> Result<(), StoreError>;
 
-    /// What is known of its writing.
+    /// The state of its writing.
     fn health(&self) -> &Health;
 
     /// Finishes what is running and closes the connections.
     async fn close(&self);
 }
 
-/// How much is written to prove that the store takes writes.
+/// The amount that is written to prove that the store takes writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probe {
     /// One row, in a place that is there already.
@@ -33,7 +33,7 @@ pub enum Probe {
 }
 
 impl Probe {
-    /// What it writes: nothing that could be compressed.
+    /// The bytes that it writes: they cannot be compressed.
     pub(super) fn filling(self) -> Option<Vec<u8>> {
         let count = limits::STORE_PROBE_ROOM / size_of::<Uuid>();
         (self == Self::WithRoom).then(|| (0..count).flat_map(|_| Uuid::new_v4().into_bytes()).collect())

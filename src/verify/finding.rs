@@ -1,4 +1,4 @@
-//! What is wrong with a drawing, as it is printed.
+//! The faults of a drawing, as they are printed.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub struct Finding {
     pub drawing_id: DrawingId,
     /// The revision of the op or of the snapshot; where several are meant, the first.
     pub revision: Revision,
-    /// What is wrong.
+    /// The kind of fault.
     pub kind: Kind,
     /// The snapshot, where it is one that is at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,7 +95,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What was found in one drawing: told at its end, when it is sure that it was not deleted meanwhile.
+/// The faults that were found in one drawing: told at its end, when it is sure that it was not deleted
+/// meanwhile.
 #[derive(Debug)]
 pub(super) struct Findings {
     drawing_id: DrawingId,

@@ -1,4 +1,5 @@
-//! Whether the rows of one log are one: contiguous, readable, and as the rules of appending leave them.
+//! The check that the rows of one log are whole: contiguous, readable, and as the rules of appending leave
+//! them.
 //!
 //! Pure. It keeps the ids of all ops, some 50 bytes each, and of the units those that are open.
 
@@ -13,7 +14,7 @@ use crate::{
     store::{InspectedHead, InspectedOp},
 };
 
-/// What is known of a log up to a revision.
+/// The state of a log up to a revision.
 #[derive(Debug, Default)]
 pub(super) struct LogCheck {
     /// The last revision that was looked at.
@@ -25,7 +26,7 @@ pub(super) struct LogCheck {
     /// The bytes of all bodies.
     bytes: u64,
     has_fog: bool,
-    /// Whether any op was missing or unreadable: then more follows from that than can be told.
+    /// `true` if any op was missing or unreadable: then more follows from that than can be told.
     is_broken: bool,
     /// Where each op stands.
     ops: HashMap<Uuid, Revision>,
@@ -35,7 +36,7 @@ pub(super) struct LogCheck {
     begun: VecDeque<(Revision, OpId)>,
 }
 
-/// What every op has, whatever its type.
+/// The fields that every op has, whatever its type.
 #[derive(Deserialize)]
 struct Frame {
     op_id: OpId,
@@ -44,7 +45,7 @@ struct Frame {
 }
 
 impl LogCheck {
-    /// Whether every op so far was there and could be read.
+    /// Returns `true` if every op so far was there and could be read.
     pub(super) fn is_whole(&self) -> bool {
         !self.is_broken
     }
@@ -93,7 +94,7 @@ impl LogCheck {
         Some(op)
     }
 
-    /// What lies between the last row and `next` is missing.
+    /// Tells that the ops between the last row and `next` are missing, if there should be any.
     pub(super) fn expect(&mut self, next: Revision, found: &mut Findings) {
         let first = self.last.next();
         if first >= next {
@@ -148,11 +149,11 @@ impl LogCheck {
         found.add(Kind::UnitUnfit, revision, detail);
     }
 
-    /// Whether the row of the head fits what was read up to it.
+    /// Checks that the row of the head fits the rows up to it.
     pub(super) fn end(mut self, head: &InspectedHead, found: &mut Findings) {
         let revision = Revision(head.revision.unsigned_abs());
         self.expect(revision.next(), found);
-        // Of a log that is not whole it cannot be told what the head should say.
+        // If a log is not whole, the right content of its head is unknown.
         if self.is_broken {
             return;
         }

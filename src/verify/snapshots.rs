@@ -1,4 +1,4 @@
-//! Whether the snapshots of one drawing are what its log comes to.
+//! The check that the snapshots of one drawing are what its log comes to.
 
 use std::collections::VecDeque;
 
@@ -18,7 +18,7 @@ pub(super) struct SnapshotChecks<'a> {
     snapshots: &'a dyn Snapshots,
     blobs: &'a Blobs,
     due: VecDeque<Snapshot>,
-    /// How many were looked at.
+    /// The number of snapshots that were looked at.
     pub(super) count: u64,
 }
 
@@ -78,7 +78,7 @@ impl<'a> SnapshotChecks<'a> {
         Ok(())
     }
 
-    /// What is left lies beyond the head.
+    /// Tells that the snapshots that are left lie beyond the head.
     pub(super) fn end(mut self, found: &mut Findings) -> u64 {
         for snapshot in self.due.drain(..) {
             self.count += 1;
@@ -117,7 +117,7 @@ impl<'a> SnapshotChecks<'a> {
     }
 }
 
-/// Whether two canvases show the same, and can undo the same.
+/// Returns `true` if two canvases show the same, and can undo the same.
 fn are_same(one: &Canvas, other: &Canvas) -> bool {
     (one.view(), one.registers()) == (other.view(), other.registers())
 }

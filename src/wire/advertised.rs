@@ -24,7 +24,7 @@ pub(crate) struct Limits {
     resume_limit: u64,
 }
 
-/// How often presence is told in rooms of a size.
+/// The interval at which presence is told in rooms of a size.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 pub(crate) struct PresenceInterval {
     /// Up to so many present connections or readers of a node, whichever are more; null in the last, which

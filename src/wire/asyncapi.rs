@@ -21,11 +21,11 @@ use crate::limits;
 const ASYNCAPI: &str = "3.0.0";
 /// Messages of the server that an event stream has as well.
 const EVENTS: [&str; 7] = ["subscribed", "ops", "presence", "head", "role", "reset", "goaway"];
-/// What the server answers to messages of a client; it may also refuse each with `error`.
+/// The answers of the server to messages of a client; it may also refuse each with `error`.
 const ANSWERS: [(&str, &[&str]); 2] = [("subscribe", &["subscribed", "reset"]), ("ping", &["pong"])];
 
 const INFO: &str = "\
-What Revcast says on sockets and event streams. Ops are written with plain HTTP, which the OpenAPI document \
+The messages of Revcast on sockets and event streams. Ops are written with plain HTTP, which the OpenAPI document \
 describes (`/openapi.json`); here every reader gets the committed ones, in order, each once, and without a \
 hole, or is told with `reset` to read over REST.
 
@@ -179,7 +179,7 @@ fn handshake() -> Value {
     })
 }
 
-/// What the server does with messages: it takes each of a client's, and sends its own.
+/// The operations of the server: it takes each message of a client, and sends its own.
 fn operations(client: &[Message], server: &[Message], events: &[&Message]) -> Map<String, Value> {
     let named = |names: &[&str]| {
         let has = |message: &&Message| names.contains(&&*message.name);

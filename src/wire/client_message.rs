@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::model::{DrawingId, Epoch, Revision};
 
-/// What a client may say. Unknown fields are ignored, and so are unknown types.
+/// A message of a client. Unknown fields are ignored, and so are unknown types.
 #[derive(Clone, Debug, Deserialize, PartialEq, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ClientMessage {
@@ -25,7 +25,7 @@ pub enum ClientMessage {
         #[serde(default)]
         #[schema(value_type = Option<Uuid>)]
         epoch: Option<Epoch>,
-        /// Whether to tell who is present.
+        /// `true` to be told who is present.
         #[serde(default)]
         presence: bool,
     },
@@ -74,7 +74,7 @@ impl ClientMessage {
         rmp_serde::from_slice::<Value>(bytes).ok().map(|value| value.to_string())
     }
 
-    /// Whether a message of no known type is an op on the wrong way.
+    /// Returns `true` if a message of no known type is an op on the wrong way.
     #[must_use]
     pub fn names_an_op(text: &str) -> bool {
         #[derive(Deserialize)]
@@ -99,7 +99,7 @@ impl ClientMessage {
     }
 }
 
-/// Whether ops have this `type`, or some version of them may have it.
+/// Returns `true` if ops have this `type`, or some version of them may have it.
 fn is_type_of_op(name: &str) -> bool {
     let families = ["object.", "stroke.", "canvas.", "custom."];
     matches!(name, "op" | "ops" | "undo" | "redo") || families.iter().any(|family| name.starts_with(family))

@@ -69,7 +69,7 @@ impl Params {
     }
 }
 
-/// Whether it is a number of bits from 8 to 15, without leading zeros (§7.1.2).
+/// Returns `true` for a number of bits from 8 to 15, without leading zeros (§7.1.2).
 fn is_window(value: &[u8]) -> bool {
     matches!(value, [b'8' | b'9'] | [b'1', b'0'..=b'5'])
 }

@@ -117,7 +117,7 @@ fn deflate(payload: &[u8]) -> Option<Vec<u8>> {
     }
     DEFLATER.with_borrow_mut(|deflater| {
         deflater.reset();
-        // What does not fit into the size of the original is not worth it.
+        // An output that does not fit into the size of the original is not worth it.
         let mut out = Vec::with_capacity(payload.len());
         let status = deflater.compress_vec(payload, &mut out, FlushCompress::Sync);
         let is_done = matches!(status, Ok(Status::Ok | Status::StreamEnd))

@@ -24,7 +24,7 @@ pub struct Frame {
     starts: Box<[u32]>,
 }
 
-/// What stands after the last op.
+/// The end of a frame, after the last op.
 const TAIL: &[u8] = b"]}";
 
 impl Frame {

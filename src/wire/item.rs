@@ -1,4 +1,4 @@
-//! What a room tells its readers, in bytes that all of them share.
+//! The items that a room tells its readers, in bytes that all of them share.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ const ITEM_OVERHEAD_BYTES: usize = 256;
 pub struct Item {
     /// The drawing of the room.
     pub drawing_id: DrawingId,
-    /// What is told.
+    /// Its content.
     pub news: News,
     /// When it was told.
     pub(crate) told_at: Instant,
@@ -23,7 +23,7 @@ pub struct Item {
     encodings: Encodings,
 }
 
-/// What is told.
+/// The content of an item.
 #[derive(Clone, Debug)]
 pub enum News {
     /// Ops, in order.
@@ -64,8 +64,8 @@ impl Item {
         })
     }
 
-    /// What the item counts for in the ring. Its encodings come on top: the JSON of a socket is as large,
-    /// the others are smaller.
+    /// The bytes that the item counts for in the ring. Its encodings come on top: the JSON of a socket is as
+    /// large, the others are smaller.
     pub(crate) fn size(&self) -> usize {
         match &self.news {
             News::Ops(frame) => frame.json.len() + ITEM_OVERHEAD_BYTES,

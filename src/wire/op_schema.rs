@@ -1,4 +1,4 @@
-//! How ops look in the OpenAPI document. The rules themselves are enforced in `model::op`.
+//! The form of ops in the OpenAPI document. The rules themselves are enforced in `model::op`.
 //!
 //! Each type of op is two flat schemas, which generators of clients take best: as it is sent, closed, and as it is read,
 //! with the envelope of the server, open. Each is known by the constant in its `type`.
@@ -21,7 +21,7 @@ pub(crate) use custom::{CommittedOtherOp, CustomOp};
 
 use crate::limits;
 
-/// An op as a client sends it, by its `type`. What has another type than those that are listed is a `CustomOp`.
+/// An op as a client sends it, by its `type`. An op of a type that is not listed is a `CustomOp`.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(discriminator(property_name = "type", mapping(
@@ -50,9 +50,9 @@ pub(crate) enum Op {
     Custom(CustomOp),
 }
 
-/// An op as every reader gets it: what the client sent, with the envelope of the server. What has another type than those
-/// that are listed is a `CommittedOtherOp`: an op of the application's own, or of a type that came later than this document.
-/// A reader keeps it, takes its revision, and goes on.
+/// An op as every reader gets it: the op that the client sent, with the envelope of the server. An op of a type
+/// that is not listed is a `CommittedOtherOp`: one of the application's own, or of a type that came later than
+/// this document. A reader keeps it, takes its revision, and goes on.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(discriminator(property_name = "type", mapping(
@@ -86,7 +86,7 @@ pub(crate) enum CommittedOp {
 
 /// One type of op: its constant, then the schema of what is sent, then that of what is read.
 macro_rules! op_schemas {
-    // What the server writes is read alone.
+    // Ops that the server writes are only read.
     ($constant:ident $name:tt: $(#[$doc:meta])* read $committed:ident { $($fields:tt)* }) => {
         #[derive(Debug, Serialize, ToSchema)]
         enum $constant {
@@ -181,7 +181,7 @@ joining_op_schemas! {
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(value_type = String, required = false, max_length = 256)]
         z: Option<String>,
-        /// What the object looks like.
+        /// The look of the object.
         props: HashMap<String, Value>,
     }
 }
@@ -239,7 +239,7 @@ joining_op_schemas! {
         z: Option<String>,
         #[schema(min_length = 1, max_length = 32)]
         tool: String,
-        /// What the stroke looks like.
+        /// The look of the stroke.
         props: HashMap<String, Value>,
         /// `[x,y]` or `[x,y,pressure]` each.
         #[schema(schema_with = points)]

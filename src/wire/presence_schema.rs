@@ -13,7 +13,7 @@ pub(crate) struct PresenceView {
     user_id: String,
     #[schema(required)]
     name: Option<String>,
-    /// What the connection shows of itself.
+    /// The state that the connection shows.
     #[schema(value_type = Object)]
     state: HashMap<String, Value>,
 }

@@ -25,7 +25,7 @@ const MAX_CONTROL_BYTES: usize = 125;
 /// The frames of one client, as far as they have come. Idle, it holds no heap.
 #[derive(Debug)]
 pub struct FrameReader {
-    /// Whether permessage-deflate was negotiated.
+    /// `true` if permessage-deflate was negotiated.
     accepts_deflate: bool,
     state: State,
     /// The data message under way, from its first frame to its last.
@@ -47,7 +47,7 @@ pub enum Incoming {
     Ping(Bytes),
     /// A pong, whatever it answers.
     Pong,
-    /// The client closes, with this code if it gave one. What comes behind it is swallowed.
+    /// The client closes, with this code if it gave one. Bytes that come after it are swallowed.
     Close(Option<u16>),
 }
 
@@ -60,7 +60,7 @@ pub enum ReadError {
     TooLarge,
 }
 
-/// What the next byte belongs to.
+/// The part of the stream that the next byte belongs to.
 #[derive(Debug)]
 enum State {
     /// A header, of which this much has come.
@@ -91,7 +91,7 @@ enum Kind {
     Data { is_final: bool },
 }
 
-/// What is known of a data message besides its payload.
+/// The properties of a data message besides its payload.
 #[derive(Clone, Copy, Debug)]
 struct Message {
     is_text: bool,
@@ -122,13 +122,13 @@ impl FrameReader {
         outcome
     }
 
-    /// Whether a data message has begun and not ended.
+    /// Returns `true` while a data message has begun and not ended.
     #[must_use]
     pub fn is_within_message(&self) -> bool {
         self.message.is_some()
     }
 
-    /// Whether nothing is half read, neither a message nor a frame.
+    /// Returns `true` if nothing is half read, neither a message nor a frame.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let is_between = matches!(self.state, State::Header { filled: 0, .. } | State::Over);
@@ -302,7 +302,7 @@ fn read_header(
     if size != header.len(length) {
         return Err(ReadError::Protocol("a length in more bytes than it needs"));
     }
-    // What came before this call was not yet a header, so that this never falls short.
+    // The bytes before this call were not yet a header, so that this never falls short.
     *input = &input[size.saturating_sub(before)..];
     Ok(Some((header, length)))
 }

@@ -39,7 +39,7 @@ pub(crate) const SOCKET_ERRORS: [ErrorCode; 9] = [
     ErrorCode::Draining,
 ];
 
-/// What the server says, but for what rooms seal.
+/// A message of the server, other than those that rooms seal.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum ServerMessage<'a> {
@@ -53,9 +53,9 @@ pub(crate) enum ServerMessage<'a> {
         /// The history of the database; positions of another one are refused.
         #[schema(value_type = Uuid)]
         epoch: Epoch,
-        /// How often `head` comes for each drawing that is followed.
+        /// The interval at which `head` comes for each drawing that is followed, in milliseconds.
         heartbeat_ms: u64,
-        /// What the server takes.
+        /// The limits of the server.
         #[schema(value_type = Limits)]
         limits: &'a Limits,
     },
@@ -78,14 +78,15 @@ pub(crate) enum ServerMessage<'a> {
         /// The position from which the client gets ops.
         #[schema(value_type = u64)]
         revision: Revision,
-        /// What the user may do.
+        /// The role of the user.
         #[schema(value_type = Role)]
         role: Role,
-        /// Who is present, by connection; when the client asked for it.
+        /// The connections that are present, by id; when the client asked for them.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(value_type = HashMap<Uuid, PresenceView>, required = false)]
         presence: Option<&'a RawValue>,
-        /// How often something comes at least, in milliseconds; of event streams alone, since sockets have it in `hello`.
+        /// The longest time in which nothing comes, in milliseconds; of event streams alone, since sockets have
+        /// it in `hello`.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(required = false)]
         heartbeat_ms: Option<u64>,
@@ -143,10 +144,10 @@ pub(crate) enum ServerMessage<'a> {
     },
     /// A message was refused; the socket stays open.
     Error {
-        /// What went wrong, to act on.
+        /// The code to act on.
         #[schema(schema_with = socket_errors)]
         code: &'a str,
-        /// What happened this time, for a person.
+        /// The cause of this failure, for a person.
         detail: &'a str,
         /// The drawing that the message named.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,12 +162,12 @@ pub(crate) enum ServerMessage<'a> {
     },
     /// The node is stopping: connect again after this time.
     Goaway {
-        /// How long to wait.
+        /// The time to wait, in milliseconds.
         reconnect_in_ms: u64,
     },
 }
 
-/// What rooms seal as JSON text, once for all readers; here it is only described.
+/// A message that rooms seal as JSON text, once for all readers; here it is only described.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[allow(dead_code, reason = "describes bytes that are put together elsewhere")]
@@ -183,12 +184,12 @@ pub(crate) enum SealedMessage {
         #[schema(min_items = 1)]
         ops: Vec<CommittedOp>,
     },
-    /// Who is present with another state than before, and who has left.
+    /// The connections whose presence has changed, and those that have left.
     Presence {
         /// The drawing.
         #[schema(value_type = Uuid)]
         drawing_id: DrawingId,
-        /// How many connections are present, on all nodes.
+        /// The number of connections that are present, on all nodes.
         count: usize,
         /// Some of them, by connection: those that are new, or show something else.
         set: HashMap<Uuid, PresenceView>,
@@ -202,7 +203,7 @@ fn socket_errors() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(codes))
-        .description(Some("What went wrong, to act on"))
+        .description(Some("The code to act on"))
         .build()
 }
 
@@ -287,7 +288,7 @@ pub enum ResetReason {
     EpochChanged,
     /// Its position is ahead of the head.
     RevisionAhead,
-    /// What comes next is missing in the log, or cannot be read.
+    /// The next op is missing in the log, or cannot be read.
     LogDamaged,
 }
 

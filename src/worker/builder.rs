@@ -43,15 +43,15 @@ pub struct Builder {
     loader: Loader,
     background: Background,
     metrics: Arc<Metrics>,
-    /// How far a head is ahead of the newest snapshot before the next one is built.
+    /// The number of ops by which a head is ahead of the newest snapshot before the next one is built.
     every: u64,
-    /// How long a claim holds unless it is renewed.
+    /// The time for which a claim holds unless it is renewed.
     lease: Duration,
     /// The waste that was tried last, so that what will not go does not keep what comes after it. Held for a look only.
     waste_tried: Arc<Mutex<Uuid>>,
 }
 
-/// What can still be undone in a drawing, at a revision of which there is a snapshot.
+/// The units that can still be undone in a drawing, at a revision of which there is a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenHistory {
     /// The drawing.
@@ -66,7 +66,7 @@ pub struct OpenHistory {
     pub units: Vec<OpenUnit>,
 }
 
-/// What came of a wish to build.
+/// The outcome of a wish to build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Built {
     /// There is a new snapshot, and no other one was due.
@@ -97,12 +97,12 @@ pub enum BuildError {
 }
 
 impl BuildError {
-    /// Whether the store is away, which its health tells.
+    /// Returns `true` if the store is away, which its health tells.
     pub(super) fn is_outage(&self) -> bool {
         matches!(self, Self::Store(error) | Self::Load(LoadError::Store(error)) if error.is_passing())
     }
 
-    /// Whether the log is damaged, of which the store has told.
+    /// Returns `true` if the log is damaged, of which the store has told.
     #[must_use]
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Store(error) | Self::Load(LoadError::Store(error)) if error.is_damage())
@@ -146,7 +146,7 @@ impl Builder {
         Self { lease, ..self }
     }
 
-    /// How far a head is ahead of its newest snapshot when the next one is due.
+    /// The number of ops by which a head is ahead of its newest snapshot when the next one is due.
     pub(super) fn every(&self) -> u64 {
         self.every
     }
@@ -191,7 +191,7 @@ impl Builder {
         let mut failures = Vec::new();
         for (drawing, id) in waste {
             match self.blobs.delete(drawing, id).await {
-                // What is not here may lie with another node, which removes it.
+                // A blob that is not here may lie with another node, which removes it.
                 Ok(was_here) if !was_here && !self.blobs.are_shared() && !is_old(id) => (),
                 Ok(_) => removed.push(id),
                 Err(error) => failures.push(error),
@@ -318,7 +318,7 @@ struct Encoded {
     open: OpenHistory,
 }
 
-/// Whether whoever has a blob of that id has had time to remove it.
+/// Returns `true` if the owner of a blob of that id has had time to remove it.
 fn is_old(id: Uuid) -> bool {
     let made = id.get_timestamp().map_or(0, |made| made.to_unix().0);
     now_ms() / 1_000 - i64::try_from(made).unwrap_or(i64::MAX)

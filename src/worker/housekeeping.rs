@@ -12,9 +12,9 @@ use crate::{
     telemetry,
 };
 
-/// How often the worker looks for ops of deleted drawings.
+/// The interval at which the worker looks for ops of deleted drawings.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(30);
-/// How often rate limiters and metrics forget what is over.
+/// The interval at which rate limiters and metrics forget what is over.
 const TIDY_INTERVAL: Duration = Duration::from_secs(5);
 /// Pause between two removals while there is more: live writes come first.
 const PURGE_PAUSE: Duration = Duration::from_millis(100);

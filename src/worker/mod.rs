@@ -1,4 +1,4 @@
-//! What is done in the background, and nobody waits for.
+//! The work in the background that nobody waits for.
 //!
 //! Owns snapshots as they become due, folding, and the removal of what is gone or outdated. All of it may stop at any moment
 //! and be done again, here or by another node. Snapshots and removal are for nodes with the role `worker`; the rest is done

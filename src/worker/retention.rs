@@ -1,12 +1,12 @@
-//! Which snapshots are kept: the newest few, and one in each stretch of the log.
+//! The choice of snapshots that are kept: the newest few, and one in each stretch of the log.
 
 use uuid::Uuid;
 
 use crate::{limits, store::Snapshot};
 
-/// Those of `snapshots`, which come newest first and at most `SNAPSHOT_RETENTION_LOOK` at a time, that are not needed
-/// any more: all but the newest `SNAPSHOTS_KEPT` without which there is a snapshot, or the beginning of the log, within
-/// `SNAPSHOT_STRETCH` below each revision still. What is kept once is kept for good.
+/// Those of `snapshots`, which come newest first and at most `SNAPSHOT_RETENTION_LOOK` at a time, that are not
+/// needed any more: all but the newest `SNAPSHOTS_KEPT` without which there is a snapshot, or the beginning of
+/// the log, within `SNAPSHOT_STRETCH` below each revision still. A snapshot that is kept once is kept for good.
 pub(super) fn superseded(snapshots: &[Snapshot]) -> Vec<Uuid> {
     let mut superseded = Vec::new();
     // The last one that is kept. If there may be more of them, the oldest of these has been kept before.

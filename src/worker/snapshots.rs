@@ -21,17 +21,17 @@ use crate::{
     store::{Snapshots, call},
 };
 
-/// How often a worker looks at the next stretch of heads.
+/// The interval at which a worker looks at the next stretch of heads.
 const SNAPSHOT_SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Heads in one such stretch.
 const SNAPSHOT_SWEEP_HEADS: u32 = 5_000;
 /// Hints that may wait for a worker; further ones are dropped, and their drawings found by the sweep.
 const SNAPSHOT_HINTS: usize = 4_096;
-/// How long a worker leaves a drawing alone of which a build has failed.
+/// The time for which a worker leaves a drawing alone of which a build has failed.
 const SNAPSHOT_FAILURE_PAUSE: Duration = Duration::from_secs(5);
-/// How long a worker leaves a drawing alone whose log is damaged.
+/// The time for which a worker leaves a drawing alone whose log is damaged.
 const SNAPSHOT_DAMAGE_PAUSE: Duration = Duration::from_secs(60);
-/// How many times as long as a build a worker rests after it.
+/// The rest of a worker after a build, as a multiple of the time that the build took.
 const SNAPSHOT_REST_FACTOR: u32 = 3;
 /// Longest such rest.
 const SNAPSHOT_MAX_REST: Duration = Duration::from_secs(2);
@@ -67,7 +67,7 @@ pub struct Worker {
     builder: Builder,
     /// Where it tells what can still be undone in the drawings that it has built a snapshot of.
     open: mpsc::Sender<OpenHistory>,
-    /// What is being built, and the claim to it. Held for a look only.
+    /// The build under way, and the claim to it. Held for a look only.
     building: Mutex<Option<(DrawingId, Uuid)>>,
 }
 
@@ -178,7 +178,7 @@ impl Worker {
             Err(error) => {
                 rounds.fail_build(drawing, &error);
                 rounds.pause(drawing, SNAPSHOT_FAILURE_PAUSE);
-                // What is wrong is mostly wrong for the next drawing, too.
+                // A fault is mostly there for the next drawing, too.
                 tokio::time::sleep(limits::SNAPSHOT_RETRY_PAUSE).await;
             }
         }
@@ -187,19 +187,19 @@ impl Worker {
     }
 }
 
-/// How long to rest after a build.
+/// The time to rest after a build.
 fn rest(build: Duration) -> Duration {
     (build * SNAPSHOT_REST_FACTOR).min(SNAPSHOT_MAX_REST)
 }
 
-/// What a worker remembers from one round to the next.
+/// The memory of a worker from one round to the next.
 #[derive(Debug, Default)]
 struct Rounds {
     /// The last head that has been looked at.
     after: Option<DrawingId>,
-    /// Whether the last time failed, which has been told.
+    /// `true` if the last round failed, which has been told.
     is_failing: bool,
-    /// Whether the last build failed, which has been told.
+    /// `true` if the last build failed, which has been told.
     is_failing_to_build: bool,
     /// The drawings of which a stretch was built, and the next one is due.
     on_the_way: HashSet<DrawingId>,

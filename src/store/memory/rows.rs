@@ -1,4 +1,4 @@
-//! What the store in memory holds.
+//! The rows of the store in memory.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -91,7 +91,7 @@ impl Default for State {
 }
 
 impl State {
-    /// How the log of a drawing goes on from the epoch before.
+    /// The branch by which the log of a drawing goes on from the epoch before.
     pub(super) fn branch(&self, head: &Head) -> Branch {
         let base = if head.epoch == Some(self.epoch) { head.base } else { head.revision };
         Branch { epoch: self.epoch, trunk: self.previous.map(|epoch| Trunk { epoch, base }) }

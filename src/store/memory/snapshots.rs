@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl Row {
-    /// Whether a snapshot is due, as [`Snapshots::due_snapshots`] says.
+    /// Returns `true` if a snapshot is due, as [`Snapshots::due_snapshots`] says.
     fn is_due(&self, head: Head, every: u64) -> bool {
         let is_enough = |snapshot: &Snapshot| {
             let since = head.revision.0.saturating_sub(snapshot.revision.0);

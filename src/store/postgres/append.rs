@@ -70,7 +70,7 @@ pub(super) async fn append_with_care(
     if !resolution.inserts.is_empty() {
         write(&mut tx, batch, &resolution, epoch).await?;
     }
-    // What was committed before may not have reached a synchronous standby yet: a commit of one's own waits for that.
+    // Duplicates may not have reached a synchronous standby yet: a commit of one's own waits for that.
     let found = resolution.drawings_with_duplicates(batch);
     if resolution.inserts.is_empty() && !found.is_empty() {
         query("UPDATE heads SET revision = revision WHERE drawing_id = ANY($1)")
@@ -85,7 +85,7 @@ pub(super) async fn append_with_care(
     Ok(Appended { epoch, heads: resolution.appended_to(), outcomes: resolution.outcomes })
 }
 
-/// Whether the batch must be looked at op by op: the function says so, or an `op_id` is there.
+/// Returns `true` if the batch must be looked at op by op: the function says so, or an `op_id` is there.
 fn needs_care(error: &sqlx::Error) -> bool {
     let Some(database) = error.as_database_error() else { return false };
     database.code().is_some_and(|code| code == "RC001") || database.constraint() == Some("ops_op_id_key")

@@ -30,8 +30,8 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    /// Reads `postgres://user:password@host:port,host:port/database?…`. Of `target_session_attrs` only what asks for a
-    /// host that writes has a meaning here.
+    /// Reads `postgres://user:password@host:port,host:port/database?…`. The only values of
+    /// `target_session_attrs` with a meaning here are those that ask for a host that writes.
     pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
         let unfit = |what: &str| StoreError::Unfit(format!("--database-url: {what}"));
         let (scheme, rest) = url.split_once("://").ok_or_else(|| unfit("is no URL"))?;
@@ -60,7 +60,7 @@ impl Hosts {
         Ok(Self { all, current: AtomicUsize::new(0) })
     }
 
-    /// How to open a session now.
+    /// The options to open a session with now.
     pub(super) fn current(&self) -> &PgConnectOptions {
         &self.all[self.current.load(Ordering::Relaxed)]
     }

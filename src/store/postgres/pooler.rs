@@ -20,7 +20,7 @@ const NO_STATEMENTS: &str = "a pooler between this server and Postgres gives eac
 /// the database, statements would be executed that another server has prepared.
 pub(super) async fn look_for_a_pooler(pools: &Pools<Postgres>) -> Result<(), StoreError> {
     let (mut one, mut other) = (pools.write.lease().await?, pools.write.lease().await?);
-    // What fails in the middle does not go back.
+    // A session that fails in the middle does not go back.
     one.spend();
     other.spend();
     let by_turns = async {
@@ -48,7 +48,7 @@ pub(super) async fn look_for_a_pooler(pools: &Pools<Postgres>) -> Result<(), Sto
     Ok(())
 }
 
-/// Whether a statement was not there, or was there, against what the session knew.
+/// Returns `true` if a statement was not there, or was there, against what the session knew.
 fn loses_statements(error: &sqlx::Error) -> bool {
     let Some(error) = error.as_database_error() else { return false };
     // PgBouncer that gives each statement another session has no transactions.

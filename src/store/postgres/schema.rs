@@ -46,7 +46,7 @@ pub(super) async fn migrate(pools: &Pools<Postgres>) -> Result<(), StoreError> {
     })
 }
 
-/// Whether all migrations are in the database as they are here.
+/// Returns `true` if all migrations are in the database as they are here.
 async fn has_migrations(pools: &Pools<Postgres>, migrator: &Migrator) -> Result<bool, StoreError> {
     let is_there = query("SELECT to_regclass('_sqlx_migrations') IS NOT NULL");
     if !is_there.fetch_one::<bool>(&pools.read).await? {
@@ -59,7 +59,7 @@ async fn has_migrations(pools: &Pools<Postgres>, migrator: &Migrator) -> Result<
     Ok(migrator.iter().all(|known| applied.get(&known.version).is_some_and(|sum| **sum == *known.checksum)))
 }
 
-/// Whether the role has not the right, however deep the error says so.
+/// Returns `true` if the role lacks the right, however deep the error says so.
 fn is_forbidden(error: &sqlx::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {

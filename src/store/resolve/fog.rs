@@ -1,4 +1,4 @@
-//! Who may touch what hides the canvas.
+//! The rule for who may touch the fog, which hides the canvas.
 
 use uuid::Uuid;
 

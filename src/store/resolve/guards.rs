@@ -1,5 +1,5 @@
-//! What a request insists on besides its units: the head, the epoch, the plan of a fold, and that nobody has toggled the
-//! unit since.
+//! The conditions of a request besides its units: the head, the epoch, the plan of a fold, and that nobody has
+//! toggled the unit since.
 
 use super::known::{Known, KnownHead};
 use crate::{
@@ -28,7 +28,7 @@ pub(super) fn check_guards(request: &AppendRequest, known: &Known, head: KnownHe
     }
 }
 
-/// Whether the log is as a fold was planned on.
+/// Returns `true` if the log is as a fold was planned on.
 fn is_foldable(plan: FoldPlan, known: &Known, drawing: DrawingId, head: KnownHead) -> bool {
     let is_named = known.named.get(&drawing).is_some_and(|lowest| *lowest <= plan.floor);
     plan.from == head.floor
@@ -37,7 +37,8 @@ fn is_foldable(plan: FoldPlan, known: &Known, drawing: DrawingId, head: KnownHea
         && !(plan.yields && is_named)
 }
 
-/// Whether nobody has undone or redone the unit since the sender looked, as far as it insists on that.
+/// Returns `true` if nobody has undone or redone the unit since the sender looked, as far as it insists on
+/// that.
 pub(super) fn is_untoggled(request: &AppendRequest, known: &Known, head: KnownHead, unit: OpId) -> bool {
     let Some(since) = request.untoggled_since else { return true };
     let is_here = request.epoch.is_none_or(|epoch| head.branch.goes_on_from(epoch, since));

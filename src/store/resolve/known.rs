@@ -1,4 +1,4 @@
-//! What the log knows of the drawings, ops, units and objects that a batch names.
+//! The part of the log that a batch needs: the drawings, ops, units and objects that it names.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use crate::{
     store::{AppendRequest, StoreError, revision_from_sql, user_from_sql},
 };
 
-/// What the log knows of the drawings, ops, units and objects that a batch names.
+/// The drawings, ops, units and objects that a batch names, as the log has them.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Known {
     /// The locked heads; a drawing that is absent does not exist.

@@ -1,4 +1,4 @@
-//! What is to be written of a batch, and what its requests are answered.
+//! The rows to write for a batch, and the answers to its requests.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,18 +17,18 @@ pub(in crate::store) struct Insert {
     pub revision: Revision,
 }
 
-/// What the head of a drawing becomes.
+/// The new head of a drawing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) struct NewHead {
     pub revision: Revision,
     pub floor: Revision,
     /// The time of the new ops.
     pub ts: i64,
-    /// What the new ops add to the bytes of the log.
+    /// The bytes that the new ops add to the log.
     pub bytes: i64,
 }
 
-/// What to write, and what to answer.
+/// The rows to write, and the answers.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Resolution {
     pub outcomes: Vec<AppendOutcome>,

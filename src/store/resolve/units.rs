@@ -1,4 +1,4 @@
-//! Which units an op may join, undo or redo.
+//! The units that an op may join, undo or redo.
 
 use super::known::{Known, KnownOp};
 use crate::{

@@ -1,4 +1,4 @@
-//! What the two databases do not do alike, as far as one session is concerned.
+//! The differences between the two databases, as far as one session is concerned.
 
 use futures_util::future::BoxFuture;
 use sqlx::{Database, Execute, Executor};
@@ -97,7 +97,7 @@ pub(in crate::store) trait Dialect:
     /// Gives the actor and the body of the row `o` of an op as bytes.
     const OP_TEXTS_AS_BYTES: [&'static str; 2];
 
-    /// How many rows a statement has written.
+    /// The number of rows that a statement has written.
     fn rows_affected(result: &Self::QueryResult) -> u64;
 
     /// Reads the epoch in which a transaction numbers, and the one before.

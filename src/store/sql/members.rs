@@ -78,7 +78,7 @@ impl<S: SqlBackend> Members for S {
         .execute(&mut tx)
         .await?;
         if done == 0 {
-            // Who is gone already has to be gone for good before a retry is told so.
+            // A retry may learn that the member is gone only once that is durable.
             tx.commit().await?;
             return Ok(MemberOutcome::NotFound);
         }

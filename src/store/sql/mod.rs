@@ -1,8 +1,8 @@
-//! What both databases do alike: the SQL that they understand in the same words, by topic.
+//! The SQL that both databases understand in the same words, by topic.
 //!
-//! Each file that is named like a trait of the store implements it for every [`SqlBackend`]; the others are what these
-//! have in common. What differs stands in `postgres` and `sqlite`:
-//! what they append and how, in [`SqlBackend`]; how a session of theirs is spoken to, in [`Dialect`].
+//! Each file that is named like a trait of the store implements it for every [`SqlBackend`]; the others hold
+//! what these have in common. The differences stand in `postgres` and `sqlite`: how they append, in
+//! [`SqlBackend`]; how a session of theirs is spoken to, in [`Dialect`].
 
 mod conditions;
 mod dialect;
@@ -34,12 +34,12 @@ pub(super) use query::query;
 pub(super) use sessions::{Sessions, Tx};
 pub(super) use trust::Trust;
 
-/// How the pools of both back ends are set up.
+/// The settings of the pools of both back ends.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolOptions {
     /// Connections to the database, at most.
     pub max_connections: u32,
-    /// How long the first connection is tried for.
+    /// The time for which the first connection is tried.
     pub start_timeout: Duration,
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn read_page<DB: Dialect>(
         let branch = branch_from_sql(*epoch, *previous, *base)?;
         let head = revision_from_sql(*head)?;
         let page = page.get_or_insert_with(|| LogPage { branch, head, ops: Vec::new() });
-        // What is read later ends where the head was first: the page shows one moment.
+        // Rows that are read later end where the head was first: the page shows one moment.
         until = Some(until.map_or(page.head, |until| until.min(page.head)));
         if page.branch.epoch != branch.epoch {
             break;

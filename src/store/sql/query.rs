@@ -39,7 +39,7 @@ where
     }
 }
 
-/// What a row is read into: one value, or a tuple of all of them.
+/// A type that a row is read into: one value, or a tuple of all of them.
 pub(in crate::store) trait FromColumns<DB: Database>: Sized {
     fn read(row: &DB::Row) -> sqlx::Result<Self>;
 }

@@ -98,9 +98,9 @@ pub(in crate::store) struct Lease<DB: Dialect> {
     connection: Option<PoolConnection<DB>>,
     trust: Arc<Trust>,
     leased_at: Instant,
-    /// Whether a transaction was begun, or may have been, and is not known to have ended.
+    /// `true` if a transaction was begun, or may have been, and is not known to have ended.
     is_in_transaction: bool,
-    /// Whether nobody is to use it again.
+    /// `true` if nobody is to use it again.
     is_spent: bool,
 }
 

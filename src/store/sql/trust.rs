@@ -1,7 +1,7 @@
-//! Which sessions may be used again.
+//! The sessions that may be used again.
 //!
-//! Owns what errors tell of the sessions on which they are met. What befell one session (a restart, a failover) has
-//! befallen those that are as old, too.
+//! Owns what errors tell of the sessions on which they are met. A fault that befell one session (a restart, a
+//! failover) has befallen all that are as old, too.
 
 use std::{
     sync::{
@@ -22,12 +22,12 @@ use crate::{
     },
 };
 
-/// How old a session must not be.
+/// The age at which a session is too old.
 #[derive(Debug)]
 pub(in crate::store) struct Trust {
     /// Sessions that were opened before are not used again.
     since: watch::Sender<Option<Instant>>,
-    /// Whether sessions have turned out to be read-only since the last write; those stay so.
+    /// `true` if sessions have turned out to be read-only since the last write; those stay so.
     are_read_only: AtomicBool,
     pub(super) health: Arc<Health>,
 }
@@ -101,7 +101,7 @@ impl Trust {
         outcome.inspect_err(|error| self.note(error))
     }
 
-    /// Whether a session that has idled is there still; if not, the others are gone, too.
+    /// Returns `true` if a session that has idled is there still; if not, the others are gone, too.
     pub(super) async fn is_there(&self, connection: &mut impl Connection) -> bool {
         let ping = tokio::time::timeout(limits::STORE_PING_TIMEOUT, connection.ping());
         let outcome = ping.await.unwrap_or_else(|_| Err(silence()));

@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-/// What the name of the file that is locked ends with; the rest is that of the database.
+/// The ending of the name of the file that is locked; the rest is that of the database.
 const SUFFIX: &str = ".lock";
 
 /// The files that this process has locked. Its servers share a lock: the system would refuse them a second one.
@@ -47,7 +47,7 @@ pub enum FileLockError {
     SeveralNames {
         /// The database.
         file: PathBuf,
-        /// How many names it has.
+        /// The number of its names.
         names: u64,
     },
     /// The system does not give the lock.
@@ -125,7 +125,7 @@ fn real_path(database: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// How many names the file has; 1 if it is not there.
+/// The number of names that the file has; 1 if it is not there.
 #[cfg(unix)]
 fn names(file: &Path) -> io::Result<u64> {
     match file.metadata() {
@@ -134,7 +134,7 @@ fn names(file: &Path) -> io::Result<u64> {
     }
 }
 
-/// How many names the file has is not known here.
+/// The number of names is not known here; 1 stands for it.
 #[cfg(not(unix))]
 fn names(_: &Path) -> io::Result<u64> {
     Ok(1)

@@ -17,7 +17,7 @@ const EPOCH: Epoch = Epoch(Uuid::from_u128(0x0198_0000_0000_7000_8000_0000_0000_
 const EPOCH_BEFORE: Epoch = Epoch(Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0002));
 const REVISION: Revision = Revision(42);
 
-/// What a client says.
+/// The messages of a client.
 pub(super) fn client() -> Vec<Value> {
     vec![
         json!({"type": "subscribe", "drawing_id": DRAWING, "after": REVISION, "epoch": EPOCH, "presence": true}),
@@ -28,7 +28,7 @@ pub(super) fn client() -> Vec<Value> {
     ]
 }
 
-/// What the server says to one reader.
+/// The messages of the server to one reader.
 pub(super) fn server() -> Vec<Value> {
     let (drawing_id, epoch, revision) = (DRAWING, EPOCH, REVISION);
     let trunk = Trunk { epoch: EPOCH_BEFORE, base: Revision(revision.0 - 2) };
@@ -63,7 +63,7 @@ pub(super) fn server() -> Vec<Value> {
     messages.into()
 }
 
-/// What rooms tell all their readers.
+/// The messages of rooms to all their readers.
 pub(super) fn sealed() -> Vec<Value> {
     let op = json!({
         "revision": REVISION,

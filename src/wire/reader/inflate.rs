@@ -7,9 +7,8 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::{limits, wire::ReadError};
 
-/// What a sender cuts off each compressed message (RFC 7692 §7.2.2), and an empty last block behind it.
-/// An inflater says that it is at an end only after a last block, so that a message which was cut short
-/// shows.
+/// The end that a sender cuts off each compressed message (RFC 7692 §7.2.2), and an empty last block behind it.
+/// An inflater says that it is at an end only after a last block, so that a message which was cut short shows.
 const DEFLATE_TAIL: [u8; 6] = [0x00, 0x00, 0xff, 0xff, 0x03, 0x00];
 /// Room that a compressed message gets at first; it doubles up to the limit.
 const FIRST_INFLATED_BYTES: usize = 512;

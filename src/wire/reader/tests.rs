@@ -244,7 +244,7 @@ fn compressed_data_that_is_none_is_refused() {
     }
 }
 
-/// What a client sends at once: a message in fragments, with pings between, or a pong.
+/// The frames that a client sends at once: a message in fragments, with pings between, or a pong.
 fn sent() -> impl Strategy<Value = (Vec<u8>, Vec<Incoming>)> {
     let payload = prop_oneof![
         4 => vec(any::<char>(), 0..300).prop_map(|text| Incoming::Text(text.into_iter().collect())),

@@ -31,14 +31,14 @@ pub struct Folder {
     committer: Committer,
     ids: ServerOps,
     metrics: Arc<Metrics>,
-    /// What the open history of a drawing may weigh, in bytes.
+    /// The most bytes that the open history of a drawing may weigh.
     budget: u64,
 }
 
 /// Where a [`Folder`] is told of drawings.
 #[derive(Debug)]
 pub struct FolderQueues {
-    /// What can still be undone, as workers find it.
+    /// The histories that can still be undone, as workers find them.
     pub open: mpsc::Receiver<OpenHistory>,
     /// Drawings in which many revisions are open.
     pub unattended: mpsc::Receiver<DrawingId>,

@@ -1,6 +1,6 @@
-//! Up to where a drawing is folded, given what can still be undone in it.
+//! The revision up to which a drawing is folded, given what can still be undone in it.
 //!
-//! Pure. What it needs to know of the log beyond that, its caller looks up.
+//! Pure. Its caller looks up what it needs to know of the log beyond that.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     model::{OpenUnit, Revision},
 };
 
-/// What to do with the open history of a drawing.
+/// The next step for the open history of a drawing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plan {
     /// It is light enough, or too young.
@@ -24,8 +24,8 @@ pub(super) enum Plan {
     FoldLast { lowest: Revision, hard: Revision, begun_before_ms: i64 },
 }
 
-/// Plans for `units`, which are open and ascend, of a log with this head. How old they are goes by the time of the latest
-/// op: in a drawing that rests nothing grows older, and clocks that differ change nothing.
+/// Plans for `units`, which are open and ascend, of a log with this head. Their age goes by the time of the
+/// latest op: in a drawing that rests nothing grows older, and clocks that differ change nothing.
 pub(super) fn plan(units: &[OpenUnit], head: Revision, budget: u64) -> Plan {
     let weight: u64 = units.iter().map(weight_of).sum();
     let now_ms = units.iter().map(|unit| unit.touched).max().unwrap_or_default();

@@ -72,7 +72,7 @@ struct World {
     readers: Vec<Watched>,
     /// The log as it is told.
     branch: Branch,
-    /// Up to where each log is that of the one before.
+    /// The revision up to which each log is that of the one before.
     bases: Vec<u64>,
     /// Where the broadcaster stands, and what it saw there.
     offered: u64,

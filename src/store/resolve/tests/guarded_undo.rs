@@ -60,7 +60,7 @@ fn a_guarded_undo_sees_those_before_it_in_the_batch() {
     // One that was refused toggles nothing.
     let refused = [only_at(1, &[undoing(5, 11)]), guarded(12)];
     assert_eq!(outcomes(&refused, known())[1], accepted(9, &[committed(9)]));
-    // What the unit is comes first.
+    // The state of the unit comes first.
     let closed = folded(8, 1, &[(5, 1, 5, "bob")]);
     assert_eq!(
         outcome(guarded(11), closed),

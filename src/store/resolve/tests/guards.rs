@@ -1,4 +1,4 @@
-//! What a request insists on: the head and the epoch.
+//! The conditions of a request: the head and the epoch.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Which units are known, whose they are, and which are closed.
+//! Units that are known, that belong to others, and that are closed.
 
 use super::*;
 
@@ -71,7 +71,7 @@ fn all_new_ops_of_closed_units_are_named_at_once() {
     let ops = [op(9), joining(1, 10), joining(4, 11), joining(1, 3), undoing(2, 12), op(13), joining(13, 14)];
     let closed = |indexes: &[usize]| refused(Refusal::UnitClosed { indexes: indexes.to_vec() });
     assert_eq!(outcome(request(&ops), known()), closed(&[1, 4]));
-    // What comes first is told first.
+    // The first fault is told first.
     assert_eq!(
         outcome(request(&[joining(99, 20), joining(1, 10)]), known()),
         refused(Refusal::UnknownUnit { index: 0 })
