@@ -121,6 +121,7 @@ lint: setup web $(LOAD_CHECK_PACKAGES) ## Check format, lints, and that what is 
 	@$(CLIENT)/node_modules/.bin/openapi-typescript openapi/openapi.json --output target/openapi.ts >/dev/null
 	@diff target/openapi.ts $(CLIENT)/src/generated/openapi.ts \
 		|| { echo '$(CLIENT)/src/generated/openapi.ts is out of date: run make openapi' >&2; exit 1; }
+	scripts/lint-words.sh
 	scripts/lint-documents.sh
 	scripts/openapi-breaking.sh
 	npm run lint --prefix $(CLIENT)
