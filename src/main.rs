@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         // Help, or the version.
         Err(asked_for) => asked_for.exit(),
     };
-    // From here on whatever is said is a line of the log.
+    // Everything that is said from here on is a line of the log.
     let format = init_logs(&command);
     telemetry::log_panics();
     match run_to_completion(command) {

@@ -16,7 +16,7 @@ use utoipa::{
 pub(super) struct RenderedView {
     /// The properties of the canvas: background, size and whatever `canvas.set` has set.
     canvas: HashMap<String, Value>,
-    /// In the order in which they are drawn: by `z`, then by when they were created.
+    /// The objects in the order in which they are drawn: by `z`, then by when they were created.
     objects: Vec<RenderedObject>,
 }
 
@@ -48,11 +48,11 @@ pub(super) struct RegistersView {
     format: u64,
     /// The floor of the latest fold: units that began at or below it are closed.
     floor: u64,
-    /// By property of the canvas.
+    /// The writes to the canvas, by property.
     canvas: HashMap<String, Vec<RegisterWrite>>,
-    /// Each `canvas.clear`; writes without a value.
+    /// The writes of each `canvas.clear`, without a value.
     clear: Vec<RegisterWrite>,
-    /// By `object_id`; those too that are not seen.
+    /// The registers of the objects, by `object_id`; objects that are not seen are among them.
     objects: HashMap<String, ObjectRegisters>,
     /// The undo units that are not closed, by their id.
     units: HashMap<String, UnitState>,
@@ -75,13 +75,13 @@ pub(super) struct ObjectRegisters {
     z: Option<Vec<RegisterWrite>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool: Option<Vec<RegisterWrite>>,
-    /// By property.
+    /// The writes to its props, by property.
     #[serde(skip_serializing_if = "Option::is_none")]
     props: Option<HashMap<String, Vec<RegisterWrite>>>,
     /// The points of `stroke.begin` at 0, those of each append at its `index`.
     #[serde(skip_serializing_if = "Option::is_none")]
     points: Option<HashMap<String, Vec<RegisterWrite>>>,
-    /// By `count`: the ends of the stroke; writes without a value.
+    /// The ends of the stroke, by `count`; writes without a value.
     #[serde(skip_serializing_if = "Option::is_none")]
     ends: Option<HashMap<String, Vec<RegisterWrite>>>,
 }
@@ -95,7 +95,7 @@ pub(super) struct UnitState {
     actor: String,
     /// `true` if it has an op that is not `custom.*`.
     draws: bool,
-    /// When an op, an undo or a redo last named it, in milliseconds since 1970.
+    /// The time at which an op, an undo or a redo last named it, in milliseconds since 1970.
     touched: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = undone, required = false)]

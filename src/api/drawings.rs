@@ -75,9 +75,9 @@ struct DrawingView {
     title: String,
     #[schema(value_type = String)]
     created_by: UserId,
-    /// In milliseconds since 1970.
+    /// The time of its creation, in milliseconds since 1970.
     created_at: i64,
-    /// When the title or the members last changed, in milliseconds since 1970.
+    /// The time at which the title or the members last changed, in milliseconds since 1970.
     updated_at: i64,
     #[schema(value_type = Uuid)]
     epoch: Epoch,

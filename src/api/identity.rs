@@ -28,7 +28,7 @@ pub(super) fn router() -> OpenApiRouter<Api> {
 #[derive(Debug, Serialize, ToSchema)]
 struct Ticket {
     ticket: String,
-    /// In milliseconds since 1970.
+    /// The time at which the ticket expires, in milliseconds since 1970.
     expires_at: u64,
 }
 
@@ -63,7 +63,7 @@ struct DevToken {
     #[schema(value_type = String)]
     sub: UserId,
     name: Option<String>,
-    /// In milliseconds since 1970.
+    /// The time at which the token expires, in milliseconds since 1970.
     expires_at: u64,
 }
 

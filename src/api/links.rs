@@ -44,7 +44,7 @@ struct CreateLink {
     /// The role of those who join: `editor` or `viewer`.
     #[schema(schema_with = link_role)]
     role: Role,
-    /// When the link stops working, in milliseconds since 1970; never, if absent.
+    /// The time at which the link stops working, in milliseconds since 1970; never, if absent.
     #[serde(default)]
     #[schema(maximum = 9_007_199_254_740_992_i64)]
     expires_at: Option<i64>,
@@ -62,9 +62,9 @@ struct LinkView {
     /// The role of those who join: `editor` or `viewer`; there may be more roles one day.
     #[schema(value_type = String, examples("editor"))]
     role: Role,
-    /// In milliseconds since 1970.
+    /// The time of its creation, in milliseconds since 1970.
     created_at: i64,
-    /// In milliseconds since 1970.
+    /// The time at which it stops working, in milliseconds since 1970.
     expires_at: Option<i64>,
     /// The secret of the link. Shown once: the server keeps only its hash.
     #[serde(skip_serializing_if = "Option::is_none")]

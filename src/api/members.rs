@@ -43,7 +43,7 @@ impl From<Member> for MemberView {
 /// The members of a drawing.
 #[derive(Debug, Serialize, ToSchema)]
 struct MemberList {
-    /// By user id.
+    /// The members, ordered by user id.
     members: Vec<MemberView>,
 }
 

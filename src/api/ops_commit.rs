@@ -70,11 +70,11 @@ pub(super) struct CommitResponse {
     /// The head of the drawing when the ops were in.
     #[schema(value_type = u64)]
     latest_revision: Revision,
-    /// One an op, in the order of the request.
+    /// The results, one for each op in the order of the request.
     results: Vec<OpResult>,
 }
 
-/// Where one op stands.
+/// The place of one op in the log.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct OpResult {
     #[schema(value_type = uuid::Uuid)]

@@ -70,18 +70,19 @@ struct PostBody<'a> {
     connection_id: Option<ConnectionId>,
 }
 
-/// Where the connection stands.
+/// The connection that posted, as it stands now.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(examples(json!({
     "connection_id": "0198f0a0-7d2c-7aaa-8bbb-0123456789ab", "count": 1, "expires_at": 1_767_225_630_000_i64
 })))]
 struct PostedPresence {
-    /// To be named in the next request.
+    /// The connection, to be named in the next request.
     #[schema(value_type = Uuid)]
     connection_id: ConnectionId,
     /// The number of connections that are present, on all nodes.
     count: usize,
-    /// When the connection leaves, unless it posts again; in milliseconds since 1970. Null once it has left.
+    /// The time at which the connection leaves unless it posts again, in milliseconds since 1970. Null once it
+    /// has left.
     expires_at: Option<i64>,
 }
 

@@ -39,8 +39,8 @@ const NEVER_CLOSED: &str = "nobody closes a semaphore of places";
 #[derive(Debug)]
 pub struct Places {
     ordinary: Arc<Semaphore>,
-    /// For those who find no ordinary one. One is held while the next connection is awaited, so that whoever comes is
-    /// answered.
+    /// The places for those who find no ordinary one. One is held while the next connection is awaited, so that
+    /// whoever comes is answered.
     spare: Arc<Semaphore>,
 }
 

@@ -21,9 +21,9 @@ use crate::transport::Transport;
 /// The time that a client may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// To send the head of a request, once it has begun it; for the first one, once it has connected.
+    /// The time to send the head of a request, once it has begun it; for the first one, once it has connected.
     pub head: Duration,
-    /// To take something of what is written.
+    /// The time to take something of what is written.
     pub answer: Duration,
 }
 
@@ -100,7 +100,7 @@ impl ClientStream {
     fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;
-            // Whoever sends the next request while it is being answered is waited for.
+            // A client that sends the next request while this one is being answered is waited for.
             self.head = None;
             return written;
         }

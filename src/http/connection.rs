@@ -69,7 +69,7 @@ pub async fn serve_connection(
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        // From the request before on; the stream sees to the head itself.
+        // The time counts from the request before; the stream sees to the head itself.
         .header_read_timeout(keep_alive)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();

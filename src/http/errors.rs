@@ -16,7 +16,7 @@ use crate::{
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
-            // That it is away is told once, by its health.
+            // Its health tells once that it is away.
             StoreError::Unavailable(error) => {
                 tracing::debug!(%error, "the store is unavailable");
                 Self::new(ErrorCode::StoreUnavailable, "the store does not answer; try again")

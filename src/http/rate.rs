@@ -29,7 +29,7 @@ pub struct WriteRates {
 pub struct WriteLimits {
     requests: Option<DefaultKeyedRateLimiter<UserId>>,
     ops: Option<DefaultKeyedRateLimiter<UserId>>,
-    /// Not an operator's choice: clients are told the rate of presence as part of the protocol.
+    /// The limit of presence is not an operator's choice: clients are told the rate as part of the protocol.
     presence: Option<DefaultKeyedRateLimiter<UserId>>,
     /// These two keep the open history of a drawing bounded: it is folded no earlier than people may still want
     /// to undo.

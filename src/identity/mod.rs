@@ -65,7 +65,8 @@ pub struct IdentityOptions {
     pub dev: bool,
 }
 
-/// In the extensions of an answer: the request bore a token or a ticket that is not valid, whatever the answer's status.
+/// A mark in the extensions of an answer: the request bore a token or a ticket that is not valid, whatever the
+/// answer's status.
 #[derive(Clone, Copy, Debug)]
 pub struct NotValid;
 
@@ -89,7 +90,7 @@ struct Claims {
     name: Option<String>,
     #[serde(deserialize_with = "numeric_date")]
     exp: u64,
-    /// In tickets: when the identity ends that asked for it.
+    /// In a ticket, the end of the identity that asked for it, in seconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     identity_exp: Option<u64>,
 }

@@ -25,9 +25,9 @@ pub struct PresenceState {
 /// A place on the canvas.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Place {
-    /// To the right.
+    /// The distance to the right.
     pub x: f64,
-    /// Downwards.
+    /// The distance downwards.
     pub y: f64,
 }
 

@@ -80,7 +80,7 @@ impl FromStr for Role {
 }
 
 impl<'de> Deserialize<'de> for Role {
-    /// From its name alone; derived, `{"viewer": null}` would do as well.
+    /// Reads a role from its name alone; derived, `{"viewer": null}` would do as well.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }

@@ -26,7 +26,7 @@ impl ServerOps {
     pub fn id(&self, type_name: &str, cause: &[&[u8]]) -> OpId {
         let mut mac = self.0.clone();
         for part in [type_name.as_bytes()].iter().chain(cause) {
-            // With its length, so that no two causes read alike.
+            // Each part comes with its length, so that no two causes read alike.
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
         }

@@ -166,7 +166,7 @@ impl Canvases {
             let place = self.0.past_loads.clone().acquire_owned();
             let place = timeout(limits::CANVAS_PATIENCE, place).await.map_err(|_| LoadError::Overloaded)?;
             let this = self.clone();
-            // Once begun it is finished, in its place, even if nobody waits for it any more.
+            // A load that has begun is finished, in its place, even if nobody waits for it any more.
             self.aside(async move {
                 let _place = place;
                 let (base, stand) = this.0.loader.load_for(Purpose::Past, drawing, revision).await?;

@@ -84,7 +84,7 @@ pub struct Turn {
 #[derive(Default)]
 pub(super) struct Held {
     pub canvas: Canvas,
-    /// That of the log from which the canvas comes; `None` before anything was read.
+    /// The branch of the log from which the canvas comes; `None` before anything was read.
     pub branch: Option<Branch>,
     /// The revision at which the canvas was last weighed.
     pub weighed: Revision,

@@ -1,4 +1,4 @@
-//! From the log to a canvas: the newest snapshot that can be read, and the ops after it.
+//! The way from the log to a canvas: the newest snapshot that can be read, and the ops after it.
 
 use std::sync::Arc;
 

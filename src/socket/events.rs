@@ -51,8 +51,8 @@ pub(super) fn router() -> OpenApiRouter<Gateway> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct EventParams {
-    /// From `POST /v1/tickets`, since a browser's `EventSource` cannot set headers; a bearer header does
-    /// as well.
+    /// A ticket from `POST /v1/tickets`, since a browser's `EventSource` cannot set headers; a bearer header
+    /// does as well.
     #[serde(default)]
     ticket: Option<String>,
     /// The last revision the client has; from the head on by default.

@@ -45,7 +45,7 @@ pub(super) fn router() -> OpenApiRouter<Gateway> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct TicketParams {
-    /// From `POST /v1/tickets`; a bearer header does as well.
+    /// A ticket from `POST /v1/tickets`; a bearer header does as well.
     #[serde(default)]
     pub(super) ticket: Option<String>,
 }

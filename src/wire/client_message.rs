@@ -46,7 +46,7 @@ pub enum ClientMessage {
     },
     /// Go on under a fresh ticket.
     Auth {
-        /// From `POST /v1/tickets`.
+        /// A ticket from `POST /v1/tickets`.
         ticket: String,
     },
     /// Answered with `pong` and the same `t`.

@@ -4,7 +4,7 @@ use std::{fmt, sync::OnceLock};
 
 use bytes::Bytes;
 
-/// In what form a connection gets its messages.
+/// The form in which a connection gets its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// JSON in text frames.

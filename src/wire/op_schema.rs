@@ -106,7 +106,7 @@ macro_rules! op_schemas {
             revision: u64,
             /// The `sub` of the token with which it was sent.
             actor: String,
-            /// When it was committed, in milliseconds since 1970, by the server's clock.
+            /// The time of the commit by the server's clock, in milliseconds since 1970.
             ts: i64,
             $($fields)*
         }
@@ -140,7 +140,7 @@ macro_rules! op_schemas {
             #[serde(skip_serializing_if = "Option::is_none")]
             #[schema(value_type = String, required = false)]
             client_id: Option<String>,
-            /// As it was sent.
+            /// The `meta` of the op, as it was sent.
             #[serde(skip_serializing_if = "Option::is_none")]
             #[schema(value_type = HashMap<String, Value>, required = false)]
             meta: Option<HashMap<String, Value>>,

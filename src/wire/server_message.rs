@@ -129,7 +129,7 @@ pub(crate) enum ServerMessage<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(value_type = u64, required = false)]
         base: Option<Revision>,
-        /// Where the log stands, or where the reader fell behind.
+        /// The revision at which the log stands, or at which the reader fell behind.
         #[schema(value_type = u64)]
         revision: Revision,
     },
@@ -156,7 +156,7 @@ pub(crate) enum ServerMessage<'a> {
     },
     /// The answer to `ping`.
     Pong {
-        /// As it came.
+        /// The `t` of the `ping`, as it came.
         #[schema(value_type = Value)]
         t: &'a Value,
     },
@@ -177,7 +177,7 @@ pub(crate) enum SealedMessage {
         /// The drawing.
         #[schema(value_type = Uuid)]
         drawing_id: DrawingId,
-        /// That of the last op; each bears its own.
+        /// The revision of the last op; each op bears its own.
         #[schema(value_type = u64)]
         revision: Revision,
         /// The ops, one or more.

@@ -7,10 +7,10 @@ use super::chain::Chain;
 /// Chains by key, ascending.
 #[derive(Clone, Debug)]
 pub(super) enum Chains<K, T> {
-    /// In a row, which takes little more than they need. Most objects have one to three of each kind; a node of a tree has
-    /// eleven places.
+    /// A row, which takes little more than they need. Most objects have one to three of each kind; a node of a
+    /// tree has eleven places.
     Few(Vec<(K, Chain<T>)>),
-    /// In a tree, so that no order in which they come is slow.
+    /// A tree, so that no order in which they come is slow.
     Many(BTreeMap<K, Chain<T>>),
 }
 

@@ -14,9 +14,9 @@ use crate::model::OpId;
 /// The owners of the units that are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope<'a> {
-    /// Those that this actor began.
+    /// The units that this actor began.
     Mine(&'a str),
-    /// Everyone's.
+    /// Everyone's units.
     All,
 }
 
@@ -83,9 +83,10 @@ struct Effects<'a> {
     objects: Vec<Touched<'a>>,
     /// The clear that counts.
     clear: Option<&'a Write<()>>,
-    /// Where the objects that are seen stand, if nothing were cleared; made when a clear is looked at.
+    /// The revisions at which the objects that are seen would stand if nothing were cleared; made when a clear
+    /// is looked at.
     created: OnceCell<Vec<u64>>,
-    /// The same of those that are seen, by `z`; made when something may move.
+    /// The places of the objects that are seen, by `z`; made when something may move.
     standing: OnceCell<HashMap<&'a str, Vec<u64>>>,
 }
 
@@ -147,7 +148,7 @@ impl<'a> Touched<'a> {
 #[derive(Default)]
 struct Written<'a> {
     canvas: Vec<Topped<'a, Json>>,
-    /// By their places in [`Effects::objects`].
+    /// The objects, by their places in [`Effects::objects`].
     objects: Vec<(usize, Registers<'a>)>,
 }
 
@@ -318,7 +319,7 @@ impl<'a> Effects<'a> {
     }
 }
 
-/// From where to where an object moves among those of its `z`: the revisions of the creates that decide.
+/// The move of an object among those of its `z`: the revisions of the creates that decide.
 struct Move<'a> {
     z: &'a str,
     from: u64,

@@ -1,4 +1,4 @@
-//! From the fields of an op to the op: which of them a type takes, and what they may hold.
+//! The way from the fields of an op to the op: the fields that each type takes, and what they may hold.
 //!
 //! Owns every rule of a type.
 

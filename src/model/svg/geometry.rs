@@ -8,9 +8,9 @@ use std::ops::{Add, AddAssign, Mul, Sub};
 /// A place, or a way from one place to another.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Vector {
-    /// To the right.
+    /// The distance to the right.
     pub(super) x: f64,
-    /// Downwards.
+    /// The distance downwards.
     pub(super) y: f64,
 }
 

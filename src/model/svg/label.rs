@@ -13,11 +13,11 @@ use super::{
 const FONT: &str = "sans-serif";
 /// Size of text without one, in the client's units.
 const FONT_SIZE: f64 = 16.0;
-/// From one line to the next, in font sizes.
+/// The distance from one line to the next, in font sizes.
 const LINE_HEIGHT: f64 = 1.25;
-/// From the top of a line to the foot of its letters, in font sizes.
+/// The distance from the top of a line to the foot of its letters, in font sizes.
 const ASCENT: f64 = 0.95;
-/// From the middle of a letter to its foot, in font sizes.
+/// The distance from the middle of a letter to its foot, in font sizes.
 const HALF_CAPITAL: f64 = 0.35;
 
 /// Length of a side of an image or a token without one, in the client's units.

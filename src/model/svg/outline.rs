@@ -36,7 +36,7 @@ enum Kind {
     Smooth,
     /// The outline passes through it.
     Corner,
-    /// As `Corner`; an arc of this radius leads here, clockwise, half a turn at most.
+    /// A corner to which an arc of this radius leads, clockwise, half a turn at most.
     ArcEnd(f64),
 }
 
@@ -111,7 +111,7 @@ fn join(sample: Sample, from: Vector, into: Vector, left: &mut Vec<Vertex>, righ
     }
 }
 
-/// From the middle of a line that goes `way` to its left side.
+/// The way from the middle of a line that goes `way` to its left side.
 fn side(way: Vector, radius: f64) -> Vector {
     way.unit().left() * radius
 }

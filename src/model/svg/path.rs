@@ -242,7 +242,7 @@ fn ellipse(from: Vector, radii: Vector, rotation: f64, is_left: bool, end: Vecto
     if radii.x <= 0.0 || radii.y <= 0.0 || from == end {
         return None;
     }
-    // In the frame of the ellipse, scaled to a circle of radius 1.
+    // These are in the frame of the ellipse, scaled to a circle of radius 1.
     let half = ((from - end) * 0.5).rotated(-rotation);
     let half = Vector { x: half.x / radii.x, y: half.y / radii.y };
     let reach = half.length();

@@ -92,12 +92,12 @@ impl<'a> Props<'a> {
             .all(|names| self.number(names).is_some())
     }
 
-    /// From 0, unseen, to 1.
+    /// The opacity, from 0, unseen, to 1.
     pub(super) fn opacity(self) -> Option<f64> {
         self.number(&["opacity"]).map(|opacity| opacity.clamp(0.0, 1.0))
     }
 
-    /// In degrees clockwise, from 0 to 360.
+    /// The rotation in degrees clockwise, from 0 to 360.
     pub(super) fn rotation(self) -> f64 {
         self.number(&["rotation"]).map_or(0.0, |degrees| degrees.rem_euclid(360.0))
     }

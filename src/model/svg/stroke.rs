@@ -13,7 +13,7 @@ use crate::model::Point;
 
 /// Width of a line at half pressure, in the client's units, where no size is given.
 const PEN_SIZE: f64 = 4.0;
-/// As [`PEN_SIZE`], of the highlighter and of the eraser.
+/// The size of the highlighter and of the eraser, as [`PEN_SIZE`].
 const BROAD_SIZE: f64 = 16.0;
 /// The thinnest line, in the client's units.
 const MIN_SIZE: f64 = 0.1;

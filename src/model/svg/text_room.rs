@@ -47,7 +47,7 @@ const MARKS_OF_A_SYLLABLE: usize = 3;
 /// The most that a line of text takes, in font sizes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct TextRoom {
-    /// From where it starts to where the next text would.
+    /// The distance from where it starts to where the next text would.
     pub(super) advance: f64,
     /// As `advance`, in a font of middling breadth.
     pub(super) usual: f64,

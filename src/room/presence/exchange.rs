@@ -18,13 +18,13 @@ use crate::{
 /// When this node last said what to the others.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// That it lives.
+    /// The time at which it last said that it lives.
     alive_at: Option<Instant>,
-    /// All that it holds.
+    /// The time at which it last told all that it holds.
     full_at: Option<Instant>,
     /// `true` if a node waits for all that it holds.
     owes_full: bool,
-    /// The question for all that all others hold.
+    /// The time at which it last asked for all that all others hold.
     asked_at: Option<Instant>,
     /// `true` if that question is to be put as soon as it may be.
     owes_ask: bool,

@@ -28,7 +28,7 @@ pub(super) type Change = (ConnectionId, Option<Arc<PresenceEntry>>);
 /// All present connections.
 #[derive(Debug, Default)]
 pub(super) struct Holdings {
-    /// By connection, whoever holds it: mostly one node, never none.
+    /// The holders of each connection: mostly one node, never none.
     held: HashMap<ConnectionId, Vec<Held>>,
     /// The connections whose entries may have changed since the changes were last taken.
     dirty: HashSet<ConnectionId>,

@@ -1,4 +1,4 @@
-//! From a [`BlobUrl`] to the blobs there: a folder is made, a bucket gets its settings.
+//! The way from a [`BlobUrl`] to the blobs there: a folder is made, a bucket gets its settings.
 
 use std::{fs, io, path::PathBuf, sync::Arc, time::Duration};
 

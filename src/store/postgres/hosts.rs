@@ -83,7 +83,7 @@ impl Hosts {
             if Instant::now() >= deadline || !error.is_passing() || error.is_refusal() {
                 return Err(error);
             }
-            // Once for each reason.
+            // Each reason is told once.
             if told.replace(error.reason()) != Some(error.reason()) {
                 let hosts = self.names();
                 tracing::warn!(%error, hosts, "the database is not there yet; trying on");

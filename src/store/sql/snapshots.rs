@@ -245,7 +245,7 @@ impl<S: SqlBackend> Snapshots for S {
     }
 
     async fn forget_waste(&self, ids: &[Uuid]) -> Result<(), StoreError> {
-        // In order, so that two who forget the same ids do not wait for each other.
+        // The order keeps two who forget the same ids from waiting for each other.
         let ids: BTreeSet<&Uuid> = ids.iter().collect();
         let mut tx = self.pools().begin_write().await?;
         for id in ids {

@@ -52,7 +52,7 @@ pub(crate) struct CommittedOtherOp {
     revision: u64,
     /// The `sub` of the token with which it was sent.
     actor: String,
-    /// When it was committed, in milliseconds since 1970, by the server's clock.
+    /// The time of the commit by the server's clock, in milliseconds since 1970.
     ts: i64,
     /// The `op_id` of the first op of the gesture.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,7 +62,7 @@ pub(crate) struct CommittedOtherOp {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     client_id: Option<String>,
-    /// As it was sent.
+    /// The `meta` of the op, as it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = HashMap<String, Value>, required = false)]
     meta: Option<HashMap<String, Value>>,

@@ -35,7 +35,8 @@ pub(super) fn plan(units: &[OpenUnit], head: Revision, budget: u64) -> Plan {
     }
     let lowest = lowest_floor(units, weight, budget / 2);
     if is_past(limits::FOLD_HARD_BUDGETS, limits::FOLD_HARD_UNITS) {
-        // As far as it goes: what is young may weigh more than half of the budget for as long as many draw.
+        // The fold goes as far as it may: young units may weigh more than half of the budget for as long as
+        // many draw.
         let young = below_touched(units, now_ms, limits::FOLD_HARD_KEEPS);
         let hard = lowest.min(young.unwrap_or(lowest));
         if is_past(limits::FOLD_LAST_BUDGETS, limits::FOLD_LAST_UNITS) {

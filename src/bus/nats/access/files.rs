@@ -15,7 +15,7 @@ use super::{InvalidNatsOptions, NatsOptions};
 
 /// The JWT and the key of a user, as `nsc` writes them into one file.
 pub(super) fn read_credentials(text: &str) -> Result<(String, KeyPair), String> {
-    // That is how the JSON of the header begins in base64.
+    // The JSON of the header begins like this in base64.
     let jwt = text.lines().map(str::trim).find(|line| line.starts_with("eyJ"));
     Ok((jwt.ok_or("has no JWT of a user")?.to_owned(), read_seed(text)?))
 }

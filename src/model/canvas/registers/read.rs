@@ -1,4 +1,4 @@
-//! From the JSON of registers back to the canvas, and no further than they make sense.
+//! The way from the JSON of registers back to the canvas, and no further than they make sense.
 
 use std::{
     borrow::Cow,

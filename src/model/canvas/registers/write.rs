@@ -42,7 +42,7 @@ impl Canvas {
         out.out.push_str(r#","clear":"#);
         out.chain(&self.clear, |_, ()| false);
         out.out.push_str(r#","objects":"#);
-        // In the order of their ids, so that one state has one spelling.
+        // They are written in the order of their ids, so that one state has one spelling.
         let mut objects: Vec<_> = self.objects.iter().collect();
         objects.sort_unstable_by_key(|(id, _)| *id);
         out.map(objects.into_iter().map(|(id, object)| (id.as_str(), object)), |out, object| {

@@ -30,7 +30,7 @@ impl Net {
         for from in 0..self.nodes.len() {
             self.nodes[from].flush();
             for message in self.nodes[from].take_outbox() {
-                // As over the real bus, and its own messages come back too.
+                // The bus of the test is as the real one: a node's own messages come back to it, too.
                 let message = PresenceMessage::decode(&message.encode()).unwrap();
                 assert!(message.encode().len() <= limits::MAX_BUS_MESSAGE_BYTES);
                 self.wire.extend((0..self.nodes.len()).map(|to| (to, message.clone())));
