@@ -182,8 +182,8 @@ impl<'de> Deserialize<'de> for UserId {
     }
 }
 
-/// The name of a drawing; it may be empty. It has no characters that turn the text around, and some that are
-/// seen if any.
+/// The name of a drawing; it may be empty. It has no characters that turn the text around. Unless it is empty,
+/// something of it is seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Title(Box<str>);
 

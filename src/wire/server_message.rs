@@ -85,8 +85,8 @@ pub(crate) enum ServerMessage<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(value_type = HashMap<Uuid, PresenceView>, required = false)]
         presence: Option<&'a RawValue>,
-        /// The longest time in which nothing comes, in milliseconds; of event streams alone, since sockets have
-        /// it in `hello`.
+        /// The longest time without a message, in milliseconds; only in event streams, since sockets have it in
+        /// `hello`.
         #[serde(skip_serializing_if = "Option::is_none")]
         #[schema(required = false)]
         heartbeat_ms: Option<u64>,
