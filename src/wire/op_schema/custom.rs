@@ -66,7 +66,7 @@ pub(crate) struct CommittedOtherOp {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = HashMap<String, Value>, required = false)]
     meta: Option<HashMap<String, Value>>,
-    /// Anything; for `custom.<name>`.
+    /// Any value; only for `custom.<name>`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Value, required = false)]
     data: Option<Value>,

@@ -11,7 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the process lives. */
+        /** Check that the process lives. */
         get: operations["healthz"];
         put?: never;
         post?: never;
@@ -45,7 +45,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether requests should be sent here. */
+        /** Check if requests should be sent here. */
         get: operations["readyz"];
         put?: never;
         post?: never;
@@ -334,7 +334,8 @@ export interface paths {
         };
         /**
          * Read who is present.
-         * @description What a socket is told as `presence`, as of now. Presence is not part of the log: it is never stored.
+         * @description Answers with what a socket gets as `presence`, as of now. Presence is not part of the log: it is never
+         *     stored.
          */
         get: operations["read_presence"];
         put?: never;
@@ -602,7 +603,7 @@ export interface components {
              * @description The head of the drawing when the ops were in.
              */
             latest_revision: number;
-            /** @description One an op, in the order of the request. */
+            /** @description The results, one for each op in the order of the request. */
             results: components["schemas"]["OpResult"][];
         };
         /**
@@ -620,7 +621,7 @@ export interface components {
             actor: string;
             /** @description The client that made the op. */
             client_id?: string;
-            /** @description As it was sent. */
+            /** @description The `meta` of the op, as it was sent. */
             meta?: {
                 [key: string]: unknown;
             };
@@ -636,7 +637,7 @@ export interface components {
             revision: number;
             /**
              * Format: int64
-             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             * @description The time of the commit by the server's clock, in milliseconds since 1970.
              */
             ts: number;
             /**
@@ -668,7 +669,7 @@ export interface components {
             actor: string;
             /** @description The client that made the op. */
             client_id?: string;
-            /** @description As it was sent. */
+            /** @description The `meta` of the op, as it was sent. */
             meta?: {
                 [key: string]: unknown;
             };
@@ -688,7 +689,7 @@ export interface components {
             };
             /**
              * Format: int64
-             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             * @description The time of the commit by the server's clock, in milliseconds since 1970.
              */
             ts: number;
             /**
@@ -723,7 +724,7 @@ export interface components {
             revision: number;
             /**
              * Format: int64
-             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             * @description The time of the commit by the server's clock, in milliseconds since 1970.
              */
             ts: number;
             /**
@@ -758,7 +759,7 @@ export interface components {
             client_id?: string;
             /** @description `rect ellipse line path text image token fog` or a name of your own. */
             kind: string;
-            /** @description As it was sent. */
+            /** @description The `meta` of the op, as it was sent. */
             meta?: {
                 [key: string]: unknown;
             };
@@ -768,7 +769,7 @@ export interface components {
              * @description The idempotency key.
              */
             op_id: string;
-            /** @description What the object looks like. */
+            /** @description The look of the object. */
             props: {
                 [key: string]: unknown;
             };
@@ -779,7 +780,7 @@ export interface components {
             revision: number;
             /**
              * Format: int64
-             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             * @description The time of the commit by the server's clock, in milliseconds since 1970.
              */
             ts: number;
             /**
@@ -813,7 +814,7 @@ export interface components {
             actor: string;
             /** @description The client that made the op. */
             client_id?: string;
-            /** @description As it was sent. */
+            /** @description The `meta` of the op, as it was sent. */
             meta?: {
                 [key: string]: unknown;
             };
@@ -830,7 +831,7 @@ export interface components {
             revision: number;
             /**
              * Format: int64
-             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             * @description The time of the commit by the server's clock, in milliseconds since 1970.
              */
             ts: number;
             /**
@@ -867,7 +868,7 @@ export interface components {
             actor: string;
             /** @description The client that made the op. */
             client_id?: string;
-            /** @description As it was sent. */
+            /** @description The `meta` of the op, as it was sent. */
             meta?: {
                 [key: string]: unknown;
             };
@@ -888,7 +889,7 @@ export interface components {
             };
             /**
              * Format: int64
-             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             * @description The time of the commit by the server's clock, in milliseconds since 1970.
              */
             ts: number;
             /**
@@ -907,9 +908,9 @@ export interface components {
             z?: string;
         };
         /**
-         * @description An op as every reader gets it: what the client sent, with the envelope of the server. What has another type than those
-         *     that are listed is a `CommittedOtherOp`: an op of the application's own, or of a type that came later than this document.
-         *     A reader keeps it, takes its revision, and goes on.
+         * @description An op as every reader gets it: the op that the client sent, with the envelope of the server. An op of a type
+         *     that is not listed is a `CommittedOtherOp`: one of the application's own, or of a type that came later than
+         *     this document. A reader keeps it, takes its revision, and goes on.
          */
         CommittedOp: components["schemas"]["CommittedObjectCreate"] | components["schemas"]["CommittedObjectUpdate"] | components["schemas"]["CommittedObjectDelete"] | components["schemas"]["CommittedStrokeBegin"] | components["schemas"]["CommittedStrokeAppend"] | components["schemas"]["CommittedStrokeEnd"] | components["schemas"]["CommittedCanvasSet"] | components["schemas"]["CommittedCanvasClear"] | components["schemas"]["CommittedUndo"] | components["schemas"]["CommittedRedo"] | components["schemas"]["CommittedFold"] | components["schemas"]["CommittedOtherOp"];
         /**
@@ -932,9 +933,9 @@ export interface components {
             actor: string;
             /** @description The client that made the op. */
             client_id?: string;
-            /** @description Of `custom.<name>`: anything. */
+            /** @description Any value; only for `custom.<name>`. */
             data?: unknown;
-            /** @description As it was sent. */
+            /** @description The `meta` of the op, as it was sent. */
             meta?: {
                 [key: string]: unknown;
             };
@@ -950,7 +951,7 @@ export interface components {
             revision: number;
             /**
              * Format: int64
-             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             * @description The time of the commit by the server's clock, in milliseconds since 1970.
              */
             ts: number;
             /**
@@ -980,7 +981,7 @@ export interface components {
             actor: string;
             /** @description The client that made the op. */
             client_id?: string;
-            /** @description As it was sent. */
+            /** @description The `meta` of the op, as it was sent. */
             meta?: {
                 [key: string]: unknown;
             };
@@ -996,7 +997,7 @@ export interface components {
             revision: number;
             /**
              * Format: int64
-             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             * @description The time of the commit by the server's clock, in milliseconds since 1970.
              */
             ts: number;
             /**
@@ -1045,7 +1046,7 @@ export interface components {
              * @description Counts the appends of the stroke from 1.
              */
             index: number;
-            /** @description As it was sent. */
+            /** @description The `meta` of the op, as it was sent. */
             meta?: {
                 [key: string]: unknown;
             };
@@ -1064,7 +1065,7 @@ export interface components {
             revision: number;
             /**
              * Format: int64
-             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             * @description The time of the commit by the server's clock, in milliseconds since 1970.
              */
             ts: number;
             /**
@@ -1111,7 +1112,7 @@ export interface components {
             actor: string;
             /** @description The client that made the op. */
             client_id?: string;
-            /** @description As it was sent. */
+            /** @description The `meta` of the op, as it was sent. */
             meta?: {
                 [key: string]: unknown;
             };
@@ -1123,7 +1124,7 @@ export interface components {
             op_id: string;
             /** @description `[x,y]` or `[x,y,pressure]` each. */
             points: number[][];
-            /** @description What the stroke looks like. */
+            /** @description The look of the stroke. */
             props: {
                 [key: string]: unknown;
             };
@@ -1135,7 +1136,7 @@ export interface components {
             tool: string;
             /**
              * Format: int64
-             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             * @description The time of the commit by the server's clock, in milliseconds since 1970.
              */
             ts: number;
             /**
@@ -1174,7 +1175,7 @@ export interface components {
              * @description Number of appends.
              */
             count: number;
-            /** @description As it was sent. */
+            /** @description The `meta` of the op, as it was sent. */
             meta?: {
                 [key: string]: unknown;
             };
@@ -1191,7 +1192,7 @@ export interface components {
             revision: number;
             /**
              * Format: int64
-             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             * @description The time of the commit by the server's clock, in milliseconds since 1970.
              */
             ts: number;
             /**
@@ -1221,7 +1222,7 @@ export interface components {
             actor: string;
             /** @description The client that made the op. */
             client_id?: string;
-            /** @description As it was sent. */
+            /** @description The `meta` of the op, as it was sent. */
             meta?: {
                 [key: string]: unknown;
             };
@@ -1237,7 +1238,7 @@ export interface components {
             revision: number;
             /**
              * Format: int64
-             * @description When it was committed, in milliseconds since 1970, by the server's clock.
+             * @description The time of the commit by the server's clock, in milliseconds since 1970.
              */
             ts: number;
             /**
@@ -1269,7 +1270,7 @@ export interface components {
             sub?: string | null;
             /**
              * Format: int64
-             * @description How long the token lasts, in seconds; a day at most and by default.
+             * @description The lifetime of the token, in seconds; a day at most and by default.
              */
             ttl?: number | null;
         };
@@ -1302,11 +1303,11 @@ export interface components {
         CreateLink: {
             /**
              * Format: int64
-             * @description When the link stops working, in milliseconds since 1970; never, if absent.
+             * @description The time at which the link stops working, in milliseconds since 1970; never, if absent.
              */
             expires_at?: number | null;
             /**
-             * @description What whoever joins may do.
+             * @description The role of those who join.
              * @enum {string}
              */
             role: "editor" | "viewer";
@@ -1360,7 +1361,7 @@ export interface components {
         DevToken: {
             /**
              * Format: int64
-             * @description In milliseconds since 1970.
+             * @description The time at which the token expires, in milliseconds since 1970.
              */
             expires_at: number;
             name?: string | null;
@@ -1395,7 +1396,7 @@ export interface components {
             base?: number;
             /**
              * Format: int64
-             * @description In milliseconds since 1970.
+             * @description The time of its creation, in milliseconds since 1970.
              */
             created_at: number;
             created_by: string;
@@ -1426,11 +1427,11 @@ export interface components {
             title: string;
             /**
              * Format: int64
-             * @description When the title or the members last changed, in milliseconds since 1970.
+             * @description The time at which the title or the members last changed, in milliseconds since 1970.
              */
             updated_at: number;
         };
-        /** @description What is wrong with one part of a request. */
+        /** @description A fault in one part of a request. */
         Fault: {
             /** @description The rule that was broken, for a person. */
             detail: string;
@@ -1444,7 +1445,7 @@ export interface components {
             /** @example ok */
             status: string;
         };
-        /** @description What can be undone and redone. */
+        /** @description The steps that can be undone and redone. */
         HistoryResponse: {
             /**
              * Format: int64
@@ -1484,7 +1485,7 @@ export interface components {
              */
             undo_unit?: string | null;
         };
-        /** @description What joining gave. */
+        /** @description The drawing that the caller has joined, and their role on it. */
         JoinedView: {
             /** Format: uuid */
             drawing_id: string;
@@ -1511,12 +1512,12 @@ export interface components {
         LinkView: {
             /**
              * Format: int64
-             * @description In milliseconds since 1970.
+             * @description The time of its creation, in milliseconds since 1970.
              */
             created_at: number;
             /**
              * Format: int64
-             * @description In milliseconds since 1970.
+             * @description The time at which it stops working, in milliseconds since 1970.
              */
             expires_at?: number | null;
             /**
@@ -1525,16 +1526,16 @@ export interface components {
              */
             link_id: string;
             /**
-             * @description What whoever joins may do: `editor` or `viewer`; there may be more roles one day.
+             * @description The role of those who join: `editor` or `viewer`; there may be more roles one day.
              * @example editor
              */
             role: string;
-            /** @description What the link holds. Shown once: the server keeps only its hash. */
+            /** @description The secret of the link. Shown once: the server keeps only its hash. */
             token?: string | null;
         };
         /** @description The members of a drawing. */
         MemberList: {
-            /** @description By user id. */
+            /** @description The members, ordered by user id. */
             members: components["schemas"]["MemberView"][];
         };
         /**
@@ -1584,7 +1585,7 @@ export interface components {
              *     case, however it was sent.
              */
             op_id: string;
-            /** @description What the object looks like. */
+            /** @description The look of the object. */
             props: {
                 [key: string]: unknown;
             };
@@ -1638,7 +1639,7 @@ export interface components {
         };
         /** @description The registers of one object; empty ones are left out. */
         ObjectRegisters: {
-            /** @description By `count`: the ends of the stroke; writes without a value. */
+            /** @description The ends of the stroke, by `count`; writes without a value. */
             ends?: {
                 [key: string]: components["schemas"]["RegisterWrite"][];
             } | null;
@@ -1649,7 +1650,7 @@ export interface components {
             points?: {
                 [key: string]: components["schemas"]["RegisterWrite"][];
             } | null;
-            /** @description By property. */
+            /** @description The writes to its props, by property. */
             props?: {
                 [key: string]: components["schemas"]["RegisterWrite"][];
             } | null;
@@ -1704,11 +1705,11 @@ export interface components {
             /** @description Fractional index; its place on the screen. */
             z?: string;
         };
-        /** @description An op as a client sends it, by its `type`. What has another type than those that are listed is a `CustomOp`. */
+        /** @description An op as a client sends it, by its `type`. An op of a type that is not listed is a `CustomOp`. */
         Op: components["schemas"]["ObjectCreate"] | components["schemas"]["ObjectUpdate"] | components["schemas"]["ObjectDelete"] | components["schemas"]["StrokeBegin"] | components["schemas"]["StrokeAppend"] | components["schemas"]["StrokeEnd"] | components["schemas"]["CanvasSet"] | components["schemas"]["CanvasClear"] | components["schemas"]["Undo"] | components["schemas"]["Redo"] | components["schemas"]["CustomOp"];
-        /** @description Where one op stands. */
+        /** @description The place of one op in the log. */
         OpResult: {
-            /** @description Whether it was in the log before this request. */
+            /** @description `true` if the op was in the log before this request. */
             duplicate: boolean;
             /** Format: uuid */
             op_id: string;
@@ -1718,14 +1719,14 @@ export interface components {
              */
             revision: number;
         };
-        /** @description What a page says in JSON and MessagePack. */
+        /** @description The body of a page in JSON and MessagePack. */
         OpsPage: {
             /**
              * Format: int64
              * @description The revision up to which the logs of both epochs are equal.
              */
             base?: number | null;
-            /** @description Whether the page reaches `until`, or else the head: there is nothing more to fetch now. */
+            /** @description `true` if the page reaches `until`, or else the head: there is nothing more to fetch now. */
             complete: boolean;
             /** Format: uuid */
             epoch: string;
@@ -1752,7 +1753,7 @@ export interface components {
             to: number;
         };
         /**
-         * @description What to show to the others.
+         * @description A presence state to show to the others.
          * @example {
          *       "state": {
          *         "cursor": [
@@ -1776,7 +1777,7 @@ export interface components {
             state: Record<string, never> | null;
         };
         /**
-         * @description Where the connection stands.
+         * @description The connection that posted, as it stands now.
          * @example {
          *       "connection_id": "0198f0a0-7d2c-7aaa-8bbb-0123456789ab",
          *       "count": 1,
@@ -1786,20 +1787,21 @@ export interface components {
         PostedPresence: {
             /**
              * Format: uuid
-             * @description To be named in the next request.
+             * @description The connection, to be named in the next request.
              */
             connection_id: string;
-            /** @description How many connections are present, on all nodes. */
+            /** @description The number of connections that are present, on all nodes. */
             count: number;
             /**
              * Format: int64
-             * @description When the connection leaves, unless it posts again; in milliseconds since 1970. Null once it has left.
+             * @description The time at which the connection leaves unless it posts again, in milliseconds since 1970. Null once it
+             *     has left.
              */
             expires_at?: number | null;
         };
-        /** @description Who is present. */
+        /** @description The connections that are present. */
         PresenceRoster: {
-            /** @description How many connections are present, on all nodes. */
+            /** @description The number of connections that are present, on all nodes. */
             count: number;
             /** Format: uuid */
             drawing_id: string;
@@ -1811,7 +1813,7 @@ export interface components {
         /** @description One present connection. */
         PresenceView: {
             name: string | null;
-            /** @description What the connection shows of itself. */
+            /** @description The state that the connection shows. */
             state: Record<string, never>;
             user_id: string;
         };
@@ -1835,11 +1837,11 @@ export interface components {
          */
         Problem: {
             /**
-             * @description What to act on; stable.
+             * @description The code to act on; stable.
              * @example invalid_op
              */
             code: string;
-            /** @description What happened this time, for a person. */
+            /** @description The cause of this failure, for a person. */
             detail: string;
             /**
              * Format: uuid
@@ -1858,7 +1860,7 @@ export interface components {
              * @example /ops/3/points
              */
             pointer?: string | null;
-            /** @description Whether the same request may succeed later. */
+            /** @description `true` if the same request may succeed later. */
             retryable: boolean;
             /**
              * Format: int32
@@ -1886,14 +1888,14 @@ export interface components {
         PutMember: {
             role: components["schemas"]["Role"];
         };
-        /** @description Whether the node can do its work. */
+        /** @description The ability of the node to do its work. */
         Readiness: {
-            /** @description Whether the blob store answers and takes what is written. */
+            /** @description `true` if the blob store answers and can be written to. */
             blobs: boolean;
-            /** @description Whether the bus is connected. */
+            /** @description `true` if the bus is connected. */
             bus: boolean;
             /**
-             * @description What is wrong, in words; absent when nothing is.
+             * @description The fault, in words; absent when there is none.
              * @example the disk of the database is full
              */
             reason?: string | null;
@@ -1905,7 +1907,7 @@ export interface components {
              * @example ready
              */
             status: string;
-            /** @description Whether the store takes writes: something was written to it within the last second. */
+            /** @description `true` if the store takes writes: something was written to it within the last second. */
             store: boolean;
         };
         /**
@@ -1950,11 +1952,11 @@ export interface components {
          *     writes, ascending by revision.
          */
         RegistersView: {
-            /** @description By property of the canvas. */
+            /** @description The writes to the canvas, by property. */
             canvas: {
                 [key: string]: components["schemas"]["RegisterWrite"][];
             };
-            /** @description Each `canvas.clear`; writes without a value. */
+            /** @description The writes of each `canvas.clear`, without a value. */
             clear: components["schemas"]["RegisterWrite"][];
             /**
              * Format: int64
@@ -1963,10 +1965,10 @@ export interface components {
             floor: number;
             /**
              * Format: int64
-             * @description How the registers are to be read: 2. A reader that meets another format must not compute a view.
+             * @description The format of the registers: 2. A reader that meets another one must not compute a view.
              */
             format: number;
-            /** @description By `object_id`; those too that are not seen. */
+            /** @description The registers of the objects, by `object_id`; objects that are not seen are among them. */
             objects: {
                 [key: string]: components["schemas"]["ObjectRegisters"];
             };
@@ -1977,37 +1979,37 @@ export interface components {
         };
         /** @description An object that is seen. */
         RenderedObject: {
-            /** @description Of a stroke: whether its end has told that no append is missing. */
+            /** @description `true` for a stroke whose end has shown that no append is missing. */
             complete?: boolean | null;
             /** @description `stroke` for what `stroke.begin` made. */
             kind: string;
             object_id: string;
-            /** @description Of a stroke: `[x,y]` or `[x,y,pressure]`, up to the first append that is missing. */
+            /** @description The points of a stroke, `[x,y]` or `[x,y,pressure]`, up to the first append that is missing. */
             points?: number[][] | null;
             props: {
                 [key: string]: unknown;
             };
-            /** @description Of a stroke. */
+            /** @description The tool of a stroke. */
             tool?: string | null;
             /** @description Fractional index; empty when it has none. */
             z: string;
         };
-        /** @description What is to be seen. */
+        /** @description The canvas as it is seen. */
         RenderedView: {
             /** @description The properties of the canvas: background, size and whatever `canvas.set` has set. */
             canvas: {
                 [key: string]: unknown;
             };
-            /** @description In the order in which they are drawn: by `z`, then by when they were created. */
+            /** @description The objects in the order in which they are drawn: by `z`, then by when they were created. */
             objects: components["schemas"]["RenderedObject"][];
         };
         /**
-         * @description What a user may do with one drawing; ordered from least to most.
+         * @description The rights of a user on one drawing; ordered from least to most.
          * @enum {string}
          */
         Role: "viewer" | "editor" | "owner";
         /**
-         * @description Whose units are meant.
+         * @description The users whose units are meant.
          * @enum {string}
          */
         ScopeParam: "mine" | "all";
@@ -2131,7 +2133,7 @@ export interface components {
             op_id: string;
             /** @description `[x,y]` or `[x,y,pressure]` each. */
             points: number[][];
-            /** @description What the stroke looks like. */
+            /** @description The look of the stroke. */
             props: {
                 [key: string]: unknown;
             };
@@ -2193,7 +2195,7 @@ export interface components {
         Ticket: {
             /**
              * Format: int64
-             * @description In milliseconds since 1970.
+             * @description The time at which the ticket expires, in milliseconds since 1970.
              */
             expires_at: number;
             ticket: string;
@@ -2243,11 +2245,11 @@ export interface components {
              *     one did, so that it can be sent again when its answer was lost. Made by the server otherwise.
              */
             op_id?: string | null;
-            /** @description Whose units: `mine` by default, or `all`, for owners. */
+            /** @description The users whose units are meant: `mine` by default, or `all`, for owners. */
             scope?: components["schemas"]["ScopeParam"];
         };
         /**
-         * @description What was undone or redone.
+         * @description The result of an undo or a redo.
          * @example {
          *       "epoch": "01981111-2222-7333-8444-555566667777",
          *       "latest_revision": 2,
@@ -2279,9 +2281,9 @@ export interface components {
         };
         /** @description An undo unit that is not closed. */
         UnitState: {
-            /** @description Who sent that. */
+            /** @description The user who sent that op. */
             actor: string;
-            /** @description Whether it has an op that is not `custom.*`. */
+            /** @description `true` if it has an op that is not `custom.*`. */
             draws: boolean;
             /**
              * Format: int64
@@ -2290,7 +2292,7 @@ export interface components {
             first: number;
             /**
              * Format: int64
-             * @description When an op, an undo or a redo last named it, in milliseconds since 1970.
+             * @description The time at which an op, an undo or a redo last named it, in milliseconds since 1970.
              */
             touched: number;
             /** @description `[revision, undone]`: the latest undo or redo that changed it, and whether it was an undo. */
@@ -2327,7 +2329,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It does */
+            /** @description It lives */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2982,15 +2984,15 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description From `POST /v1/tickets`, since a browser's `EventSource` cannot set headers; a bearer header does
-                 *     as well.
+                 * @description A ticket from `POST /v1/tickets`, since a browser's `EventSource` cannot set headers; a bearer header
+                 *     does as well.
                  */
                 ticket?: string;
                 /** @description The last revision the client has; from the head on by default. */
                 after?: number;
                 /** @description The epoch of `after`. */
                 epoch?: string;
-                /** @description Whether to tell who is present; true by default. */
+                /** @description `true`, the default, to be told who is present. */
                 presence?: boolean;
             };
             header?: {
@@ -3092,7 +3094,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What is to be seen. */
+            /** @description The canvas as it is seen. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3162,7 +3164,7 @@ export interface operations {
     get_history: {
         parameters: {
             query?: {
-                /** @description Whose units: `mine` by default, or `all`, for owners. */
+                /** @description The users whose units are meant: `mine` by default, or `all`, for owners. */
                 scope?: "mine" | "all";
             };
             header?: never;
@@ -3173,7 +3175,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What can be undone and redone. */
+            /** @description The steps that can be undone and redone. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3828,7 +3830,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What a page says in JSON and MessagePack. */
+            /** @description The body of a page in JSON and MessagePack. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4056,7 +4058,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Who is present. */
+            /** @description The connections that are present. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4127,7 +4129,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Where the connection stands. */
+            /** @description The connection that posted, as it stands now. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4234,7 +4236,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What was undone or redone. */
+            /** @description The result of an undo or a redo. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4445,7 +4447,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What was undone or redone. */
+            /** @description The result of an undo or a redo. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4557,7 +4559,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What joining gave. */
+            /** @description The drawing that the caller has joined, and their role on it. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -4681,7 +4683,7 @@ export interface operations {
     open_socket: {
         parameters: {
             query?: {
-                /** @description From `POST /v1/tickets`; a bearer header does as well. */
+                /** @description A ticket from `POST /v1/tickets`; a bearer header does as well. */
                 ticket?: string;
             };
             header?: never;
