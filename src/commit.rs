@@ -36,7 +36,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Committer {
     /// One queue a writer, each of `COMMIT_QUEUE_REQUESTS`; a request for a full one is refused.
-    queues: Arc<[mpsc::Sender<Job>]>,
+    queues: Arc<[mpsc::Sender<QueuedRequest>]>,
     /// Bytes that may still be queued; a request that finds too few is refused.
     bytes: Arc<Semaphore>,
     metrics: Arc<Metrics>,
@@ -83,14 +83,14 @@ pub enum CommitError {
 
 /// One request on its way.
 #[derive(Debug)]
-struct Job {
+struct QueuedRequest {
     request: AppendRequest,
-    waiting: Waiting,
+    waiting: PendingReply,
 }
 
 /// The other end of a request: the client that waits for its outcome.
 #[derive(Debug)]
-struct Waiting {
+struct PendingReply {
     /// Closed when the client hung up, which changes nothing for the batch.
     reply: oneshot::Sender<Result<Committed, CommitError>>,
     queued_at: Instant,
@@ -100,8 +100,8 @@ struct Waiting {
     _bytes: OwnedSemaphorePermit,
 }
 
-impl Job {
-    fn split(self) -> (AppendRequest, Waiting) {
+impl QueuedRequest {
+    fn split(self) -> (AppendRequest, PendingReply) {
         (self.request, self.waiting)
     }
 }
@@ -163,7 +163,10 @@ impl Committer {
         let bytes = self.bytes.clone().try_acquire_many_owned(size).map_err(|_| overloaded())?;
         let (reply, outcome) = oneshot::channel();
         let queue = &self.queues[self.writer_of(request.drawing_id)];
-        let job = Job { request, waiting: Waiting { reply, queued_at: Instant::now(), id, _bytes: bytes } };
+        let job = QueuedRequest {
+            request,
+            waiting: PendingReply { reply, queued_at: Instant::now(), id, _bytes: bytes },
+        };
         match queue.try_send(job) {
             Ok(()) => self.metrics.queue_depth.increment(1),
             Err(mpsc::error::TrySendError::Full(_)) => return Err(overloaded()),
@@ -191,7 +194,7 @@ struct Writer {
 impl Writer {
     async fn run(
         self,
-        mut queue: mpsc::Receiver<Job>,
+        mut queue: mpsc::Receiver<QueuedRequest>,
         announcements: mpsc::Sender<Announcement>,
         shutdown: CancellationToken,
     ) {
@@ -224,8 +227,8 @@ impl Writer {
 
     /// Appends a batch; what follows from it is left to the announcer, so that the next batch is on
     /// its way to the store meanwhile.
-    async fn write(&self, batch: Vec<Job>, announcements: &mpsc::Sender<Announcement>) {
-        let (requests, waiting): (Vec<_>, Vec<_>) = batch.into_iter().map(Job::split).unzip();
+    async fn write(&self, batch: Vec<QueuedRequest>, announcements: &mpsc::Sender<Announcement>) {
+        let (requests, waiting): (Vec<_>, Vec<_>) = batch.into_iter().map(QueuedRequest::split).unzip();
         let (batch, now_ms) = (self.batches.fetch_add(1, Ordering::Relaxed), now_ms());
         let announce = |requests, waiting, outcome| {
             // The announcer ends after the writer, whose sender it waits for.
@@ -273,7 +276,7 @@ struct Announcement {
     /// Its number.
     batch: u64,
     requests: Vec<AppendRequest>,
-    waiting: Vec<Waiting>,
+    waiting: Vec<PendingReply>,
     outcome: Result<Appended, StoreError>,
 }
 

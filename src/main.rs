@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     match run_to_completion(command) {
         Ok(code) => code,
         Err(error) => {
-            telemetry::tell_fatal(&error, format);
+            telemetry::report_fatal(&error, format);
             ExitCode::FAILURE
         }
     }
@@ -156,7 +156,7 @@ async fn verify_or_tell(args: &VerifyArgs) -> ExitCode {
         Ok(Summary { findings: 0, .. }) => ExitCode::SUCCESS,
         Ok(_) => FOUND,
         Err(error) => {
-            telemetry::tell_fatal(&error, args.store.log_format);
+            telemetry::report_fatal(&error, args.store.log_format);
             ExitCode::from(UNCHECKED)
         }
     }

@@ -29,7 +29,7 @@ use self::{
 };
 use crate::{
     access::Access,
-    api::{self, Api, tells_of_the_node},
+    api::{self, Api, is_health_path},
     bus::Bus,
     config::{NodeRole, ServeArgs},
     http::{
@@ -43,7 +43,7 @@ use crate::{
     offload::Background,
     room::presence::PresenceRooms,
     snapshot::{BlobHealth, Loader, Memory},
-    socket::{Connections, Gateway, GatewayParts},
+    socket::{Gateway, GatewayParts, Sockets},
     store::{FileLock, Members, Store},
     telemetry::Metrics,
     transport::Transport,
@@ -69,7 +69,7 @@ pub struct Server {
     file_lock: Option<FileLock>,
     store: SharedStore,
     bus: SharedBus,
-    sockets: Arc<Connections>,
+    sockets: Arc<Sockets>,
     stops: Stops,
 }
 
@@ -168,7 +168,7 @@ impl Server {
             tasks.spawn(worker::purge(store.clone(), stop.clone()));
         }
         let undo = Undo::new(store.clone(), canvases.clone(), committer.clone());
-        let api = Api::new(api::Parts {
+        let api = Api::new(api::ApiParts {
             store: store.clone(),
             bus: bus.clone(),
             committer,
@@ -266,7 +266,7 @@ impl Server {
                 draining.clone(),
             ));
         };
-        let overflow = Overflow { router: router.clone(), has_path: tells_of_the_node };
+        let overflow = Overflow { router: router.clone(), has_path: is_health_path };
         tokio::select! {
             () = self.notice(signals) => (),
             never = self.places.accept(&listener, &overflow, &self.metrics, &connections, serve) => match never {},

@@ -69,7 +69,7 @@ pub fn log_panics() {
 
 /// Tells in one sentence why the process ends: in the log where programs read it, on standard error where people do, or
 /// where no errors are logged.
-pub fn tell_fatal(error: &anyhow::Error, format: LogFormat) {
+pub fn report_fatal(error: &anyhow::Error, format: LogFormat) {
     let sentence = sentence(error);
     if format == LogFormat::Json && tracing::enabled!(tracing::Level::ERROR) {
         tracing::error!(error = sentence, "the program cannot go on");
@@ -193,7 +193,7 @@ pub fn count_close(code: u16) {
 }
 
 /// Tells how much memory canvases take; whoever reads the metrics asks for it.
-pub fn tell_canvas_bytes(bytes: u64) {
+pub fn record_canvas_bytes(bytes: u64) {
     #[allow(clippy::cast_precision_loss, reason = "bytes of memory are far below 2^53")]
     gauge!("revcast_canvas_bytes").set(bytes as f64);
 }

@@ -163,17 +163,17 @@ impl AsyncWrite for Transport {
 /// may.
 #[derive(Debug)]
 pub struct PipeEnd {
-    incoming: Arc<Lane>,
-    outgoing: Arc<Lane>,
+    incoming: Arc<Direction>,
+    outgoing: Arc<Direction>,
 }
 
 /// One direction of a pipe. The lock is held for a copy.
 #[derive(Debug)]
-struct Lane(Mutex<Waiting>);
+struct Direction(Mutex<DirectionBuffer>);
 
 /// The bytes that wait in one direction.
 #[derive(Debug)]
-struct Waiting {
+struct DirectionBuffer {
     bytes: VecDeque<u8>,
     /// The most that may wait; whoever writes more waits.
     most: usize,
@@ -188,15 +188,16 @@ struct Waiting {
 /// A pipe in which so many bytes may wait in either direction.
 #[must_use]
 pub fn pipe(most: usize) -> (PipeEnd, PipeEnd) {
-    let (there, back) = (Lane::new(most), Lane::new(most));
+    let (there, back) = (Direction::new(most), Direction::new(most));
     let one = PipeEnd { incoming: back.clone(), outgoing: there.clone() };
     (one, PipeEnd { incoming: there, outgoing: back })
 }
 
-impl Lane {
+impl Direction {
     fn new(most: usize) -> Arc<Self> {
         let bytes = VecDeque::new();
-        let waiting = Waiting { bytes, most, is_ended: false, is_unread: false, reader: None, writer: None };
+        let waiting =
+            DirectionBuffer { bytes, most, is_ended: false, is_unread: false, reader: None, writer: None };
         Arc::new(Self(Mutex::new(waiting)))
     }
 
@@ -214,12 +215,12 @@ impl Lane {
         [waiting.reader.take(), waiting.writer.take()].into_iter().flatten().for_each(Waker::wake);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, DirectionBuffer> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Waiting {
+impl DirectionBuffer {
     fn is_readable(&self) -> bool {
         !self.bytes.is_empty() || self.is_ended
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::{
     commit::{CommitError, Committed, Committer},
     model::{Change, CheckedOp, DrawingId, History, LoggedOp, OpId, Revision, Role, UserId},
-    snapshot::{Canvases, LoadError, Turn},
+    snapshot::{Canvases, LoadError, UndoTurn},
     store::{AppendRequest, Log, OpOutcome, Refusal, StoreError},
     trace::{self, RequestId},
 };
@@ -127,7 +127,7 @@ impl Undo {
     }
 
     /// Waits until nobody else on this node resolves an undo or redo of the drawing. Those of other nodes show as a refusal.
-    pub async fn turn(&self, drawing: DrawingId) -> Turn {
+    pub async fn turn(&self, drawing: DrawingId) -> UndoTurn {
         self.canvases.turn(drawing).await
     }
 
@@ -135,7 +135,7 @@ impl Undo {
     ///
     /// # Errors
     /// See [`UndoError`].
-    pub async fn carry_out(&self, _turn: Turn, id: &RequestId, wish: Wish) -> Result<Toggled, UndoError> {
+    pub async fn carry_out(&self, _turn: UndoTurn, id: &RequestId, wish: Wish) -> Result<Toggled, UndoError> {
         let Wish { drawing_id, op_id, direction, .. } = wish;
         for _ in 0..UNDO_ATTEMPTS {
             let look = self.canvases.history(drawing_id, wish.scope.clone()).await;

@@ -237,7 +237,7 @@ impl<'a> Verifier<'a> {
                     snapshots.reach(row.revision, &mut canvas, bytes, found).await?;
                 }
             }
-            self.tell_progress(ops);
+            self.report_progress(ops);
         }
         if let Some(snapshots) = snapshots {
             snapshots.reach(until, &mut None, None, found).await?;
@@ -247,7 +247,7 @@ impl<'a> Verifier<'a> {
         Ok(Looked::Whole)
     }
 
-    fn tell_progress(&mut self, ops_of_drawing: u64) {
+    fn report_progress(&mut self, ops_of_drawing: u64) {
         if self.told_at.elapsed() >= VERIFY_PROGRESS {
             self.told_at = Instant::now();
             let Summary { drawings, ops, snapshots, findings } = self.summary;

@@ -19,12 +19,12 @@ use crate::{
 
 /// The document as it is served, and what the server itself wants to know of it.
 #[derive(Clone, Debug)]
-pub struct Document {
+pub struct OpenApiDocument {
     json: Bytes,
     parameters: QueryParameters,
 }
 
-impl Document {
+impl OpenApiDocument {
     /// The whole document of a server.
     ///
     /// # Errors

@@ -291,11 +291,11 @@ async fn delete_drawing(
         if !changing.store.delete_drawing(id, now_ms()).await? {
             return Err(Error::not_found("the drawing"));
         }
-        changing.tell(ControlMessage::Deleted { drawing_id: id });
+        changing.announce(ControlMessage::Deleted { drawing_id: id });
         audit::record(&identity.acting_from(origin), Some(id), &Act::DrawingDeleted);
         Ok(StatusCode::NO_CONTENT)
     };
-    api.to_the_end(change).await
+    api.run_to_completion(change).await
 }
 
 fn parse_title(title: &str) -> Result<Title, Error> {

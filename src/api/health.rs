@@ -27,7 +27,7 @@ const PATHS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// Returns `true` for the paths by which operators see the state of a node.
 #[must_use]
-pub fn tells_of_the_node(path: &str) -> bool {
+pub fn is_health_path(path: &str) -> bool {
     PATHS.contains(&path)
 }
 
@@ -103,6 +103,6 @@ async fn readyz(State(api): State<Api>) -> Response {
     responses((status = 200, body = String, content_type = "text/plain", description = "All metrics"))
 )]
 async fn read_metrics(State(api): State<Api>) -> Response {
-    telemetry::tell_canvas_bytes(api.canvases.bytes());
+    telemetry::record_canvas_bytes(api.canvases.bytes());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], telemetry::render_metrics()).into_response()
 }

@@ -136,7 +136,7 @@ async fn create_link(
         audit::record(&identity.acting_from(origin), Some(drawing_id), &act);
         Ok((StatusCode::CREATED, SecretJson(LinkView::new(&link, Some(token)))))
     };
-    api.to_the_end(change).await
+    api.run_to_completion(change).await
 }
 
 /// List the share links of a drawing; owners only.
@@ -183,7 +183,7 @@ async fn delete_link(
         audit::record(&identity.acting_from(origin), Some(drawing_id), &act);
         Ok(StatusCode::NO_CONTENT)
     };
-    api.to_the_end(change).await
+    api.run_to_completion(change).await
 }
 
 /// Join a drawing through a share link.
@@ -207,12 +207,12 @@ async fn join_link(
         let joined = changing.store.join_link(&hash(&token), &user_id, now_ms()).await?;
         let joined = joined.ok_or_else(|| Error::not_found("the link"))?;
         let JoinedLink { drawing_id, link_id: link, before: from, role } = joined;
-        changing.tell(ControlMessage::Role { drawing_id, user_id, role: Some(role) });
+        changing.announce(ControlMessage::Role { drawing_id, user_id, role: Some(role) });
         let act = Act::LinkJoined { link, from, to: role };
         audit::record(&identity.acting_from(origin), Some(drawing_id), &act);
         Ok(Json(JoinedView { drawing_id, role }))
     };
-    api.to_the_end(change).await
+    api.run_to_completion(change).await
 }
 
 fn link_role() -> ObjectBuilder {

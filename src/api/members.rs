@@ -143,7 +143,7 @@ async fn set_member(
     let change = async move {
         let outcome = changing.store.set_member(drawing_id, &user_id, role, now_ms()).await?;
         if let MemberOutcome::Changed { before: from } = outcome {
-            changing.tell(ControlMessage::Role { drawing_id, user_id: user_id.clone(), role });
+            changing.announce(ControlMessage::Role { drawing_id, user_id: user_id.clone(), role });
             let act = match role {
                 Some(to) => Act::MemberSet { user: user_id, from, to },
                 None => Act::MemberRemoved { user: user_id, from },
@@ -152,7 +152,7 @@ async fn set_member(
         }
         Ok(outcome)
     };
-    match api.to_the_end(change).await? {
+    match api.run_to_completion(change).await? {
         MemberOutcome::Changed { .. } => Ok(()),
         MemberOutcome::NotFound => Err(Error::not_found("the member")),
         MemberOutcome::LastOwner => {

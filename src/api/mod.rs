@@ -47,15 +47,15 @@ use crate::{
     user_connections::UserConnections,
 };
 
-pub use document::Document;
-pub use health::tells_of_the_node;
+pub use document::OpenApiDocument;
+pub use health::is_health_path;
 
 /// The state that handlers work with. It is cloned several times a request, so it is one pointer.
 #[derive(Clone)]
-pub struct Api(Arc<Parts>);
+pub struct Api(Arc<ApiParts>);
 
 /// The parts that requests are served with.
-pub struct Parts {
+pub struct ApiParts {
     /// The truth.
     pub store: Arc<dyn Store>,
     /// Tells other nodes of changed roles.
@@ -85,7 +85,7 @@ pub struct Parts {
     /// The number of connections that each user has.
     pub connections: Arc<UserConnections>,
     /// The OpenAPI document.
-    pub document: Document,
+    pub document: OpenApiDocument,
     /// The AsyncAPI document, as YAML.
     pub asyncapi: Bytes,
     /// Where changes run that must not end with their request.
@@ -99,8 +99,8 @@ pub struct Parts {
 }
 
 impl Deref for Api {
-    type Target = Parts;
-    fn deref(&self) -> &Parts {
+    type Target = ApiParts;
+    fn deref(&self) -> &ApiParts {
         &self.0
     }
 }
@@ -108,12 +108,12 @@ impl Deref for Api {
 impl Api {
     /// Shares the parts among requests.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: ApiParts) -> Self {
         Self(Arc::new(parts))
     }
 
     /// Runs a change to its end, whether or not the client waits for it: what was changed must be told.
-    async fn to_the_end<T: Send + 'static>(
+    async fn run_to_completion<T: Send + 'static>(
         &self,
         change: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
@@ -130,7 +130,7 @@ impl Api {
     }
 
     /// Makes a change of roles known: here at once, even while the bus is cut, elsewhere through it.
-    fn tell(&self, message: ControlMessage) {
+    fn announce(&self, message: ControlMessage) {
         self.access.apply(&message);
         self.rooms.apply(&message);
         self.bus.publish_control(message);
@@ -201,7 +201,7 @@ impl std::fmt::Debug for Api {
     }
 }
 
-impl std::fmt::Debug for Parts {
+impl std::fmt::Debug for ApiParts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Api").finish_non_exhaustive()
     }

@@ -48,7 +48,7 @@ impl<K: Copy + Eq + Hash + Send + 'static, T: Clone + Send + 'static> Topics<K, 
     fn subscribe(&self, topic: K) -> Subscription<T> {
         let queue = Queue::new();
         self.lock().entry(topic).or_default().push(queue.clone());
-        follow(Seat { topics: self.clone(), topic, queue })
+        follow(TopicQueue { topics: self.clone(), topic, queue })
     }
 }
 
@@ -108,19 +108,19 @@ impl Bus for LocalBus {
 }
 
 /// A subscriber's queue among those of its topic, which it leaves when it is dropped.
-struct Seat<K: Copy + Eq + Hash, T> {
+struct TopicQueue<K: Copy + Eq + Hash, T> {
     topics: Topics<K, T>,
     topic: K,
     queue: Arc<Queue<T>>,
 }
 
-impl<K: Copy + Eq + Hash, T> AsRef<Queue<T>> for Seat<K, T> {
+impl<K: Copy + Eq + Hash, T> AsRef<Queue<T>> for TopicQueue<K, T> {
     fn as_ref(&self) -> &Queue<T> {
         &self.queue
     }
 }
 
-impl<K: Copy + Eq + Hash, T> Drop for Seat<K, T> {
+impl<K: Copy + Eq + Hash, T> Drop for TopicQueue<K, T> {
     fn drop(&mut self) {
         let mut topics = self.topics.lock();
         let Some(queues) = topics.get_mut(&self.topic) else { return };

@@ -21,7 +21,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use tokio::{sync::oneshot, task::unconstrained};
 use uuid::Uuid;
 
-use access::Access;
+use access::NatsAccess;
 use link::NatsLink;
 
 use super::{Bus, ControlMessage, Delivery, OpsMessage, PresenceMessage, Subscription};
@@ -71,7 +71,7 @@ impl NatsBus {
     /// # Errors
     /// When the options do not do.
     pub async fn connect(options: &NatsOptions, metrics: Arc<Metrics>) -> Result<Self, NatsError> {
-        let access = Access::new(options)?;
+        let access = NatsAccess::new(options)?;
         let addresses = access.addresses();
         let link = Arc::new(NatsLink::new(access));
         let client = connect_options(&link).connect(addresses).await?;

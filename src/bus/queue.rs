@@ -18,12 +18,12 @@ use crate::limits;
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     /// Held for one message.
-    waiting: Mutex<Waiting<T>>,
+    waiting: Mutex<Queued<T>>,
     arrived: Notify,
 }
 
 #[derive(Debug)]
-struct Waiting<T> {
+struct Queued<T> {
     messages: VecDeque<T>,
     /// `true` if messages were dropped and the subscriber does not know yet.
     has_lagged: bool,
@@ -34,7 +34,7 @@ const ROOM_AT_REST: usize = 4;
 
 impl<T: Send + 'static> Queue<T> {
     pub(super) fn new() -> Arc<Self> {
-        let waiting = Waiting { messages: VecDeque::new(), has_lagged: false };
+        let waiting = Queued { messages: VecDeque::new(), has_lagged: false };
         Arc::new(Self { waiting: Mutex::new(waiting), arrived: Notify::new() })
     }
 
@@ -62,7 +62,7 @@ impl<T: Send + 'static> Queue<T> {
         Some(Delivery::Message(message))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
+    fn lock(&self) -> MutexGuard<'_, Queued<T>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,7 +17,7 @@ use futures_util::{StreamExt, stream};
 use hyper::body::{Frame, SizeHint};
 use serde::Serialize;
 
-use crate::{limits, snapshot::Answer};
+use crate::{limits, snapshot::PictureText};
 
 /// An answer that holds a secret, as JSON: nobody on the way keeps it.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl<T: Serialize> IntoResponse for SecretJson<T> {
 }
 
 /// A body of what is compressed already, or of its text if the client does not take it so.
-pub(crate) fn gzipped_or_not(answer: Answer, request: &HeaderMap, headers: &mut HeaderMap) -> Body {
+pub(crate) fn gzipped_or_not(answer: PictureText, request: &HeaderMap, headers: &mut HeaderMap) -> Body {
     if accepts_gzip(request) {
         let (parts, held) = answer.gzip();
         let length: usize = parts.iter().map(Bytes::len).sum();

@@ -62,7 +62,7 @@ pub async fn serve_connection(
         let (router, unread, requests) = (router.clone(), unread.clone(), requests.clone());
         async move {
             let mut response = router.oneshot(unread.watch(request)).await?;
-            unread.tell(&mut response);
+            unread.announce_close(&mut response);
             requests.end();
             Ok::<_, Infallible>(response)
         }

@@ -64,7 +64,7 @@ impl UnreadBody {
     }
 
     /// Says in the answer that the connection ends, if it has to.
-    pub fn tell(&self, response: &mut Response) {
+    pub fn announce_close(&self, response: &mut Response) {
         if self.0.load(Ordering::Relaxed) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

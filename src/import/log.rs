@@ -71,7 +71,7 @@ impl<R: AsyncBufRead + Unpin> LogReader<R> {
 
 /// The fields that the server has added to an op.
 #[derive(Deserialize)]
-struct Envelope {
+struct ServerFields {
     revision: Revision,
     actor: UserId,
     ts: i64,
@@ -94,11 +94,11 @@ impl Checks {
         if line.len() as u64 >= limits::MAX_IMPORT_LINE_BYTES {
             return Err("it is longer than an op can be".to_owned());
         }
-        let parsed = serde_json::from_str::<Envelope>(text)
+        let parsed = serde_json::from_str::<ServerFields>(text)
             .and_then(|envelope| serde_json::from_str::<&RawValue>(text).map(|raw| (envelope, raw)));
         // It is one line as far as the parser knows.
         let fault = |error: serde_json::Error| error.to_string().replace("at line 1 column", "at column");
-        let (Envelope { revision, actor, ts }, raw) = parsed.map_err(fault)?;
+        let (ServerFields { revision, actor, ts }, raw) = parsed.map_err(fault)?;
         if ts.unsigned_abs() > limits::MAX_INTEGER {
             return Err("/ts is an integer of at most 2^53".to_owned());
         }

@@ -29,7 +29,7 @@ impl<'a> LoggedOp<'a> {
         match Op::parse(body) {
             Ok(op) => Self { revision, actor, ts, unit: op.unit, change: Some(op.change) },
             Err(_) => {
-                let Frame { op_id, unit, type_name } = serde_json::from_str(body).unwrap_or_default();
+                let LoggedHeader { op_id, unit, type_name } = serde_json::from_str(body).unwrap_or_default();
                 let unit =
                     (!is_without_unit(&type_name)).then(|| unit.or(op_id).unwrap_or(OpId(Uuid::nil())));
                 Self { revision, actor, ts, unit, change: None }
@@ -40,7 +40,7 @@ impl<'a> LoggedOp<'a> {
 
 /// The fields that every op has, whatever its type.
 #[derive(Default, Deserialize)]
-struct Frame<'a> {
+struct LoggedHeader<'a> {
     #[serde(borrow, default, rename = "type")]
     type_name: Cow<'a, str>,
     #[serde(default)]

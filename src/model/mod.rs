@@ -27,7 +27,7 @@ pub use id::{ConnectionId, DrawingId, Epoch, InvalidId, LinkId, ObjectId, OpId, 
 pub use json::{compact, json_equal};
 pub use logged::LoggedOp;
 pub use op::{Change, Op, Point, RawObject, knows_type, names_server_type, same_op};
-pub use presence::{InvalidPresence, Place, PresenceState, Viewport};
+pub use presence::{CanvasPoint, InvalidPresence, PresenceState, Viewport};
 pub use role::Role;
 pub use server_op::ServerOps;
 pub use shown::shown_name;

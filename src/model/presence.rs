@@ -17,14 +17,14 @@ pub struct PresenceState {
     /// The object as it came, less white space.
     json: Arc<RawValue>,
     /// Its field `cursor`, where it is understood.
-    cursor: Option<Place>,
+    cursor: Option<CanvasPoint>,
     /// Its field `viewport`, where it is understood.
     viewport: Option<Viewport>,
 }
 
 /// A place on the canvas.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Place {
+pub struct CanvasPoint {
     /// The distance to the right.
     pub x: f64,
     /// The distance downwards.
@@ -81,7 +81,7 @@ impl PresenceState {
         let json = RawValue::from_string(json.into()).map_err(|_| InvalidPresence::Unsound)?;
         Ok(Self {
             json: json.into(),
-            cursor: cursor.as_ref().and_then(Place::read),
+            cursor: cursor.as_ref().and_then(CanvasPoint::read),
             viewport: viewport.as_ref().and_then(Viewport::read),
         })
     }
@@ -99,7 +99,7 @@ impl PresenceState {
 
     /// Where the cursor is: `state.cursor` as `{x, y}` or `[x, y]`.
     #[must_use]
-    pub fn cursor(&self) -> Option<Place> {
+    pub fn cursor(&self) -> Option<CanvasPoint> {
         self.cursor
     }
 
@@ -152,7 +152,7 @@ fn numbers<const N: usize>(value: &Value, keys: [&str; N]) -> Option<[f64; N]> {
     numbers.iter().all(|number| number.is_finite()).then_some(numbers)
 }
 
-impl Place {
+impl CanvasPoint {
     fn read(value: &Value) -> Option<Self> {
         numbers(value, ["x", "y"]).map(|[x, y]| Self { x, y })
     }
@@ -167,7 +167,7 @@ impl Viewport {
 
     /// Returns `true` if `place` is in view; the edges are.
     #[must_use]
-    pub fn contains(&self, place: Place) -> bool {
+    pub fn contains(&self, place: CanvasPoint) -> bool {
         let is_in = |at: f64, start: f64, length: f64| at >= start && at <= start + length;
         is_in(place.x, self.x, self.width) && is_in(place.y, self.y, self.height)
     }
@@ -175,7 +175,7 @@ impl Viewport {
     /// The square of the distance from `place` to the nearest point in view. From the edge and not from
     /// the middle: what is just out of view is what the next small move reveals.
     #[must_use]
-    pub fn distance_squared(&self, place: Place) -> f64 {
+    pub fn distance_squared(&self, place: CanvasPoint) -> f64 {
         let beyond = |at: f64, start: f64, length: f64| (start - at).max(at - (start + length)).max(0.0);
         let x = beyond(place.x, self.x, self.width);
         let y = beyond(place.y, self.y, self.height);
@@ -221,7 +221,7 @@ mod tests {
     fn cursor_and_viewport_are_understood_in_both_forms_and_ignored_in_others() {
         let parse = |json: &str| PresenceState::parse(json).unwrap();
         for json in [r#"{"cursor":{"x":1,"y":-2.5,"tool":"pen"}}"#, r#"{"cursor":[1,-2.5]}"#] {
-            assert_eq!(parse(json).cursor(), Some(Place { x: 1.0, y: -2.5 }), "{json}");
+            assert_eq!(parse(json).cursor(), Some(CanvasPoint { x: 1.0, y: -2.5 }), "{json}");
         }
         let seen = Some(Viewport { x: 0.0, y: 1.0, width: 2.0, height: 3.0 });
         for json in
@@ -247,7 +247,7 @@ mod tests {
         for (x, y, distance) in
             [(5.0, 5.0, 0.0), (10.0, 0.0, 0.0), (13.0, 14.0, 25.0), (-3.0, 5.0, 9.0), (5.0, 12.0, 4.0)]
         {
-            let place = Place { x, y };
+            let place = CanvasPoint { x, y };
             assert!((view.distance_squared(place) - distance).abs() < 1e-9, "{x}, {y}");
             assert_eq!(view.contains(place), distance == 0.0, "{x}, {y}");
         }

@@ -47,7 +47,7 @@ impl From<Misplaced> for ResetReason {
 
 /// The purpose of a read of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(super) enum ReadPurpose {
     /// Reads the ops after the position of the room, and the head.
     Follow { after: Revision },
     /// Reads the ops before the ring.
@@ -56,7 +56,7 @@ pub(super) enum Purpose {
 
 /// Somebody who waits.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct PendingJoin {
     position: Position,
     reply: oneshot::Sender<Result<Attached, JoinError>>,
     /// The read under way answers it.
@@ -81,7 +81,7 @@ enum Need {
 /// too, and one of just what those lack who wait.
 const FILL_ATTEMPTS: u32 = 2;
 
-impl Waiting {
+impl PendingJoin {
     pub(super) fn new(position: Position, reply: oneshot::Sender<Result<Attached, JoinError>>) -> Self {
         Self { position, reply, is_asked: false, is_settled: false, fills: 0, need: Need::Head }
     }
@@ -111,10 +111,10 @@ impl Waiting {
 
 /// Those who wait.
 #[derive(Debug, Default)]
-pub(super) struct Waitlist(Vec<Waiting>);
+pub(super) struct Waitlist(Vec<PendingJoin>);
 
 impl Waitlist {
-    pub(super) fn extend(&mut self, waiting: Vec<Waiting>) {
+    pub(super) fn extend(&mut self, waiting: Vec<PendingJoin>) {
         self.0.extend(waiting);
     }
 
@@ -154,8 +154,8 @@ impl Waitlist {
     }
 
     /// A read begins; it answers those who need this.
-    pub(super) fn ask(&mut self, purpose: Purpose) {
-        let need = if purpose == Purpose::Fill { Need::Ops } else { Need::Head };
+    pub(super) fn ask(&mut self, purpose: ReadPurpose) {
+        let need = if purpose == ReadPurpose::Fill { Need::Ops } else { Need::Head };
         for waiting in &mut self.0 {
             waiting.is_asked |= waiting.need == need;
         }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::outlet::Member;
+use super::outlet::Recipient;
 use crate::model::{Role, UserId};
 
 /// The users with a reader in one room.
@@ -17,7 +17,7 @@ pub(super) struct Audience {
 
 #[derive(Debug, Default)]
 struct Listener {
-    readers: Vec<Member>,
+    readers: Vec<Recipient>,
     /// The role at the last look; unknown before the first.
     role: Option<Role>,
     /// `true` if a reader joined with another role than the readers before it know of.
@@ -29,11 +29,11 @@ struct Listener {
 pub(super) struct Seat {
     audience: Arc<Audience>,
     user: UserId,
-    member: Member,
+    member: Recipient,
 }
 
 impl Audience {
-    pub(super) fn join(self: &Arc<Self>, user: &UserId, member: Member) -> Seat {
+    pub(super) fn join(self: &Arc<Self>, user: &UserId, member: Recipient) -> Seat {
         self.lock().entry(user.clone()).or_default().readers.push(member.clone());
         Seat { audience: self.clone(), user: user.clone(), member }
     }
@@ -53,21 +53,21 @@ impl Audience {
     }
 
     /// Tells the readers of a user their role, however far behind they are.
-    pub(super) fn tell_role(&self, user: &UserId, role: Option<Role>) {
+    pub(super) fn change_role(&self, user: &UserId, role: Option<Role>) {
         let told = |listener: &mut Listener| {
             listener.role = role;
             listener.readers.clone()
         };
         let readers = self.lock().get_mut(user).map(told).unwrap_or_default();
         for member in readers {
-            member.outlet.tell_role(member.reader, role);
+            member.outlet.change_role(member.reader, role);
         }
     }
 
     /// Tells everyone that the drawing is gone.
     pub(super) fn dismiss(&self) {
         for user in self.users() {
-            self.tell_role(&user, None);
+            self.change_role(&user, None);
         }
     }
 
@@ -91,7 +91,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut users = self.audience.lock();
         if let Some(listener) = users.get_mut(&self.user) {
-            let same = |member: &Member| {
+            let same = |member: &Recipient| {
                 member.reader == self.member.reader && Arc::ptr_eq(&member.outlet, &self.member.outlet)
             };
             if let Some(nth) = listener.readers.iter().position(same) {
@@ -126,7 +126,7 @@ mod tests {
 
         fn offer_presence(&self, _: u64) {}
 
-        fn tell_role(&self, reader: u64, role: Option<Role>) {
+        fn change_role(&self, reader: u64, role: Option<Role>) {
             self.0.lock().unwrap().push((reader, role));
         }
     }
@@ -139,7 +139,7 @@ mod tests {
     }
 
     fn sit(audience: &Arc<Audience>, name: &str, outlet: &Arc<Ear>, reader: u64) -> Seat {
-        audience.join(&user(name), Member { outlet: outlet.clone(), reader })
+        audience.join(&user(name), Recipient { outlet: outlet.clone(), reader })
     }
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
         let (one, other) = (Arc::<Ear>::default(), Arc::<Ear>::default());
         let _seats = (sit(&audience, "bob", &one, 1), sit(&audience, "bob", &other, 1));
         let (third, _carols) = (sit(&audience, "bob", &one, 3), sit(&audience, "carol", &one, 4));
-        audience.tell_role(&user("bob"), VIEWER);
+        audience.change_role(&user("bob"), VIEWER);
         assert_eq!((one.heard(), other.heard()), (vec![(1, VIEWER), (3, VIEWER)], vec![(1, VIEWER)]));
         drop(third);
         audience.dismiss();
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(audience.users(), [user("bob")]);
         drop(second);
         assert!(audience.users().is_empty());
-        audience.tell_role(&user("bob"), None);
+        audience.change_role(&user("bob"), None);
         assert!(ear.heard().is_empty());
     }
 }

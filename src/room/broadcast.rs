@@ -1,7 +1,7 @@
 //! Hands what a room tells to its readers, on as many cores as are worth it.
 //!
 //! Owns the broadcasters of a room: tasks that each have a share of the readers. A reader is a
-//! [`Member`]; what it does with the bytes is its own business, but it must not wait.
+//! [`Recipient`]; what it does with the bytes is its own business, but it must not wait.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -12,7 +12,7 @@ use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    outlet::Member,
+    outlet::Recipient,
     ring::{Batch, Ring},
 };
 use crate::{limits, trace, wire::News};
@@ -36,7 +36,7 @@ struct Shard {
     /// `true` if presence has changed since its readers were told of it.
     has_presence: AtomicBool,
     /// The readers that came since its last round. Held to add one, or to take all.
-    joined: Mutex<Vec<Member>>,
+    joined: Mutex<Vec<Recipient>>,
     /// Its readers, roughly: those who left are counted until the next round.
     size: AtomicUsize,
 }
@@ -56,7 +56,7 @@ impl Broadcast {
     }
 
     /// Adds a reader, which will be offered what is pushed from now on.
-    pub(super) fn join(self: &Arc<Self>, member: Member) {
+    pub(super) fn join(self: &Arc<Self>, member: Recipient) {
         let first = self.shards.iter().position(|shard| shard.size() < limits::BROADCAST_ALONE);
         let least = || (0..self.shards.len()).min_by_key(|nth| self.shards[*nth].size());
         let Some(nth) = first.or_else(least) else { return };
@@ -97,7 +97,7 @@ impl Shard {
 /// Tells the readers of one shard until the room ends, from item `position` on.
 async fn run(broadcast: Arc<Broadcast>, nth: usize, mut position: u64) {
     let shard = &broadcast.shards[nth];
-    let mut members: Vec<Member> = Vec::new();
+    let mut members: Vec<Recipient> = Vec::new();
     // Those at the front who are still to be told of presence.
     let mut untold = 0;
     let mut purges = tokio::time::interval(limits::BROADCAST_PURGE);
@@ -112,7 +112,7 @@ async fn run(broadcast: Arc<Broadcast>, nth: usize, mut position: u64) {
         position = batch.end();
         // Without news, whoever is gone is found now and then.
         if is_purge || !batch.items.is_empty() {
-            tell(shard, &mut members, &batch).await;
+            offer(shard, &mut members, &batch).await;
             trace_delivery(&broadcast.ring, &batch, members.len());
         }
         if shard.has_presence.swap(false, Ordering::AcqRel) {
@@ -154,7 +154,7 @@ fn trace_delivery(ring: &Ring, batch: &Batch, readers: usize) {
 }
 
 /// Offers a batch to all members, and forgets those who are gone.
-async fn tell(shard: &Shard, members: &mut Vec<Member>, batch: &Batch) {
+async fn offer(shard: &Shard, members: &mut Vec<Recipient>, batch: &Batch) {
     let mut at = 0;
     while at < members.len() {
         let stop = members.len().min(at + limits::BROADCAST_STRIDE);

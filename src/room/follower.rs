@@ -70,7 +70,7 @@ impl Outlet for Bell {
         self.notify.notify_one();
     }
 
-    fn tell_role(&self, _: u64, role: Option<Role>) {
+    fn change_role(&self, _: u64, role: Option<Role>) {
         *self.role.lock().unwrap_or_else(PoisonError::into_inner) = Some(role);
         self.notify.notify_one();
     }

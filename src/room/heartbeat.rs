@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{mailbox::Heartbeat, map::Entry, shared::Shared};
+use super::{mailbox::Heartbeat, map::RoomEntry, shared::RoomServices};
 use crate::{
     bus::ControlMessage,
     limits,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Reads the heads of all rooms in one query at every beat, and tells each its own.
-pub(super) async fn beat(shared: Arc<Shared>) {
+pub(super) async fn beat(shared: Arc<RoomServices>) {
     let mut beats = tokio::time::interval(shared.heartbeat);
     beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -40,7 +40,7 @@ pub(super) async fn beat(shared: Arc<Shared>) {
 }
 
 /// Looks after the roles of all readers: the safety net under control messages.
-pub(super) async fn watch_roles(shared: Arc<Shared>) {
+pub(super) async fn watch_roles(shared: Arc<RoomServices>) {
     let mut ticks = tokio::time::interval(limits::ROLE_CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -57,8 +57,8 @@ pub(super) async fn watch_roles(shared: Arc<Shared>) {
 }
 
 /// Reads the roles of all readers in one query, and tells the rooms what no message told them.
-async fn check_roles(shared: &Shared, rooms: &[(DrawingId, Entry)]) -> Result<(), StoreError> {
-    let users_of = |(id, room): &(DrawingId, Entry)| {
+async fn check_roles(shared: &RoomServices, rooms: &[(DrawingId, RoomEntry)]) -> Result<(), StoreError> {
+    let users_of = |(id, room): &(DrawingId, RoomEntry)| {
         room.audience.users().into_iter().map(|user| (*id, user)).collect::<Vec<_>>()
     };
     let pairs: Vec<(DrawingId, UserId)> = rooms.iter().flat_map(users_of).collect();
@@ -80,7 +80,7 @@ async fn check_roles(shared: &Shared, rooms: &[(DrawingId, Entry)]) -> Result<()
                     let (drawing_id, user_id) = (*drawing_id, user_id.clone());
                     shared.presence.apply(&ControlMessage::Role { drawing_id, user_id, role });
                 }
-                room.audience.tell_role(&user_id, role);
+                room.audience.change_role(&user_id, role);
             }
         }
     }

@@ -8,7 +8,7 @@ use std::{time::Duration, vec};
 use tokio::time::Instant;
 
 use super::{
-    attach::{Purpose, Standing},
+    attach::{ReadPurpose, Standing},
     order::Order,
 };
 use crate::{
@@ -50,23 +50,23 @@ pub(super) struct LogState {
     /// `true` if the readers are to be told the head once the room has caught up.
     owes_head: bool,
     /// The news for readers, in order.
-    tellings: Vec<Telling>,
+    announcements: Vec<PendingAnnouncement>,
 }
 
 /// Something that readers are to be told.
 #[derive(Debug)]
-pub(super) struct Telling {
+pub(super) struct PendingAnnouncement {
     /// Its content.
-    pub what: Told,
+    pub what: Announcement,
     /// The log that it is of.
     pub branch: Branch,
     /// The revision up to which it was delivered by then.
     pub delivered: Revision,
 }
 
-/// The content of a telling.
+/// The content of an announcement.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(super) enum Announcement {
     /// Ops, in order.
     Ops(Vec<CommittedOp>),
     /// Other news.
@@ -134,8 +134,8 @@ impl LogState {
     }
 
     /// Gives out what readers are to be told, in order.
-    pub(super) fn drain_tellings(&mut self) -> vec::Drain<'_, Telling> {
-        self.tellings.drain(..)
+    pub(super) fn drain_announcements(&mut self) -> vec::Drain<'_, PendingAnnouncement> {
+        self.announcements.drain(..)
     }
 
     // --- What happens -----------------------------------------------------------------------------
@@ -247,17 +247,17 @@ impl LogState {
 
     /// The range to read is damaged at this revision. Readers are sent to REST, which says so, and the room
     /// goes on from the head: ops that are committed from now on are whole.
-    pub(super) fn on_damage(&mut self, revision: Revision, purpose: Purpose, now: Instant) {
+    pub(super) fn on_damage(&mut self, revision: Revision, purpose: ReadPurpose, now: Instant) {
         self.damage = Some((revision, now));
-        if purpose != Purpose::Fill {
+        if purpose != ReadPurpose::Fill {
             (self.skips_damage, self.wants_read) = (true, true);
         }
     }
 
     /// The store did not answer.
-    pub(super) fn on_failure(&mut self, purpose: Purpose, now: Instant) {
+    pub(super) fn on_failure(&mut self, purpose: ReadPurpose, now: Instant) {
         self.not_before = Some(now + limits::REPAIR_RETRY);
-        self.wants_read |= self.log.is_some() && purpose != Purpose::Fill;
+        self.wants_read |= self.log.is_some() && purpose != ReadPurpose::Fill;
     }
 
     /// Returns `true` if the store had ops that a connected bus has not told for a while: the subscription is
@@ -279,8 +279,8 @@ impl LogState {
             let ready = order.take_ready();
             self.hole_since = if order.has_hole() { self.hole_since.or(Some(now)) } else { None };
             if !ready.is_empty() {
-                let (what, delivered) = (Told::Ops(ready), order.delivered());
-                self.tellings.push(Telling { what, branch: *branch, delivered });
+                let (what, delivered) = (Announcement::Ops(ready), order.delivered());
+                self.announcements.push(PendingAnnouncement { what, branch: *branch, delivered });
             }
         }
         self.note_caught_up(now);
@@ -297,14 +297,14 @@ impl LogState {
             self.verified_at = Some(now);
         }
         if std::mem::take(&mut self.owes_head) {
-            self.tell(News::Head { branch, revision });
+            self.announce(News::Head { branch, revision });
         }
     }
 
-    fn tell(&mut self, news: News) {
+    fn announce(&mut self, news: News) {
         if let Some((branch, order)) = &self.log {
-            let (what, branch, delivered) = (Told::News(news), *branch, order.delivered());
-            self.tellings.push(Telling { what, branch, delivered });
+            let (what, branch, delivered) = (Announcement::News(news), *branch, order.delivered());
+            self.announcements.push(PendingAnnouncement { what, branch, delivered });
         }
     }
 
@@ -331,7 +331,7 @@ impl LogState {
         if reason != ResetReason::LogDamaged {
             self.damage = None;
         }
-        self.tell(News::Restarted { reason, branch, revision: head });
+        self.announce(News::Restarted { reason, branch, revision: head });
     }
 
     /// Goes on in a new epoch from what was delivered, which both logs share. Ops that wait behind a hole may
@@ -340,7 +340,7 @@ impl LogState {
         let revision = self.delivered();
         self.log = Some((branch, Order::starting_after(revision)));
         (self.hole_since, self.beat_head, self.untold) = (None, None, None);
-        self.tell(News::Head { branch, revision });
+        self.announce(News::Head { branch, revision });
     }
 
     // --- What is read -------------------------------------------------------------------------------
@@ -365,8 +365,8 @@ impl LogState {
     }
 
     /// A read begins.
-    pub(super) fn begin_read(&mut self, purpose: Purpose, now: Instant) {
-        if purpose != Purpose::Fill {
+    pub(super) fn begin_read(&mut self, purpose: ReadPurpose, now: Instant) {
+        if purpose != ReadPurpose::Fill {
             self.read_from = self.delivered();
             self.wants_read = false;
             if self.hole_since.is_some() {

@@ -10,7 +10,7 @@ use std::sync::{
 
 use tokio::sync::Notify;
 
-use super::attach::Waiting;
+use super::attach::PendingJoin;
 use crate::model::{Epoch, Revision};
 
 /// Where things lie that a room is asked.
@@ -35,7 +35,7 @@ struct State {
 #[derive(Debug, Default)]
 pub(super) struct Mail {
     /// Those who want to follow the drawing.
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<PendingJoin>,
     /// The head of the drawing in the store at the last heartbeat.
     pub heartbeat: Option<Heartbeat>,
     /// `true` if the drawing was deleted.
@@ -53,7 +53,7 @@ pub(super) struct Heartbeat {
 impl Mailbox {
     /// Somebody wants to follow the drawing; returns false when the room has ended. Its answer may be dropped: then the room
     /// ended before it looked.
-    pub(super) fn attach(&self, waiting: Waiting) -> bool {
+    pub(super) fn attach(&self, waiting: PendingJoin) -> bool {
         let mut state = self.lock();
         if state.is_closed {
             return false;
@@ -138,9 +138,9 @@ mod tests {
     use super::*;
     use crate::room::Position;
 
-    fn waiting() -> (Waiting, oneshot::Receiver<impl Sized>) {
+    fn waiting() -> (PendingJoin, oneshot::Receiver<impl Sized>) {
         let (reply, answer) = oneshot::channel();
-        (Waiting::new(Position { after: None, epoch: None }, reply), answer)
+        (PendingJoin::new(Position { after: None, epoch: None }, reply), answer)
     }
 
     fn heartbeat(head: u64) -> Heartbeat {

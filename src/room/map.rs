@@ -20,7 +20,7 @@ use crate::{limits, model::DrawingId};
 /// The rooms of one node.
 pub(super) struct RoomMap {
     /// Held for map operations only.
-    rooms: Mutex<HashMap<DrawingId, Entry>>,
+    rooms: Mutex<HashMap<DrawingId, RoomEntry>>,
     /// Most of them.
     most: usize,
     /// When none of them was found unused.
@@ -29,7 +29,7 @@ pub(super) struct RoomMap {
 
 /// One room, as others know it.
 #[derive(Clone)]
-pub(super) struct Entry {
+pub(super) struct RoomEntry {
     /// The way into its task.
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) ring: Arc<Ring>,
@@ -45,19 +45,19 @@ impl RoomMap {
     }
 
     /// The room of a drawing, if this node has it.
-    pub(super) fn get(&self, drawing: DrawingId) -> Option<Entry> {
+    pub(super) fn get(&self, drawing: DrawingId) -> Option<RoomEntry> {
         self.lock().get(&drawing).cloned()
     }
 
     /// Does something with the room of a drawing, if this node has it, while it can neither end nor be followed by another.
-    pub(super) fn with(&self, drawing: DrawingId, act: impl FnOnce(&Entry)) {
+    pub(super) fn with(&self, drawing: DrawingId, act: impl FnOnce(&RoomEntry)) {
         if let Some(room) = self.lock().get(&drawing) {
             act(room);
         }
     }
 
     /// All rooms.
-    pub(super) fn all(&self) -> Vec<(DrawingId, Entry)> {
+    pub(super) fn all(&self) -> Vec<(DrawingId, RoomEntry)> {
         self.lock().iter().map(|(id, room)| (*id, room.clone())).collect()
     }
 
@@ -68,7 +68,11 @@ impl RoomMap {
 
     /// The room of a drawing, for somebody who joins it; `open` makes it if this node has none. `None` when it would be one
     /// too many.
-    pub(super) fn join(&self, drawing: DrawingId, open: impl FnOnce() -> Entry) -> Option<(Entry, Joining)> {
+    pub(super) fn join(
+        &self,
+        drawing: DrawingId,
+        open: impl FnOnce() -> RoomEntry,
+    ) -> Option<(RoomEntry, Joining)> {
         let mut rooms = self.lock();
         if let Some(room) = rooms.get(&drawing) {
             return Some((room.clone(), room.mailbox.begin_joining()));
@@ -84,13 +88,13 @@ impl RoomMap {
 
     /// Ends a room that waits in vain for somebody to come back, if there is one. Looked for now and then only: nobody can
     /// join anything meanwhile.
-    fn make_room(&self, rooms: &mut HashMap<DrawingId, Entry>) -> bool {
+    fn make_room(&self, rooms: &mut HashMap<DrawingId, RoomEntry>) -> bool {
         let mut last_look = self.last_look.lock().unwrap_or_else(PoisonError::into_inner);
         if last_look.is_some_and(|at| at.elapsed() < limits::ROOM_EVICTION_PAUSE) {
             return false;
         }
         // Whoever joins does so under the lock of the map.
-        let is_unused = |room: &Entry| room.ring.reader_count() == 0 && !room.mailbox.is_joined();
+        let is_unused = |room: &RoomEntry| room.ring.reader_count() == 0 && !room.mailbox.is_joined();
         let unused = rooms.iter().filter(|(_, room)| is_unused(room)).map(|(id, _)| *id);
         let unused: Vec<_> = unused.take(limits::ROOM_EVICTIONS).collect();
         if unused.is_empty() {
@@ -131,7 +135,7 @@ impl RoomMap {
         is_closing
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<DrawingId, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<DrawingId, RoomEntry>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -15,12 +15,12 @@ pub trait Outlet: Send + Sync + fmt::Debug {
     fn offer_presence(&self, reader: u64);
 
     /// The role of the reader's user changed; without one nothing more may be sent to it.
-    fn tell_role(&self, reader: u64, role: Option<Role>);
+    fn change_role(&self, reader: u64, role: Option<Role>);
 }
 
 /// A reader as its broadcaster knows it.
 #[derive(Clone, Debug)]
-pub(super) struct Member {
+pub(super) struct Recipient {
     pub(super) outlet: Arc<dyn Outlet>,
     /// The number of the reader among those of the outlet.
     pub(super) reader: u64,

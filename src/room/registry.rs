@@ -6,16 +6,16 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    attach::{Attached, Waiting},
+    attach::{Attached, PendingJoin},
     broadcast::Broadcast,
     heartbeat::{beat, watch_roles},
     join::{JoinError, Joined, Position},
     mailbox::Joining,
-    map::{Entry, RoomMap},
-    outlet::{Member, Outlet},
+    map::{RoomEntry, RoomMap},
+    outlet::{Outlet, Recipient},
     presence::{PresenceLease, PresenceRooms},
     ring::Ring,
-    shared::Shared,
+    shared::RoomServices,
     task::Room,
 };
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
 /// The rooms of one node. Cheap to clone.
 #[derive(Clone)]
 pub struct Rooms {
-    shared: Arc<Shared>,
+    shared: Arc<RoomServices>,
     /// Where rooms run.
     tasks: TaskTracker,
 }
@@ -62,7 +62,7 @@ impl Rooms {
     pub fn start(parts: RoomParts) -> Self {
         let RoomParts { store, bus, presence, metrics, heartbeat, most, epoch, tasks, stop } = parts;
         let (epoch, rooms) = (watch::Sender::new(epoch), RoomMap::new(most));
-        let shared = Arc::new(Shared { store, bus, presence, metrics, heartbeat, epoch, stop, rooms });
+        let shared = Arc::new(RoomServices { store, bus, presence, metrics, heartbeat, epoch, stop, rooms });
         tasks.spawn(beat(shared.clone()));
         tasks.spawn(watch_roles(shared.clone()));
         Self { shared, tasks }
@@ -88,14 +88,14 @@ impl Rooms {
         outlet: Arc<dyn Outlet>,
         number: u64,
     ) -> Result<Joined, JoinError> {
-        let member = Member { outlet, reader: number };
+        let member = Recipient { outlet, reader: number };
         loop {
             if self.shared.stop.is_cancelled() {
                 return Err(JoinError::Draining);
             }
             let (reply, answer) = oneshot::channel();
             let (entry, _joining) = self.room(drawing)?;
-            if !entry.mailbox.attach(Waiting::new(position, reply)) {
+            if !entry.mailbox.attach(PendingJoin::new(position, reply)) {
                 // The room was just closing; the next one is new.
                 self.shared.rooms.forget(drawing, &entry.mailbox);
                 continue;
@@ -120,7 +120,7 @@ impl Rooms {
     pub fn presence(&self, drawing: DrawingId) -> PresenceLease {
         let presence = self.shared.presence.of(drawing);
         self.shared.rooms.with(drawing, |room| {
-            presence.tell(&room.broadcast);
+            presence.set_broadcast(&room.broadcast);
             presence.set_readers(room.ring.reader_count());
         });
         presence
@@ -131,7 +131,7 @@ impl Rooms {
         self.shared.presence.apply(message);
         let Some(room) = self.shared.rooms.get(message.drawing_id()) else { return };
         match message {
-            ControlMessage::Role { user_id, role, .. } => room.audience.tell_role(user_id, *role),
+            ControlMessage::Role { user_id, role, .. } => room.audience.change_role(user_id, *role),
             ControlMessage::Deleted { .. } => {
                 room.audience.dismiss();
                 room.mailbox.delete();
@@ -141,11 +141,11 @@ impl Rooms {
     }
 
     /// The room of a drawing, which is started if this node has none.
-    fn room(&self, drawing: DrawingId) -> Result<(Entry, Joining), JoinError> {
+    fn room(&self, drawing: DrawingId) -> Result<(RoomEntry, Joining), JoinError> {
         let open = || {
             let (ring, stop) = (Arc::new(Ring::new(drawing)), self.shared.stop.child_token());
             let broadcast = Arc::new(Broadcast::new(&ring, &self.tasks, stop.clone()));
-            let entry = Entry { mailbox: Arc::default(), ring, broadcast, audience: Arc::default() };
+            let entry = RoomEntry { mailbox: Arc::default(), ring, broadcast, audience: Arc::default() };
             self.tasks.spawn(Room::run(self.shared.clone(), entry.clone(), stop.drop_guard()));
             entry
         };

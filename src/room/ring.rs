@@ -63,7 +63,7 @@ struct State {
 /// A place in a ring.
 #[derive(Clone, Debug)]
 enum Slot {
-    Told(Arc<Item>),
+    Held(Arc<Item>),
     /// A head was told then, and a later one has taken its place: a quiet room would keep nothing else.
     Superseded(Instant),
 }
@@ -71,14 +71,14 @@ enum Slot {
 impl Slot {
     fn item(&self) -> Option<&Arc<Item>> {
         match self {
-            Self::Told(item) => Some(item),
+            Self::Held(item) => Some(item),
             Self::Superseded(_) => None,
         }
     }
 
-    fn told_at(&self) -> Instant {
+    fn pushed_at(&self) -> Instant {
         match self {
-            Self::Told(item) => item.told_at,
+            Self::Held(item) => item.told_at,
             Self::Superseded(told_at) => *told_at,
         }
     }
@@ -153,7 +153,7 @@ impl Ring {
                 return;
             }
             state.bytes += item.size();
-            state.slots.push_front(Slot::Told(Arc::new(item)));
+            state.slots.push_front(Slot::Held(Arc::new(item)));
             state.start -= 1;
         }
     }
@@ -161,7 +161,7 @@ impl Ring {
     /// Drops what was told too long ago.
     pub(super) fn forget_before(&self, then: Instant) {
         let mut state = self.lock();
-        while state.slots.front().is_some_and(|slot| slot.told_at() < then) {
+        while state.slots.front().is_some_and(|slot| slot.pushed_at() < then) {
             state.drop_first();
         }
         let most = (2 * state.slots.len()).max(ROOM_AT_REST);
@@ -178,7 +178,7 @@ impl Ring {
         state.seal(self.drawing_id);
         let log = state.replaced.0;
         let cursor = if after < head {
-            let mut frames = state.told().filter_map(|(number, item)| match &item.news {
+            let mut frames = state.items().filter_map(|(number, item)| match &item.news {
                 News::Ops(frame) => Some((number, frame)),
                 _ => None,
             });
@@ -247,7 +247,7 @@ impl State {
     }
 
     /// The news in the ring, with its numbers.
-    fn told(&self) -> impl Iterator<Item = (u64, &Arc<Item>)> {
+    fn items(&self) -> impl Iterator<Item = (u64, &Arc<Item>)> {
         (self.start..).zip(&self.slots).filter_map(|(number, slot)| Some((number, slot.item()?)))
     }
 
@@ -256,7 +256,7 @@ impl State {
             self.supersede_head();
         }
         self.bytes += item.size();
-        self.slots.push_back(Slot::Told(Arc::new(item)));
+        self.slots.push_back(Slot::Held(Arc::new(item)));
         while self.bytes > limits::ROOM_RING_BYTES && self.slots.len() > 1 {
             self.drop_first();
         }
@@ -268,7 +268,7 @@ impl State {
         let last = self.end().saturating_sub(1);
         let tells_epoch = self.told_epoch_at == Some(last);
         let Some(slot) = self.slots.back_mut().filter(|_| !tells_epoch) else { return };
-        if let Slot::Told(item) = slot
+        if let Slot::Held(item) = slot
             && matches!(item.news, News::Head { .. })
         {
             self.bytes -= item.size();
@@ -331,7 +331,7 @@ impl State {
     }
 
     fn first_frame(&self) -> Option<Revision> {
-        self.told().find_map(|(_, item)| match &item.news {
+        self.items().find_map(|(_, item)| match &item.news {
             News::Ops(frame) => Some(frame.first),
             _ => None,
         })

@@ -9,7 +9,7 @@ use super::{map::RoomMap, presence::PresenceRooms};
 use crate::{bus::Bus, model::Epoch, store::Store, telemetry::Metrics};
 
 /// The parts that rooms work with.
-pub(super) struct Shared {
+pub(super) struct RoomServices {
     pub(super) store: Arc<dyn Store>,
     pub(super) bus: Arc<dyn Bus>,
     pub(super) presence: PresenceRooms,

@@ -11,12 +11,12 @@ use tokio_util::sync::DropGuard;
 
 use super::{
     JoinError,
-    attach::{Purpose, Waitlist},
-    log_state::{LogState, NextRead, PageOutcome, Progress, Telling, Told, committed},
+    attach::{ReadPurpose, Waitlist},
+    log_state::{Announcement, LogState, NextRead, PageOutcome, PendingAnnouncement, Progress, committed},
     mailbox::{Heartbeat, Mail, OpenMailbox},
-    map::Entry,
+    map::RoomEntry,
     ring::Ring,
-    shared::Shared,
+    shared::RoomServices,
 };
 use crate::{
     bus::{ControlMessage, Delivery, OpsMessage, Subscription},
@@ -31,11 +31,11 @@ type Read = BoxFuture<'static, Result<Option<LogPage>, StoreError>>;
 type Renewal = BoxFuture<'static, Subscription<OpsMessage>>;
 
 pub(super) struct Room {
-    shared: Arc<Shared>,
-    entry: Entry,
+    shared: Arc<RoomServices>,
+    entry: RoomEntry,
     state: LogState,
     /// The read under way, if any, and what it is for.
-    read: Option<(Purpose, Read)>,
+    read: Option<(ReadPurpose, Read)>,
     /// A new subscription on its way, because the present one has missed something.
     renewal: Option<Renewal>,
     /// Readers that wait for a place.
@@ -48,7 +48,7 @@ pub(super) struct Room {
 
 impl Room {
     /// Runs the room until nobody needs it.
-    pub(super) async fn run(shared: Arc<Shared>, entry: Entry, broadcasters: DropGuard) {
+    pub(super) async fn run(shared: Arc<RoomServices>, entry: RoomEntry, broadcasters: DropGuard) {
         let drawing = entry.ring.drawing_id;
         let mailbox = entry.mailbox.clone();
         let _open = OpenMailbox(&mailbox);
@@ -86,7 +86,7 @@ impl Room {
                     }
                 }
             }
-            room.tell();
+            room.announce();
             if !room.is_unused() || idle_since.elapsed() >= limits::ROOM_LINGER {
                 idle_since = Instant::now();
             }
@@ -94,7 +94,7 @@ impl Room {
         room.shared.rooms.close_if(drawing, &mailbox, || true);
     }
 
-    fn new(shared: Arc<Shared>, entry: Entry, broadcasters: DropGuard) -> Self {
+    fn new(shared: Arc<RoomServices>, entry: RoomEntry, broadcasters: DropGuard) -> Self {
         Self {
             shared,
             entry,
@@ -165,15 +165,15 @@ impl Room {
         self.state.on_delivery(delivery);
     }
 
-    fn on_read(&mut self, purpose: Purpose, outcome: Result<Option<LogPage>, StoreError>) {
+    fn on_read(&mut self, purpose: ReadPurpose, outcome: Result<Option<LogPage>, StoreError>) {
         self.read = None;
         match (outcome, purpose) {
-            (Ok(Some(page)), Purpose::Follow { after }) => self.on_page(page, after),
-            (Ok(Some(page)), Purpose::Fill) => self.on_fill(page),
+            (Ok(Some(page)), ReadPurpose::Follow { after }) => self.on_page(page, after),
+            (Ok(Some(page)), ReadPurpose::Fill) => self.on_fill(page),
             (Ok(None), _) => self.end(),
             (Err(StoreError::Damaged { revision, .. }), purpose) => {
                 self.state.on_damage(revision, purpose, Instant::now());
-                if purpose == Purpose::Fill {
+                if purpose == ReadPurpose::Fill {
                     self.waitlist.note_filled();
                 }
             }
@@ -225,17 +225,17 @@ impl Room {
     // --- What the room does -------------------------------------------------------------------------
 
     /// Tells the readers what the state has for them.
-    fn tell(&mut self) {
+    fn announce(&mut self) {
         let ring = &self.entry.ring;
-        let mut has_told = false;
-        for Telling { what, branch, delivered } in self.state.drain_tellings() {
+        let mut has_announced = false;
+        for PendingAnnouncement { what, branch, delivered } in self.state.drain_announcements() {
             match what {
-                Told::Ops(ops) => ring.append(ops, branch, delivered),
-                Told::News(news) => ring.push(news, branch, delivered),
+                Announcement::Ops(ops) => ring.append(ops, branch, delivered),
+                Announcement::News(news) => ring.push(news, branch, delivered),
             }
-            has_told = true;
+            has_announced = true;
         }
-        if has_told {
+        if has_announced {
             self.entry.broadcast.wake();
         }
     }
@@ -264,7 +264,7 @@ impl Room {
         if self.next_read_at(now).is_none_or(|at| at > now) {
             return;
         }
-        let follow = |after| (Purpose::Follow { after }, self.range(after, None));
+        let follow = |after| (ReadPurpose::Follow { after }, self.range(after, None));
         let (purpose, range) = match self.state.next_read(self.waitlist.wants_head()) {
             NextRead::Head => follow(Revision(u64::MAX)),
             NextRead::After(after) => follow(after),
@@ -272,7 +272,7 @@ impl Room {
             NextRead::First => follow(self.waitlist.first_wanted()),
             NextRead::Fill => {
                 let (after, until) = self.waitlist.fill_range(self.ring(), self.state.delivered());
-                (Purpose::Fill, self.range(after, Some(until)))
+                (ReadPurpose::Fill, self.range(after, Some(until)))
             }
         };
         let store = self.shared.store.clone();
@@ -293,7 +293,9 @@ impl Room {
     }
 }
 
-async fn poll_read(read: &mut Option<(Purpose, Read)>) -> (Purpose, Result<Option<LogPage>, StoreError>) {
+async fn poll_read(
+    read: &mut Option<(ReadPurpose, Read)>,
+) -> (ReadPurpose, Result<Option<LogPage>, StoreError>) {
     match read {
         Some((purpose, read)) => (*purpose, read.await),
         None => std::future::pending().await,

@@ -6,7 +6,7 @@ use axum::Router;
 use bytes::Bytes;
 
 use crate::{
-    api::{self, Api, Document},
+    api::{self, Api, OpenApiDocument},
     config::{NodeRole, ServeArgs},
     http::{self, AddressLimits, CorsOrigins},
     socket::{self, Gateway},
@@ -24,7 +24,7 @@ pub fn openapi_document() -> utoipa::openapi::OpenApi {
 
 /// The documents in which a server describes itself.
 pub(super) struct Documents {
-    pub openapi: Document,
+    pub openapi: OpenApiDocument,
     pub asyncapi: Bytes,
 }
 
@@ -35,7 +35,7 @@ impl Documents {
         if let Some(made) = MADE.get() {
             return Ok(made);
         }
-        let openapi = Document::new(&openapi_document())?;
+        let openapi = OpenApiDocument::new(&openapi_document())?;
         let asyncapi = wire::asyncapi_yaml()?.into();
         Ok(MADE.get_or_init(|| Self { openapi, asyncapi }))
     }

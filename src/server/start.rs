@@ -20,7 +20,7 @@ use crate::{
     model::{DrawingId, Epoch},
     room::{RoomParts, Rooms, presence::PresenceRooms},
     snapshot::{Canvases, Loader},
-    socket::Connections,
+    socket::Sockets,
     store::{Log, Store, Upkeep},
     telemetry::Metrics,
     user_connections::UserConnections,
@@ -107,10 +107,10 @@ pub(super) fn start_authenticator(
     Ok(Arc::new(Authenticator::new(identity_options(args, jwks), server_key)))
 }
 
-pub(super) fn start_connections(args: &ServeArgs, metrics: &Arc<Metrics>, stops: &Stops) -> Arc<Connections> {
+pub(super) fn start_connections(args: &ServeArgs, metrics: &Arc<Metrics>, stops: &Stops) -> Arc<Sockets> {
     let (per_second, window) = (args.handshakes_per_second, args.drain_window);
     let of_users = Arc::new(UserConnections::new(args.connections_per_user, metrics.clone()));
-    let connections = Connections::new(of_users, per_second, window, metrics.clone());
+    let connections = Sockets::new(of_users, per_second, window, metrics.clone());
     let connections = Arc::new(connections);
     stops.tasks.spawn(connections.clone().look_after(stops.all.clone()));
     connections

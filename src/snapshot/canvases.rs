@@ -15,9 +15,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    kept::{Held, HeldCanvas, Kept, Turn, nudge_allocator},
+    kept::{HeldCanvas, Kept, KeptCanvas, UndoTurn, nudge_allocator},
     loader::{Base, LoadError, Loader, Reached},
-    memory::Purpose,
+    memory::LoadPurpose,
     picture::{Extent, Picture, SvgPicture},
 };
 use crate::{
@@ -135,7 +135,7 @@ impl Canvases {
                 return Ok(picture);
             }
             let memory = this.0.loader.memory();
-            let share = memory.share(Purpose::Present, held.weight / PICTURE_PART).await?;
+            let share = memory.share(LoadPurpose::Present, held.weight / PICTURE_PART).await?;
             let draw = move || (Arc::new(Picture::new(branch, &held.canvas, extent, share)), held);
             // The canvas stays locked until the picture is at hand: those who wait want the same one.
             let (picture, mut held) = done(on_another_thread(draw)).await;
@@ -169,7 +169,7 @@ impl Canvases {
             // A load that has begun is finished, in its place, even if nobody waits for it any more.
             self.aside(async move {
                 let _place = place;
-                let (base, stand) = this.0.loader.load_for(Purpose::Past, drawing, revision).await?;
+                let (base, stand) = this.0.loader.load_for(LoadPurpose::Past, drawing, revision).await?;
                 let Base { canvas, mut share, .. } = base;
                 if !stand.branch.goes_on_from(epoch, revision) || canvas.revision() != revision {
                     return Err(LoadError::EpochChanged);
@@ -199,7 +199,7 @@ impl Canvases {
             }
             let place = timeout(limits::CANVAS_PATIENCE, this.0.drawings.acquire()).await;
             let _place = place.map_err(|_| LoadError::Overloaded)?;
-            let share = this.0.loader.memory().share(Purpose::Present, picture.drawing_weight()).await?;
+            let share = this.0.loader.memory().share(LoadPurpose::Present, picture.drawing_weight()).await?;
             let source = picture.clone();
             let draw = move || source.draw(share).map(Arc::new).map_err(LoadError::Undrawable);
             let drawn = done(on_another_thread(draw)).await?;
@@ -234,7 +234,7 @@ impl Canvases {
     }
 
     /// Waits for a turn at the undo and redo of a drawing.
-    pub async fn turn(&self, drawing: DrawingId) -> Turn {
+    pub async fn turn(&self, drawing: DrawingId) -> UndoTurn {
         self.0.kept.lease(drawing).turn().await
     }
 
@@ -266,7 +266,7 @@ impl Canvases {
 
     /// Brings a canvas up to the head. If the store fails on the way, the canvas keeps the ops that it has
     /// taken in.
-    async fn catch_up(&self, drawing: DrawingId, held: &mut Held) -> Result<(), LoadError> {
+    async fn catch_up(&self, drawing: DrawingId, held: &mut KeptCanvas) -> Result<(), LoadError> {
         let read_at = Instant::now();
         let before = held.canvas.revision();
         let outcome = self.read_up(drawing, held).await;
@@ -285,7 +285,7 @@ impl Canvases {
             }
             // The canvas in memory belongs to another time.
             outcome => {
-                *held = Held::default();
+                *held = KeptCanvas::default();
                 outcome.and(Err(LoadError::EpochChanged))
             }
         }
@@ -293,7 +293,7 @@ impl Canvases {
 
     /// Reads the ops up to the head; before them the newest snapshot, if nothing is known yet or much has
     /// happened since. If several steps read different epochs, nothing of it is good.
-    async fn read_up(&self, drawing: DrawingId, held: &mut Held) -> Result<Reached, LoadError> {
+    async fn read_up(&self, drawing: DrawingId, held: &mut KeptCanvas) -> Result<Reached, LoadError> {
         let loader = &self.0.loader;
         if let Some(branch) = held.branch {
             let near = Revision(held.canvas.revision().0 + limits::SNAPSHOT_STRETCH);
@@ -315,7 +315,7 @@ impl Canvases {
         if held.branch.is_some_and(|branch| branch.epoch != stand.branch.epoch) {
             return Err(LoadError::EpochChanged);
         }
-        let base = loader.base_for(Purpose::Present, drawing, stand.head).await?;
+        let base = loader.base_for(LoadPurpose::Present, drawing, stand.head).await?;
         let Base { canvas: base, mut share, .. } = base;
         if held.branch.is_none() || base.revision() > held.canvas.revision() {
             held.canvas = base;

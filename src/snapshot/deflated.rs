@@ -57,7 +57,7 @@ impl Deflater {
 
 /// A piece of a text that is put together.
 #[derive(Clone, Debug)]
-pub(super) enum Part {
+pub(super) enum TextPart {
     /// A short one, less than 64 KiB.
     Text(Bytes),
     /// A compressed one.
@@ -92,12 +92,12 @@ impl Read for Inflating {
 }
 
 /// The parts as one gzip member.
-pub(super) fn gzip(parts: &[Part]) -> Vec<Bytes> {
+pub(super) fn gzip(parts: &[TextPart]) -> Vec<Bytes> {
     let mut pieces = vec![Bytes::from_static(&GZIP_HEAD)];
     let mut crc = Crc::new();
     for part in parts {
         match part {
-            Part::Text(text) => {
+            TextPart::Text(text) => {
                 let len = u16::try_from(text.len()).unwrap_or(u16::MAX);
                 let mut block = vec![0];
                 block.extend(len.to_le_bytes());
@@ -106,7 +106,7 @@ pub(super) fn gzip(parts: &[Part]) -> Vec<Bytes> {
                 crc.update(text);
                 pieces.push(block.into());
             }
-            Part::Deflated(part) => {
+            TextPart::Deflated(part) => {
                 crc.combine(&part.crc);
                 pieces.push(part.bytes.clone());
             }
@@ -145,10 +145,11 @@ mod tests {
         let texts = ["", "a", &"same ".repeat(1_000), &long];
         for one in texts {
             for other in texts {
-                let text = |text: &'static str| Part::Text(Bytes::from_static(text.as_bytes()));
+                let text = |text: &'static str| TextPart::Text(Bytes::from_static(text.as_bytes()));
                 let (first, second) = (deflated(one), deflated(other));
                 assert_eq!((read(first.text()), first.len()), (one.to_owned(), one.len() as u64));
-                let parts = [text("{"), Part::Deflated(first), text(","), Part::Deflated(second), text("}")];
+                let parts =
+                    [text("{"), TextPart::Deflated(first), text(","), TextPart::Deflated(second), text("}")];
                 let member = gzip(&parts).concat();
                 assert_eq!(read(GzDecoder::new(&*member)), format!("{{{one},{other}}}"));
             }

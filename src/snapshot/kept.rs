@@ -33,7 +33,7 @@ use crate::{
 
 /// Canvases and pictures that are kept.
 pub(super) struct Kept {
-    slots: Cache<DrawingId, Slot, SlotWeight>,
+    slots: Cache<DrawingId, CacheSlot, SlotWeight>,
     pub pictures: Cache<PictureKey, Arc<Picture>, PictureWeight>,
 }
 
@@ -42,7 +42,7 @@ pub(super) type PictureKey = (DrawingId, Epoch, Revision, Extent);
 
 /// The place of one drawing in the cache.
 #[derive(Clone)]
-pub(super) struct Slot {
+pub(super) struct CacheSlot {
     content: Arc<SlotContent>,
     /// About how many bytes the canvas took when it was last put here.
     weight: u64,
@@ -52,7 +52,7 @@ pub(super) struct Slot {
 #[derive(Default)]
 struct SlotContent {
     /// All that is known of its canvas; held while it is brought up to date, so that those who wait share that.
-    held: Arc<Mutex<Held>>,
+    held: Arc<Mutex<KeptCanvas>>,
     /// Held by whoever resolves an undo, from the look at the canvas to the commit.
     turn: Arc<Mutex<()>>,
     /// The time at which somebody last asked for it, in milliseconds since 1970.
@@ -68,13 +68,13 @@ pub(super) struct SlotLease(Arc<SlotContent>);
 /// The canvas of a slot, for whoever is at it.
 pub(super) struct HeldCanvas {
     // Let go before the lease.
-    held: OwnedMutexGuard<Held>,
+    held: OwnedMutexGuard<KeptCanvas>,
     lease: SlotLease,
 }
 
 /// A turn at one drawing: who holds it resolves undo and redo, others on this node wait.
 #[derive(Debug)]
-pub struct Turn {
+pub struct UndoTurn {
     // Let go before the lease.
     _turn: OwnedMutexGuard<()>,
     _lease: SlotLease,
@@ -82,7 +82,7 @@ pub struct Turn {
 
 /// A canvas, and what is known of it.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct KeptCanvas {
     pub canvas: Canvas,
     /// The branch of the log from which the canvas comes; `None` before anything was read.
     pub branch: Option<Branch>,
@@ -100,7 +100,7 @@ pub(super) struct Held {
     pub told: HashMap<Extent, Weak<Picture>>,
 }
 
-impl Held {
+impl KeptCanvas {
     /// The picture of this revision that somebody is being told, or one that tells more.
     pub(super) fn picture_under_way(&self, epoch: Epoch, extent: Extent) -> Option<Arc<Picture>> {
         let is_this = |picture: &Arc<Picture>| {
@@ -118,8 +118,8 @@ pub(super) struct SlotWeight {
     most: u64,
 }
 
-impl Weighter<DrawingId, Slot> for SlotWeight {
-    fn weight(&self, _: &DrawingId, slot: &Slot) -> u64 {
+impl Weighter<DrawingId, CacheSlot> for SlotWeight {
+    fn weight(&self, _: &DrawingId, slot: &CacheSlot) -> u64 {
         slot.weight.min(self.most)
     }
 }
@@ -151,7 +151,7 @@ impl Kept {
                 let content = Arc::default();
                 let lease = SlotLease::new(&content);
                 // Somebody else may have put one there meanwhile, which has its weight by now: this one serves all the same.
-                let _ = place.insert(Slot { content, weight: limits::SLOT_WEIGHT });
+                let _ = place.insert(CacheSlot { content, weight: limits::SLOT_WEIGHT });
                 lease
             }
             EntryResult::Removed(..) | EntryResult::Replaced(..) | EntryResult::Timeout => {
@@ -162,7 +162,7 @@ impl Kept {
 
     /// Takes note of how many bytes the canvas of a drawing takes.
     pub(super) fn weigh(&self, drawing: DrawingId, held: &HeldCanvas) {
-        self.slots.insert(drawing, Slot { content: held.lease.0.clone(), weight: held.weight });
+        self.slots.insert(drawing, CacheSlot { content: held.lease.0.clone(), weight: held.weight });
     }
 
     /// The picture that is at hand, or one that tells more.
@@ -205,8 +205,8 @@ impl SlotLease {
     }
 
     /// Waits for a turn.
-    pub(super) async fn turn(self) -> Turn {
-        Turn { _turn: self.0.turn.clone().lock_owned().await, _lease: self }
+    pub(super) async fn turn(self) -> UndoTurn {
+        UndoTurn { _turn: self.0.turn.clone().lock_owned().await, _lease: self }
     }
 }
 
@@ -217,14 +217,14 @@ impl Drop for SlotLease {
 }
 
 impl Deref for HeldCanvas {
-    type Target = Held;
-    fn deref(&self) -> &Held {
+    type Target = KeptCanvas;
+    fn deref(&self) -> &KeptCanvas {
         &self.held
     }
 }
 
 impl DerefMut for HeldCanvas {
-    fn deref_mut(&mut self) -> &mut Held {
+    fn deref_mut(&mut self) -> &mut KeptCanvas {
         &mut self.held
     }
 }

@@ -8,8 +8,8 @@ use serde::de::IgnoredAny;
 use super::{
     blobs::{BlobError, Blobs},
     format::{self, Damage},
-    memory::{Memory, OutOfMemory, Purpose, Share},
-    outage::Outage,
+    memory::{LoadPurpose, Memory, OutOfMemory, Share},
+    outage::BlobOutage,
 };
 use crate::{
     limits,
@@ -40,7 +40,7 @@ pub struct Loader {
 #[derive(Clone)]
 enum Mode {
     /// For those who wait for an answer, with what they know of the blob store.
-    Request(Arc<Outage>),
+    Request(Arc<BlobOutage>),
     /// For a worker, who has time: it tries, and computes in the background.
     Worker(Background),
 }
@@ -135,14 +135,14 @@ impl Loader {
     /// # Errors
     /// See [`LoadError`].
     pub async fn load(&self, drawing: DrawingId, revision: Revision) -> Result<(Canvas, Reached), LoadError> {
-        let (base, stand) = self.load_for(Purpose::Past, drawing, revision).await?;
+        let (base, stand) = self.load_for(LoadPurpose::Past, drawing, revision).await?;
         Ok((base.canvas, stand))
     }
 
     /// The same with the memory that it takes.
     pub(crate) async fn load_for(
         &self,
-        purpose: Purpose,
+        purpose: LoadPurpose,
         drawing: DrawingId,
         revision: Revision,
     ) -> Result<(Base, Reached), LoadError> {
@@ -168,13 +168,13 @@ impl Loader {
     /// # Errors
     /// See [`LoadError`].
     pub async fn base(&self, drawing: DrawingId, revision: Revision) -> Result<Base, LoadError> {
-        self.base_for(Purpose::Past, drawing, revision).await
+        self.base_for(LoadPurpose::Past, drawing, revision).await
     }
 
     /// The same, for this purpose.
     pub(crate) async fn base_for(
         &self,
-        purpose: Purpose,
+        purpose: LoadPurpose,
         drawing: DrawingId,
         revision: Revision,
     ) -> Result<Base, LoadError> {

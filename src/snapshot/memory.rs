@@ -22,11 +22,11 @@ struct Inner {
     /// The time that a caller waits for a share.
     patience: Duration,
     /// First the part that is for the past, so that looking back keeps nobody from the present; then all of it.
-    lanes: [Lane; 2],
+    lanes: [MemoryShare; 2],
 }
 
 /// A part of the memory.
-struct Lane {
+struct MemoryShare {
     free: Arc<Semaphore>,
     /// The most that one may have. Pictures that are kept take up the rest; whoever needs more than this works alone.
     most: u64,
@@ -34,7 +34,7 @@ struct Lane {
 
 /// The purpose for which a canvas is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum LoadPurpose {
     /// Somebody wants the present.
     Present,
     /// Somebody looks back.
@@ -50,7 +50,7 @@ pub struct OutOfMemory;
 #[derive(Debug)]
 pub struct Share {
     memory: Memory,
-    purpose: Purpose,
+    purpose: LoadPurpose,
     /// The part of each lane that it has.
     permits: [Option<OwnedSemaphorePermit>; 2],
 }
@@ -60,7 +60,7 @@ impl Memory {
     #[must_use]
     pub fn new(bytes: u64, patience: Duration) -> Self {
         let kept_pictures = kept_pictures(bytes);
-        let lane = |bytes: u64| Lane {
+        let lane = |bytes: u64| MemoryShare {
             free: Arc::new(Semaphore::new(usize::try_from(bytes / GRAIN).unwrap_or(Semaphore::MAX_PERMITS))),
             most: (bytes - kept_pictures) / GRAIN,
         };
@@ -89,7 +89,7 @@ impl Memory {
     ///
     /// # Errors
     /// When there is not so much.
-    pub async fn share(&self, purpose: Purpose, bytes: u64) -> Result<Share, OutOfMemory> {
+    pub async fn share(&self, purpose: LoadPurpose, bytes: u64) -> Result<Share, OutOfMemory> {
         let mut share = Share { memory: self.clone(), purpose, permits: [None, None] };
         share.grow_to(bytes).await?;
         Ok(share)
@@ -108,7 +108,7 @@ impl Share {
     /// When there is not so much.
     pub async fn grow_to(&mut self, bytes: u64) -> Result<(), OutOfMemory> {
         let patience = self.memory.0.patience;
-        let first = if self.purpose == Purpose::Past { 0 } else { 1 };
+        let first = if self.purpose == LoadPurpose::Past { 0 } else { 1 };
         for (lane, permit) in self.memory.0.lanes.iter().zip(&mut self.permits).skip(first) {
             let wanted = bytes.div_ceil(GRAIN).min(lane.most);
             let has = permit.as_ref().map_or(0, |permit| permit.num_permits() as u64);
@@ -160,12 +160,12 @@ mod tests {
     #[tokio::test]
     async fn there_is_no_more_than_there_is() {
         let memory = memory();
-        let mut one = memory.share(Purpose::Present, 20 * MIB).await.unwrap();
-        let two = memory.share(Purpose::Present, 12 * MIB).await.unwrap();
-        assert_eq!(memory.share(Purpose::Present, MIB).await.unwrap_err(), OutOfMemory);
+        let mut one = memory.share(LoadPurpose::Present, 20 * MIB).await.unwrap();
+        let two = memory.share(LoadPurpose::Present, 12 * MIB).await.unwrap();
+        assert_eq!(memory.share(LoadPurpose::Present, MIB).await.unwrap_err(), OutOfMemory);
         one.shrink_to(10 * MIB);
         assert_eq!((one.bytes(), two.bytes()), (10 * MIB, 12 * MIB));
-        let mut three = memory.share(Purpose::Present, 8 * MIB).await.unwrap();
+        let mut three = memory.share(LoadPurpose::Present, 8 * MIB).await.unwrap();
         assert!(three.grow_to(11 * MIB).await.is_err());
         drop(one);
         three.grow_to(11 * MIB).await.unwrap();
@@ -175,13 +175,13 @@ mod tests {
     #[tokio::test]
     async fn one_that_is_larger_than_all_is_worked_on_alone() {
         let memory = memory();
-        let large = memory.share(Purpose::Present, 1 << 40).await.unwrap();
+        let large = memory.share(LoadPurpose::Present, 1 << 40).await.unwrap();
         // Pictures that are kept have their part.
         assert_eq!(large.bytes(), (32 - 8) * MIB);
-        assert!(memory.share(Purpose::Present, 9 * MIB).await.is_err());
-        let small = memory.share(Purpose::Present, 8 * MIB).await.unwrap();
+        assert!(memory.share(LoadPurpose::Present, 9 * MIB).await.is_err());
+        let small = memory.share(LoadPurpose::Present, 8 * MIB).await.unwrap();
         drop(large);
-        assert!(memory.share(Purpose::Present, 1 << 40).await.is_ok());
+        assert!(memory.share(LoadPurpose::Present, 1 << 40).await.is_ok());
         drop(small);
     }
 
@@ -189,10 +189,10 @@ mod tests {
     async fn the_past_leaves_some_to_the_present() {
         let memory = memory();
         let mut past = Vec::new();
-        while let Ok(share) = memory.share(Purpose::Past, 3 * MIB).await {
+        while let Ok(share) = memory.share(LoadPurpose::Past, 3 * MIB).await {
             past.push(share);
         }
         assert_eq!(past.iter().map(Share::bytes).sum::<u64>(), 24 * MIB);
-        assert!(memory.share(Purpose::Present, 8 * MIB).await.is_ok());
+        assert!(memory.share(LoadPurpose::Present, 8 * MIB).await.is_ok());
     }
 }

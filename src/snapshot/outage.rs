@@ -13,12 +13,12 @@ use crate::limits;
 
 /// The state of the blob store, as far as it is known.
 #[derive(Debug, Default)]
-pub(super) struct Outage {
+pub(super) struct BlobOutage {
     /// When it may be tried again; `None` while it answers. Held for a look only.
     next_attempt: Mutex<Option<Instant>>,
 }
 
-impl Outage {
+impl BlobOutage {
     /// Reads, unless that has just failed.
     pub(super) async fn guard<T>(
         &self,
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn while_the_store_answers_everybody_reads() {
-        let (outage, now) = (Outage::default(), Instant::now());
+        let (outage, now) = (BlobOutage::default(), Instant::now());
         assert!(outage.may_try(now) && outage.may_try(now));
         outage.begin(now, &BlobError::away());
         outage.end();
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn after_a_read_that_failed_one_tries_after_a_pause() {
-        let (outage, now) = (Outage::default(), Instant::now());
+        let (outage, now) = (BlobOutage::default(), Instant::now());
         outage.begin(now, &BlobError::away());
         let later = now + limits::BLOB_READ_PAUSE;
         assert!(!outage.may_try(now));

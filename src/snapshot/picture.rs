@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
 use super::{
-    deflated::{Deflated, Deflater, Inflating, Part, gzip},
+    deflated::{Deflated, Deflater, Inflating, TextPart, gzip},
     memory::Share,
 };
 use crate::{
@@ -119,23 +119,23 @@ impl Picture {
 
     /// The JSON `{epoch, revision, state_hash, view, registers}`, with `previous_epoch` and `base` where there are any.
     #[must_use]
-    pub fn answer(self: &Arc<Self>, extent: Extent) -> Answer {
+    pub fn answer(self: &Arc<Self>, extent: Extent) -> PictureText {
         let Self { branch, revision, state_hash, view, registers, .. } = &**self;
-        let text = |text: &'static [u8]| Part::Text(Bytes::from_static(text));
+        let text = |text: &'static [u8]| TextPart::Text(Bytes::from_static(text));
         let epoch = branch.json_fields();
         let head = format!(r#"{{{epoch},"revision":{revision},"state_hash":"{state_hash}","view":"#);
-        let mut parts = vec![Part::Text(head.into()), Part::Deflated(view.clone())];
+        let mut parts = vec![TextPart::Text(head.into()), TextPart::Deflated(view.clone())];
         if let Some(registers) = registers.as_ref().filter(|_| extent == Extent::Whole) {
-            parts.extend([text(br#","registers":"#), Part::Deflated(registers.clone())]);
+            parts.extend([text(br#","registers":"#), TextPart::Deflated(registers.clone())]);
         }
         parts.push(text(b"}"));
-        Answer { held: self.clone(), parts }
+        PictureText { held: self.clone(), parts }
     }
 
     /// The view alone.
     #[must_use]
-    pub fn view_answer(self: &Arc<Self>) -> Answer {
-        Answer { held: self.clone(), parts: vec![Part::Deflated(self.view.clone())] }
+    pub fn view_answer(self: &Arc<Self>) -> PictureText {
+        PictureText { held: self.clone(), parts: vec![TextPart::Deflated(self.view.clone())] }
     }
 
     /// Remembers that somebody has asked for it.
@@ -164,8 +164,8 @@ pub struct SvgPicture {
 impl SvgPicture {
     /// The SVG.
     #[must_use]
-    pub fn answer(self: &Arc<Self>) -> Answer {
-        Answer { held: self.clone(), parts: vec![Part::Deflated(self.svg.clone())] }
+    pub fn answer(self: &Arc<Self>) -> PictureText {
+        PictureText { held: self.clone(), parts: vec![TextPart::Deflated(self.svg.clone())] }
     }
 }
 
@@ -177,16 +177,16 @@ impl HeldMemory for SvgPicture {}
 
 /// Text that is told of a picture, which stays in memory meanwhile.
 #[derive(Debug)]
-pub struct Answer {
+pub struct PictureText {
     held: Arc<dyn HeldMemory>,
-    parts: Vec<Part>,
+    parts: Vec<TextPart>,
 }
 
 /// Keeps the parts of an answer in memory.
 #[derive(Debug)]
 pub struct Holding(#[allow(dead_code, reason = "held, not read")] Arc<dyn HeldMemory>);
 
-impl Answer {
+impl PictureText {
     /// The gzipped bytes, in their parts, and what keeps them in memory.
     #[must_use]
     pub fn gzip(self) -> (Vec<Bytes>, Holding) {
@@ -195,25 +195,25 @@ impl Answer {
 
     /// The text, piece by piece, and its length.
     #[must_use]
-    pub fn text(self) -> (Text, u64) {
+    pub fn text(self) -> (InflatedText, u64) {
         let lengths = self.parts.iter().map(|part| match part {
-            Part::Text(text) => text.len() as u64,
-            Part::Deflated(part) => part.len(),
+            TextPart::Text(text) => text.len() as u64,
+            TextPart::Deflated(part) => part.len(),
         });
         let len = lengths.sum();
-        (Text { _held: self.held, parts: self.parts.into_iter(), inflating: None }, len)
+        (InflatedText { _held: self.held, parts: self.parts.into_iter(), inflating: None }, len)
     }
 }
 
 /// The text of an answer, inflated piece by piece.
 #[derive(Debug)]
-pub struct Text {
+pub struct InflatedText {
     _held: Arc<dyn HeldMemory>,
-    parts: std::vec::IntoIter<Part>,
+    parts: std::vec::IntoIter<TextPart>,
     inflating: Option<Inflating>,
 }
 
-impl Iterator for Text {
+impl Iterator for InflatedText {
     type Item = io::Result<Bytes>;
 
     fn next(&mut self) -> Option<io::Result<Bytes>> {
@@ -226,8 +226,8 @@ impl Iterator for Text {
                 }
             }
             match self.parts.next()? {
-                Part::Text(text) => return Some(Ok(text)),
-                Part::Deflated(part) => self.inflating = Some(part.text()),
+                TextPart::Text(text) => return Some(Ok(text)),
+                TextPart::Deflated(part) => self.inflating = Some(part.text()),
             }
         }
     }

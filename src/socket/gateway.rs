@@ -8,7 +8,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 use axum::extract::FromRef;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::registry::Connections;
+use super::registry::Sockets;
 use crate::{access::Access, identity::Authenticator, room::Rooms};
 
 /// The node, as its connections see it. Cheap to clone.
@@ -25,7 +25,7 @@ pub struct GatewayParts {
     /// Identities.
     pub authenticator: Arc<Authenticator>,
     /// All sockets.
-    pub connections: Arc<Connections>,
+    pub connections: Arc<Sockets>,
     /// The time between two words of the head to readers.
     pub heartbeat: Duration,
     /// The tasks in which connections run.

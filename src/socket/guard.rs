@@ -142,7 +142,7 @@ impl<'a> SocketGuard<'a> {
     }
 
     /// Tells the client of a subscription its role; without one the subscription ends, and its presence at once.
-    pub(super) fn tell_role(&mut self, number: u64, role: Option<Role>) {
+    pub(super) fn change_role(&mut self, number: u64, role: Option<Role>) {
         let SocketState { subscriptions, .. } = &mut *self.state;
         let Some(subscription) = subscriptions.get_mut(number) else { return };
         let drawing_id = subscription.drawing_id();

@@ -28,7 +28,7 @@ mod upgrade;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use gateway::{Gateway, GatewayParts};
-pub use registry::Connections;
+pub use registry::Sockets;
 
 /// The paths of a node with the role `gateway`.
 pub fn router() -> OpenApiRouter<Gateway> {

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The sockets of a node.
-pub struct Connections {
+pub struct Sockets {
     /// Held for map operations.
     sockets: Mutex<HashMap<ConnectionId, Arc<Socket>>>,
     /// The count of each user's connections, of these and of others.
@@ -37,11 +37,11 @@ pub struct Connections {
 
 /// A socket in the registry, until this goes.
 pub(super) struct Registration {
-    connections: Arc<Connections>,
+    connections: Arc<Sockets>,
     id: ConnectionId,
 }
 
-impl Connections {
+impl Sockets {
     /// No sockets; at most `handshakes_per_second`, where not 0. They leave over `window`.
     #[must_use]
     pub fn new(
@@ -143,15 +143,15 @@ impl Connections {
     }
 }
 
-impl std::fmt::Debug for Connections {
+impl std::fmt::Debug for Sockets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connections").field("sockets", &self.lock().len()).finish_non_exhaustive()
+        f.debug_struct("Sockets").field("sockets", &self.lock().len()).finish_non_exhaustive()
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let Connections { metrics, .. } = &*self.connections;
+        let Sockets { metrics, .. } = &*self.connections;
         let gone = self.connections.lock().remove(&self.id);
         // Its last handle may close the socket: not under the lock.
         if let Some(gone) = gone {

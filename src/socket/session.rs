@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     conversation::{Conversation, Ended},
     gateway::Gateway,
-    registry::{Connections, Registration},
+    registry::{Registration, Sockets},
     socket::Socket,
 };
 use crate::{
@@ -69,7 +69,7 @@ impl Session {
     }
 
     /// Has the socket looked after with all `sockets` while the value lives.
-    pub(super) fn register(&self, sockets: &Arc<Connections>) -> Registration {
+    pub(super) fn register(&self, sockets: &Arc<Sockets>) -> Registration {
         sockets.register(&self.socket)
     }
 

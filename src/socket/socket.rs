@@ -50,7 +50,7 @@ impl Outlet for Socket {
         self.lock().deliver_presence(number);
     }
 
-    fn tell_role(&self, number: u64, role: Option<Role>) {
-        self.lock().tell_role(number, role);
+    fn change_role(&self, number: u64, role: Option<Role>) {
+        self.lock().change_role(number, role);
     }
 }

@@ -24,7 +24,7 @@ pub(super) type JoinOutcome = Result<(Joined, Role), JoinError>;
 
 /// One drawing that a socket follows.
 #[derive(Debug)]
-pub(super) struct Subscription {
+pub(super) struct FollowedDrawing {
     /// Tells it from one to the same drawing before or after.
     number: u64,
     drawing_id: DrawingId,
@@ -61,7 +61,7 @@ pub(super) enum Taken {
     NotYet,
 }
 
-impl Subscription {
+impl FollowedDrawing {
     /// A subscription that joins. The client's own presence goes on from the subscription before.
     pub(super) fn new(number: u64, drawing_id: DrawingId, own: OwnPresence) -> Self {
         Self { number, drawing_id, reader: None, role: None, news: None, view: None, own }

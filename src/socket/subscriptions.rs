@@ -5,7 +5,7 @@
 
 use super::{
     endpoint::Endpoint,
-    subscription::{Due, Subscription},
+    subscription::{Due, FollowedDrawing},
 };
 use crate::{
     limits,
@@ -15,7 +15,7 @@ use crate::{
 /// The subscriptions of one socket.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    list: Vec<Subscription>,
+    list: Vec<FollowedDrawing>,
     /// The number of the next subscription.
     next_number: u64,
     /// Joins under way, those included whose subscription is gone.
@@ -28,19 +28,19 @@ impl Subscriptions {
     // --- Which there are --------------------------------------------------------------------------
 
     /// The subscription of this number.
-    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Subscription> {
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut FollowedDrawing> {
         self.list.iter_mut().find(|subscription| subscription.number() == number)
     }
 
     /// The subscription to a drawing.
-    pub(super) fn of_drawing(&mut self, drawing_id: DrawingId) -> Option<&mut Subscription> {
+    pub(super) fn of_drawing(&mut self, drawing_id: DrawingId) -> Option<&mut FollowedDrawing> {
         self.list.iter_mut().find(|subscription| subscription.drawing_id() == drawing_id)
     }
 
     /// The number of the subscription to a drawing.
     pub(super) fn number_of(&self, drawing_id: DrawingId) -> Option<u64> {
         let found = self.list.iter().find(|subscription| subscription.drawing_id() == drawing_id);
-        found.map(Subscription::number)
+        found.map(FollowedDrawing::number)
     }
 
     /// Tells whether the socket may begin to follow a drawing.
@@ -53,13 +53,13 @@ impl Subscriptions {
     /// number.
     pub(super) fn begin(&mut self, drawing_id: DrawingId) -> u64 {
         let before = self.number_of(drawing_id).and_then(|number| self.take(number));
-        let own = before.map(Subscription::into_own_presence).unwrap_or_default();
+        let own = before.map(FollowedDrawing::into_own_presence).unwrap_or_default();
         let number = self.next_number;
         self.next_number += 1;
         self.joins += 1;
         // Most sockets follow one drawing.
         self.list.reserve_exact(1);
-        self.list.push(Subscription::new(number, drawing_id, own));
+        self.list.push(FollowedDrawing::new(number, drawing_id, own));
         number
     }
 
@@ -82,7 +82,7 @@ impl Subscriptions {
         }
     }
 
-    fn take(&mut self, number: u64) -> Option<Subscription> {
+    fn take(&mut self, number: u64) -> Option<FollowedDrawing> {
         self.place_of(number).map(|nth| self.list.remove(nth))
     }
 

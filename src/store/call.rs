@@ -12,7 +12,7 @@ pub async fn call<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Res
 }
 
 /// Logs what could not be done for want of the store, in the words of whoever wanted it. An outage is told once, by
-/// [`Health`]; what depends on it then fails all the time.
+/// [`StoreHealth`]; what depends on it then fails all the time.
 macro_rules! log_store_failure {
     ($error:expr, $($told:tt)+) => {
         // The store has told of damage itself.

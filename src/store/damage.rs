@@ -17,9 +17,9 @@ use crate::{
 
 /// The drawings of which it was told, and when.
 #[derive(Debug, Default)]
-struct Told(HashMap<DrawingId, Instant>);
+struct ReportedDamage(HashMap<DrawingId, Instant>);
 
-impl Told {
+impl ReportedDamage {
     /// Returns `true` if a drawing is to be told of now. Where very many are damaged, the rest of them go
     /// untold: the first lines say what has to be done.
     fn is_due(&mut self, drawing: DrawingId, now: Instant) -> bool {
@@ -34,9 +34,9 @@ impl Told {
 
 /// Notes that a read has met damage.
 pub(super) fn note(drawing: DrawingId, revision: Revision) {
-    static TOLD: LazyLock<Mutex<Told>> = LazyLock::new(Mutex::default);
+    static REPORTED: LazyLock<Mutex<ReportedDamage>> = LazyLock::new(Mutex::default);
     telemetry::count_log_damage();
-    if TOLD.lock().unwrap_or_else(PoisonError::into_inner).is_due(drawing, Instant::now()) {
+    if REPORTED.lock().unwrap_or_else(PoisonError::into_inner).is_due(drawing, Instant::now()) {
         tracing::error!(%drawing, %revision, "the log of a drawing is damaged; see revcast verify");
     }
 }
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn a_drawing_is_told_of_once_a_while() {
-        let (mut told, now) = (Told::default(), Instant::now());
+        let (mut told, now) = (ReportedDamage::default(), Instant::now());
         let (one, other) = (DrawingId(Uuid::from_u128(1)), DrawingId(Uuid::from_u128(2)));
         assert!(told.is_due(one, now) && told.is_due(other, now));
         let later = now + limits::LOG_DAMAGE_TOLD_EVERY / 2;
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let (mut told, now) = (Told::default(), Instant::now());
+        let (mut told, now) = (ReportedDamage::default(), Instant::now());
         let due = (0..).map(|n| DrawingId(Uuid::from_u128(n))).take(2 * limits::LOG_DAMAGE_TOLD);
         assert_eq!(due.filter(|drawing| told.is_due(*drawing, now)).count(), limits::LOG_DAMAGE_TOLD);
         let next = DrawingId(Uuid::max());

@@ -20,7 +20,7 @@ use crate::limits;
 
 /// The state of the store's writing, as far as it is known.
 #[derive(Debug)]
-pub struct Health {
+pub struct StoreHealth {
     state: Mutex<State>,
     /// Asks for a probe.
     wanted: Notify,
@@ -51,7 +51,7 @@ struct Outage {
     is_silent: bool,
 }
 
-impl Default for Health {
+impl Default for StoreHealth {
     fn default() -> Self {
         let health = Self { state: Mutex::default(), wanted: Notify::new(), news: watch::Sender::new(0) };
         show(true);
@@ -59,7 +59,7 @@ impl Default for Health {
     }
 }
 
-impl Health {
+impl StoreHealth {
     /// Looks whether the store takes writes; if not, why, in words for anyone. Answers within `READY_TIMEOUT`.
     ///
     /// # Errors
@@ -88,7 +88,7 @@ impl Health {
                 if !self.lock().is_proved(Instant::now()) {
                     self.probe(store).await;
                 }
-                self.tell();
+                self.notify();
             }
         };
         stop.run_until_cancelled(work).await;
@@ -111,7 +111,7 @@ impl Health {
                 // A caller that asks meanwhile is told the last known state.
                 () = self.wanted.notified(), if is_overdue => (),
             }
-            self.tell();
+            self.notify();
         }
     }
 
@@ -175,7 +175,7 @@ impl Health {
         }
     }
 
-    fn tell(&self) {
+    fn notify(&self) {
         self.news.send_modify(|count| *count += 1);
     }
 

@@ -24,7 +24,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Health, StoreError};
+use super::{StoreError, StoreHealth};
 use crate::model::{DrawingId, Epoch};
 use rows::{Head, Life, Op, Row, State};
 
@@ -33,7 +33,7 @@ use rows::{Head, Life, Op, Row, State};
 pub struct MemoryStore {
     /// Held for one call, never across an await.
     state: Arc<Mutex<State>>,
-    health: Arc<Health>,
+    health: Arc<StoreHealth>,
     is_closed: Arc<AtomicBool>,
 }
 

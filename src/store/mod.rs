@@ -33,7 +33,7 @@ pub use append::{AppendOutcome, AppendRequest, Appended, AppendedTo, FoldPlan, O
 pub use call::call;
 pub use drawings::{CreateOutcome, Drawing, DrawingCursor, Drawings};
 pub use error::StoreError;
-pub use health::Health;
+pub use health::StoreHealth;
 pub use imports::{ImportedLog, ImportedOp, Imports};
 pub use inspection::{InspectedDrawing, InspectedHead, InspectedOp, InspectedOps, Inspection};
 pub use links::{JoinedLink, Link, Links};

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{
-    AppendRequest, Appended, Heads, Health, PoolOptions, Probe, StoreError,
+    AppendRequest, Appended, Heads, PoolOptions, Probe, StoreError, StoreHealth,
     resolve::LogRow,
     sql::{Dialect, HeadRow, Pools, Sessions, SqlBackend, Trust, Tx, collect_heads, query},
 };
@@ -53,7 +53,7 @@ impl PostgresStore {
         loop {
             let hosts = Arc::new(Hosts::parse(url)?);
             hosts.wait(options).await?;
-            let health = Arc::<Health>::default();
+            let health = Arc::<StoreHealth>::default();
             let trust = Trust::new(health.clone());
             let sessions = Sessions::new(hosts.current().clone(), options.max_connections.max(2), &trust);
             let pools = Pools { read: sessions.clone(), write: sessions, health };
@@ -83,7 +83,7 @@ impl PostgresStore {
     /// When the URL is none.
     pub fn open_to_read(url: &str, options: PoolOptions) -> Result<Self, StoreError> {
         let hosts = Arc::new(Hosts::parse(url)?);
-        let health = Arc::<Health>::default();
+        let health = Arc::<StoreHealth>::default();
         let read_only = hosts.current().clone().options([("default_transaction_read_only", "on")]);
         let sessions = Sessions::new(read_only, options.max_connections, &Trust::new(health.clone()));
         Ok(Self { pools: Pools { read: sessions.clone(), write: sessions, health }, hosts })

@@ -17,7 +17,7 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{
-    AppendRequest, Appended, Heads, Health, PoolOptions, Probe, StoreError,
+    AppendRequest, Appended, Heads, PoolOptions, Probe, StoreError, StoreHealth,
     resolve::{LogRow, resolve},
     sql::{Dialect, HeadRow, Pools, Sessions, SqlBackend, Trust, Tx, collect_heads, query},
 };
@@ -64,7 +64,7 @@ impl SqliteStore {
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder).map_err(sqlx::Error::Io)?;
         }
-        let health = Arc::<Health>::default();
+        let health = Arc::<StoreHealth>::default();
         let trust = Trust::new(health.clone());
         let with_cache = |cache| connect.clone().pragma("cache_size", cache);
         let (reads, writes) = (with_cache(READ_CACHE_KIB), with_cache(WRITE_CACHE_KIB));
@@ -95,7 +95,7 @@ impl SqliteStore {
             .read_only(true)
             .pragma("cache_size", READ_CACHE_KIB)
             .busy_timeout(limits::STATEMENT_TIMEOUT);
-        let health = Arc::<Health>::default();
+        let health = Arc::<StoreHealth>::default();
         let sessions = Sessions::new(connect, options.max_connections.max(1), &Trust::new(health.clone()));
         Ok(Self { pools: Pools { read: sessions.clone(), write: sessions, health } })
     }

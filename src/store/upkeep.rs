@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::{Health, StoreError};
+use super::{StoreError, StoreHealth};
 use crate::limits;
 
 /// The upkeep of a store.
@@ -17,7 +17,7 @@ pub trait Upkeep: Send + Sync + 'static {
     async fn probe(&self, probe: Probe) -> Result<(), StoreError>;
 
     /// The state of its writing.
-    fn health(&self) -> &Health;
+    fn health(&self) -> &StoreHealth;
 
     /// Finishes what is running and closes the connections.
     async fn close(&self);

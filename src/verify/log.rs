@@ -38,7 +38,7 @@ pub(super) struct LogCheck {
 
 /// The fields that every op has, whatever its type.
 #[derive(Deserialize)]
-struct Frame {
+struct OpHeader {
     op_id: OpId,
     #[serde(rename = "type")]
     type_name: String,
@@ -108,7 +108,7 @@ impl LogCheck {
         found.add(Kind::Hole, first, detail);
     }
 
-    fn read(row: &InspectedOp) -> Result<(LoggedOp<'_>, Frame, UserId), &'static str> {
+    fn read(row: &InspectedOp) -> Result<(LoggedOp<'_>, OpHeader, UserId), &'static str> {
         let body = std::str::from_utf8(&row.body).map_err(|_| "its body is not valid UTF-8")?;
         let actor = std::str::from_utf8(&row.actor).map_err(|_| "its actor is not valid UTF-8")?;
         let user = actor.parse().map_err(|_| "its actor is no user id")?;

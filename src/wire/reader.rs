@@ -66,7 +66,7 @@ enum State {
     /// A header, of which this much has come.
     Header { bytes: [u8; MAX_HEADER_BYTES], filled: usize },
     /// The payload of a frame.
-    Payload(Frame),
+    Payload(OpenFrame),
     /// Nothing: the client has closed, or broken the protocol.
     Over,
 }
@@ -77,7 +77,7 @@ impl State {
 
 /// A frame whose header has come.
 #[derive(Clone, Copy, Debug)]
-struct Frame {
+struct OpenFrame {
     kind: Kind,
     /// The mask, turned so that its first byte is for the next byte of the payload.
     mask: [u8; 4],
@@ -167,7 +167,7 @@ impl FrameReader {
     }
 
     /// Checks a header against the rules and against what came before it.
-    fn begin(&mut self, header: &FrameHeader, length: u64) -> Result<Frame, ReadError> {
+    fn begin(&mut self, header: &FrameHeader, length: u64) -> Result<OpenFrame, ReadError> {
         let mask = header.mask.ok_or(ReadError::Protocol("a frame without a mask"))?;
         if header.rsv2 || header.rsv3 {
             return Err(ReadError::Protocol("a reserved bit is set"));
@@ -197,7 +197,7 @@ impl FrameReader {
                 Kind::Data { is_final }
             }
         };
-        Ok(Frame { kind, mask, remaining: length })
+        Ok(OpenFrame { kind, mask, remaining: length })
     }
 
     /// Begins a message, or goes on with the one under way.
@@ -242,7 +242,7 @@ impl FrameReader {
     }
 }
 
-impl Frame {
+impl OpenFrame {
     /// Moves what has come of the payload into `buffer`; true when that is all of it.
     fn read(&mut self, input: &mut &[u8], buffer: Option<&mut Vec<u8>>) -> bool {
         let (masked, rest) = input.split_at(self.remaining.min(input.len()));

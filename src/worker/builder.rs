@@ -22,7 +22,7 @@ use crate::{
         blobs::{BlobError, Blobs},
         format,
         loader::{Base, LoadError, Loader},
-        memory::{Memory, Purpose},
+        memory::{LoadPurpose, Memory},
     },
     store::{Claim, Snapshot, Snapshots, Store, StoreError, call},
     telemetry::Metrics,
@@ -234,7 +234,7 @@ impl Builder {
     async fn build_claimed(&self, drawing: DrawingId, id: Uuid, head: Revision) -> Result<Built, BuildError> {
         let mut renewed = Instant::now();
         let Base { mut canvas, mut log_bytes, mut share } =
-            self.loader.base_for(Purpose::Past, drawing, head).await?;
+            self.loader.base_for(LoadPurpose::Past, drawing, head).await?;
         let mut epoch = None;
         // No revision of the past shall be farther from a snapshot.
         let target = Revision(canvas.revision().0 + limits::SNAPSHOT_STRETCH).min(head);

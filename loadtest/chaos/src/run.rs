@@ -87,7 +87,7 @@ impl Run {
                 });
             }
             let outcome = block_in_place(|| ended.judge());
-            tell(&outcome, &folder)?;
+            report(&outcome, &folder)?;
             let (is_good, seconds) = (outcome.findings.is_empty(), began.elapsed().as_secs_f64());
             let faults = plan.faults.iter().map(|planned| planned.fault.to_string()).collect();
             state.add(&Done { round: number, is_good, seconds, faults, outcome })?;
@@ -99,7 +99,7 @@ impl Run {
             }
             println!();
         }
-        tell_unexamined(&state.done()?);
+        report_unexamined(&state.done()?);
         let (count, seed) = (self.rounds, self.seed);
         match failed.is_empty() {
             true => println!("{count} rounds of seed {seed}: all good"),
@@ -121,7 +121,7 @@ impl Run {
         let mut folders = (1..).map(|nth| folder.join(format!("{}-again-{nth}", plan.round)));
         let folder = folders.find(|folder| !folder.exists()).context("there is always another number")?;
         let outcome = round::run(plan, &self.programs, self.sabotage, &folder).await?;
-        tell(&outcome, &folder)?;
+        report(&outcome, &folder)?;
         println!("  its history is in {}", folder.display());
         Ok(outcome.findings.is_empty())
     }
@@ -165,7 +165,7 @@ fn numbers_of(numbers: &[usize]) -> String {
 }
 
 /// Prints what came of a round, and keeps all of it beside its history.
-fn tell(outcome: &Outcome, folder: &Path) -> anyhow::Result<()> {
+fn report(outcome: &Outcome, folder: &Path) -> anyhow::Result<()> {
     let Outcome { findings, events, ops, unanswered, recovery_ms, verdict, .. } = outcome;
     let told = format!(
         "{events} events, {ops} ops, {unanswered} requests without an answer, ready {recovery_ms} ms after the last fault"
@@ -181,7 +181,7 @@ fn tell(outcome: &Outcome, folder: &Path) -> anyhow::Result<()> {
 }
 
 /// Names the checks that have found nothing to examine in any round. That those have which must is a matter of each round.
-fn tell_unexamined(done: &[Done]) {
+fn report_unexamined(done: &[Done]) {
     let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
     for (check, examined) in done.iter().flat_map(|done| &done.outcome.examined) {
         *sums.entry(check).or_default() += examined;

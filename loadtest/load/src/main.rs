@@ -68,11 +68,11 @@ async fn measure(cli: Cli) -> anyhow::Result<ExitCode> {
     check_descriptors(&scenario)?;
     let target = Target::new(&cli.target, &scenario).await?;
     let result = run::run(&target, &scenario, cli.quiet).await?;
-    tell(&cli, &result)?;
+    report(&cli, &result)?;
     Ok(if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) })
 }
 
-fn tell(cli: &Cli, result: &RunResult) -> anyhow::Result<()> {
+fn report(cli: &Cli, result: &RunResult) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(result)?;
     match cli.json.as_deref() {
         Some(path) if path == Path::new("-") => {

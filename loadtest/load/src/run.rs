@@ -46,13 +46,13 @@ const PAGE: u32 = 1_000;
 /// Goes through with it.
 pub(crate) async fn run(target: &Target, scenario: &Scenario, is_quiet: bool) -> anyhow::Result<RunResult> {
     let steps = Steps { is_quiet };
-    steps.tell(&format!(
+    steps.log_step(&format!(
         "preparing {} drawings and {} people",
         scenario.drawings,
         if target.is_one_user() { 1 } else { scenario.people() }
     ));
     let stage = Stage::new(target, scenario).await?;
-    steps.tell(&format!("{} readers subscribe", scenario.readers));
+    steps.log_step(&format!("{} readers subscribe", scenario.readers));
     let readers =
         Readers::start(target, &stage, scenario).await.context("the readers could not all subscribe")?;
     let began = SystemTime::now();
@@ -72,14 +72,14 @@ pub(crate) async fn run(target: &Target, scenario: &Scenario, is_quiet: bool) ->
         server_rss: peak.server_rss,
         ..usage.unwrap_or_default()
     };
-    steps.tell("waiting until all readers have all ops");
+    steps.log_step("waiting until all readers have all ops");
     let heads = heads(&stage, &ledgers);
     let outcomes = readers.finish(&heads).await.map_err(|error| format!("{error:#}"));
     let (outcomes, silent) = match outcomes {
         Ok(outcomes) => (outcomes, None),
         Err(error) => (Vec::new(), Some(error)),
     };
-    steps.tell("reading the logs again");
+    steps.log_step("reading the logs again");
     let audit = read_logs(target, &stage).await;
     let audit = audit.map(|logs| (hold_against(&logs, &stage, &ledgers), logs));
     let audit = audit.map_err(|error| format!("{error:#}"));
@@ -237,7 +237,7 @@ struct Steps {
 }
 
 impl Steps {
-    fn tell(&self, step: &str) {
+    fn log_step(&self, step: &str) {
         if !self.is_quiet {
             eprintln!("{step}");
         }
@@ -269,7 +269,7 @@ impl Steps {
                             Err(error) => Err(error.into()),
                         };
                         if let Err(error) = ended {
-                            self.tell(&format!("the load ends here: {error:#}"));
+                            self.log_step(&format!("the load ends here: {error:#}"));
                             shared.end.cancel();
                             broken_off.get_or_insert(format!("{error:#}"));
                         }

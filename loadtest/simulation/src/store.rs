@@ -8,7 +8,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use revcast::{
     limits,
-    store::{Health, MemoryStore, StoreError},
+    store::{MemoryStore, StoreError, StoreHealth},
 };
 use tokio::time::sleep;
 
@@ -21,7 +21,7 @@ pub struct NodeStore {
     gate: Gate,
     weather: Arc<Weather>,
     chance: Arc<Chance>,
-    health: Arc<Health>,
+    health: Arc<StoreHealth>,
 }
 
 /// How much later a call that has failed may be done, in milliseconds.

@@ -137,7 +137,9 @@ impl PostgresTrio {
             loop {
                 match sqlx::query_as(AssertSqlSafe(COMMITS_GO_ON)).fetch_one(&mut connection).await {
                     Ok((true,)) | Err(_) => return Ok(()),
-                    Ok((false,)) if Instant::now() > deadline => bail!("the synchronous standby does not follow"),
+                    Ok((false,)) if Instant::now() > deadline => {
+                        bail!("the synchronous standby does not follow")
+                    }
                     Ok((false,)) => sleep(POLL).await,
                 }
             }

@@ -18,17 +18,17 @@ use files::{check_certificates, check_file, read_credentials, read_seed};
 pub use options::{InvalidNatsOptions, NatsOptions};
 
 /// The options, checked.
-pub(super) struct Access {
+pub(super) struct NatsAccess {
     /// Where NATS is, without the credentials: these addresses may be logged.
     addresses: Vec<ServerAddr>,
-    identity: Identity,
+    identity: NatsIdentity,
     /// `true` if the connection is encrypted even where NATS does not ask for it.
     requires_tls: bool,
     options: NatsOptions,
 }
 
 /// The identity of this server for NATS.
-enum Identity {
+enum NatsIdentity {
     /// The credentials in the addresses.
     Logins(Logins),
     /// A file with credentials, read anew for each connection: it may have been renewed meanwhile.
@@ -37,20 +37,20 @@ enum Identity {
     Nkey(PathBuf),
 }
 
-impl Access {
+impl NatsAccess {
     pub(super) fn new(options: &NatsOptions) -> Result<Self, InvalidNatsOptions> {
         let (addresses, logins) = read_addresses(&options.url)?;
         let identity = match (&options.credentials, &options.nkey) {
-            (None, None) => Identity::Logins(logins),
+            (None, None) => NatsIdentity::Logins(logins),
             (Some(_), Some(_)) => return Err(InvalidNatsOptions::TwoIdentities),
             _ if logins.first.is_some() => return Err(InvalidNatsOptions::TwoIdentities),
             (Some(path), None) => {
                 check_file("--nats-credentials", path, |text| read_credentials(text).map(drop))?;
-                Identity::Credentials(path.clone())
+                NatsIdentity::Credentials(path.clone())
             }
             (None, Some(path)) => {
                 check_file("--nats-nkey", path, |text| read_seed(text).map(drop))?;
-                Identity::Nkey(path.clone())
+                NatsIdentity::Nkey(path.clone())
             }
         };
         check_certificates(options)?;
@@ -80,7 +80,7 @@ impl Access {
     pub(super) fn answer(&self, address: Option<&ServerAddr>, nonce: &[u8]) -> Result<Auth, AuthError> {
         let mut auth = Auth::new();
         match &self.identity {
-            Identity::Logins(logins) => match logins.at(address) {
+            NatsIdentity::Logins(logins) => match logins.at(address) {
                 Some(Login::Password { user, password }) => {
                     auth.username = Some(user.clone());
                     auth.password = Some(password.clone());
@@ -88,12 +88,12 @@ impl Access {
                 Some(Login::Token(token)) => auth.token = Some(token.clone()),
                 None => (),
             },
-            Identity::Credentials(path) => {
+            NatsIdentity::Credentials(path) => {
                 let (jwt, key) = reread("--nats-credentials", path, read_credentials)?;
                 auth.jwt = Some(jwt);
                 auth.signature = Some(sign(&key, nonce)?);
             }
-            Identity::Nkey(path) => {
+            NatsIdentity::Nkey(path) => {
                 let key = reread("--nats-nkey", path, read_seed)?;
                 auth.nkey = Some(key.public_key());
                 auth.signature = Some(sign(&key, nonce)?);

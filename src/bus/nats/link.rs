@@ -9,11 +9,11 @@ use async_nats::{
 };
 use uuid::Uuid;
 
-use super::access::Access;
+use super::access::NatsAccess;
 
 /// The state that the callbacks of the client share.
 pub(super) struct NatsLink {
-    access: Access,
+    access: NatsAccess,
     /// The locks are held for a few comparisons.
     state: Mutex<LinkState>,
     turn: Mutex<Turn>,
@@ -54,7 +54,7 @@ enum Denial {
 }
 
 impl NatsLink {
-    pub(super) fn new(access: Access) -> Self {
+    pub(super) fn new(access: NatsAccess) -> Self {
         let next = usize::from(Uuid::new_v4().as_bytes()[0]);
         Self { access, state: Mutex::new(LinkState::Unknown), turn: Mutex::new(Turn { next, current: None }) }
     }
@@ -195,7 +195,9 @@ mod tests {
     use crate::bus::NatsOptions;
 
     fn link(url: &str) -> NatsLink {
-        NatsLink::new(Access::new(&NatsOptions { url: url.to_owned(), ..NatsOptions::default() }).unwrap())
+        NatsLink::new(
+            NatsAccess::new(&NatsOptions { url: url.to_owned(), ..NatsOptions::default() }).unwrap(),
+        )
     }
 
     fn server(address: &str, last_error: Option<&str>) -> Server {

@@ -5,7 +5,7 @@ use std::{cell::OnceCell, cmp::Reverse, collections::HashMap, ptr};
 use super::{
     Canvas, STROKE,
     chain::{Chain, Write},
-    object::{Existence, Json, Object, Place, open_units},
+    object::{Existence, Json, Object, ScreenOrder, open_units},
     render::joined,
     units::{Liveness, Unit},
 };
@@ -137,10 +137,10 @@ impl<'a> Touched<'a> {
         exists: Option<&'a Write<Existence>>,
         z: Option<&'a Write<Box<str>>>,
         cleared: u64,
-    ) -> Option<Place<'a>> {
+    ) -> Option<ScreenOrder<'a>> {
         let deciding = exists?;
         let is_seen = deciding.value == Existence::Created && deciding.revision > cleared;
-        is_seen.then(|| Place { z: z.map_or("", |z| &*z.value), created: deciding.revision })
+        is_seen.then(|| ScreenOrder { z: z.map_or("", |z| &*z.value), created: deciding.revision })
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) struct Object {
 
 /// Where an object that is seen stands in the order of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place<'a> {
+pub(super) struct ScreenOrder<'a> {
     pub z: &'a str,
     /// The revision of the create that decides.
     pub created: u64,
@@ -44,11 +44,11 @@ pub(super) struct Place<'a> {
 
 impl Object {
     /// Where it stands; `None` when it is not seen. `cleared` is the revision of the live clear, 0 without one.
-    pub(super) fn place<'a>(&'a self, liveness: Liveness<'_>, cleared: u64) -> Option<Place<'a>> {
+    pub(super) fn place<'a>(&'a self, liveness: Liveness<'_>, cleared: u64) -> Option<ScreenOrder<'a>> {
         let deciding = self.exists.top(liveness)?;
         let is_seen = deciding.value == Existence::Created && deciding.revision > cleared;
         let z = || self.z.top(liveness).map_or("", |z| &*z.value);
-        is_seen.then(|| Place { z: z(), created: deciding.revision })
+        is_seen.then(|| ScreenOrder { z: z(), created: deciding.revision })
     }
 
     /// Returns `true` if an end of the stroke confirms that nothing follows what is joined. The first of the

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Canvas, STROKE,
     chains::Chains,
-    object::{Json, Object, Place},
+    object::{Json, Object, ScreenOrder},
     units::Liveness,
 };
 use crate::model::{
@@ -96,7 +96,7 @@ impl Canvas {
 
 /// An object that is seen.
 pub(super) struct Seen<'a> {
-    pub place: Place<'a>,
+    pub place: ScreenOrder<'a>,
     pub id: &'a ObjectId,
     pub object: &'a Object,
 }

@@ -40,9 +40,9 @@ const SERVER_TYPES: [&str; 3] = ["fold", "lesson.start", "score.update"];
 #[must_use]
 pub fn names_server_type(json: &str) -> bool {
     #[derive(Deserialize)]
-    struct Frame<'a> {
+    struct TypeField<'a> {
         #[serde(borrow, rename = "type")]
         type_name: Cow<'a, str>,
     }
-    serde_json::from_str::<Frame<'_>>(json).is_ok_and(|frame| SERVER_TYPES.contains(&&*frame.type_name))
+    serde_json::from_str::<TypeField<'_>>(json).is_ok_and(|frame| SERVER_TYPES.contains(&&*frame.type_name))
 }

@@ -36,7 +36,7 @@ impl Setup {
 
     fn wait(&mut self, after: Option<u64>, epoch: Option<Epoch>) -> Answer {
         let (reply, answer) = oneshot::channel();
-        self.waitlist.extend(vec![Waiting::new(Position { after: after.map(Revision), epoch }, reply)]);
+        self.waitlist.extend(vec![PendingJoin::new(Position { after: after.map(Revision), epoch }, reply)]);
         answer
     }
 
@@ -47,14 +47,14 @@ impl Setup {
 
     /// The head is read, and the room has caught up with it.
     fn read_head(&mut self) {
-        self.waitlist.ask(Purpose::Follow { after: self.head });
+        self.waitlist.ask(ReadPurpose::Follow { after: self.head });
         self.waitlist.settle_asked();
         self.attach(false);
     }
 
     /// Reads the ops before the ring, which does not help.
     fn fill_in_vain(&mut self) {
-        self.waitlist.ask(Purpose::Fill);
+        self.waitlist.ask(ReadPurpose::Fill);
         self.waitlist.note_filled();
         self.attach(true);
     }
@@ -114,7 +114,7 @@ fn otherwise_the_head_is_read_first_once_for_all_who_wait() {
     setup.attach(false);
     early.iter_mut().for_each(expect_waiting);
     assert!(setup.waitlist.wants_read() && setup.waitlist.wants_head());
-    setup.waitlist.ask(Purpose::Follow { after: setup.head });
+    setup.waitlist.ask(ReadPurpose::Follow { after: setup.head });
     assert!(!setup.waitlist.wants_read(), "the read is under way");
     // A reader that comes while it is under way may have come after the look at the head.
     let mut late = setup.wait(None, None);
@@ -190,7 +190,7 @@ fn what_the_ring_lacks_is_read_widely_then_narrowly_then_left_to_rest() {
     setup.fill_in_vain();
     assert_eq!(setup.waitlist.fill_range(&setup.ring, setup.head), (Revision(head - 30), until));
     // The second read helps one of them.
-    setup.waitlist.ask(Purpose::Fill);
+    setup.waitlist.ask(ReadPurpose::Fill);
     setup.ring.prepend(vec![frame(head - 24, head - 10)], setup.head);
     setup.waitlist.note_filled();
     setup.attach(true);
@@ -222,7 +222,7 @@ fn who_lacks_what_is_damaged_is_sent_to_rest_and_the_others_are_filled_up() {
 fn a_failed_read_is_told_to_those_who_waited_for_it() {
     let mut setup = Setup::new(3, 9);
     let mut asked = setup.wait(None, None);
-    setup.waitlist.ask(Purpose::Follow { after: setup.head });
+    setup.waitlist.ask(ReadPurpose::Follow { after: setup.head });
     let mut later = setup.wait(None, None);
     setup.waitlist.fail_asked(JoinError::Unavailable);
     assert!(matches!(asked.try_recv(), Ok(Err(JoinError::Unavailable))));

@@ -8,7 +8,7 @@ use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use uuid::Uuid;
 
-use super::{peers::Part, roster::Roster};
+use super::{peers::AnswerPart, roster::Roster};
 use crate::{
     bus::{ENVELOPE_BYTES, GONE_BYTES, PresenceEntry, PresenceMessage},
     limits,
@@ -47,7 +47,7 @@ impl Roster {
             }
             PresenceMessage::Alive { node, seq } => self.peers.learn_seq(node, seq, now),
             PresenceMessage::Full { node, seq, part, parts, set } => {
-                if let Some(all) = self.peers.gather(node, Part { seq, part, parts, set }, now) {
+                if let Some(all) = self.peers.gather(node, AnswerPart { seq, part, parts, set }, now) {
                     let kept: HashSet<_> = all.iter().map(|entry| entry.connection_id).collect();
                     self.holdings.retain_of(node, |connection| kept.contains(&connection));
                     self.take_all(node, all);
@@ -87,7 +87,7 @@ impl Roster {
     }
 
     /// Tells the others what they do not know of the connections held here.
-    pub(super) fn tell_diff(&mut self) {
+    pub(super) fn push_diff(&mut self) {
         let (mut set, mut gone) = (Vec::new(), Vec::new());
         for connection in self.untold.drain() {
             match self.holdings.of(self.me, connection) {
@@ -136,7 +136,7 @@ impl Roster {
         (self.pace.owes_full, self.pace.full_at) = (false, Some(now));
         // The whole is what the latest diff led to, and in one order: two answers with the same number
         // are the same in each part.
-        self.tell_diff();
+        self.push_diff();
         let mut all: Vec<_> = self.holdings.all_of(self.me).cloned().collect();
         all.sort_unstable_by_key(|entry| entry.connection_id);
         let mut sets: Vec<_> = cut(all, Vec::new()).into_iter().map(|portion| portion.set).collect();

@@ -15,7 +15,7 @@ use crate::{bus::PresenceEntry, model::ConnectionId};
 
 /// A connection as one node holds it.
 #[derive(Clone, Debug)]
-pub(super) struct Held {
+pub(super) struct HeldConnection {
     /// The node.
     pub(super) owner: Uuid,
     /// The entry that it told.
@@ -23,13 +23,13 @@ pub(super) struct Held {
 }
 
 /// The new state of one connection since it was last asked; `None` when nobody holds it.
-pub(super) type Change = (ConnectionId, Option<Arc<PresenceEntry>>);
+pub(super) type HoldingChange = (ConnectionId, Option<Arc<PresenceEntry>>);
 
 /// All present connections.
 #[derive(Debug, Default)]
 pub(super) struct Holdings {
     /// The holders of each connection: mostly one node, never none.
-    held: HashMap<ConnectionId, Vec<Held>>,
+    held: HashMap<ConnectionId, Vec<HeldConnection>>,
     /// The connections whose entries may have changed since the changes were last taken.
     dirty: HashSet<ConnectionId>,
 }
@@ -46,7 +46,7 @@ impl Holdings {
     }
 
     /// A connection as it counts.
-    pub(super) fn get(&self, connection: ConnectionId) -> Option<&Held> {
+    pub(super) fn get(&self, connection: ConnectionId) -> Option<&HeldConnection> {
         self.held.get(&connection)?.iter().max_by_key(|held| (held.entry.claim, held.owner))
     }
 
@@ -71,7 +71,7 @@ impl Holdings {
                 false
             }
             None => {
-                held.push(Held { owner, entry });
+                held.push(HeldConnection { owner, entry });
                 true
             }
         }
@@ -101,7 +101,7 @@ impl Holdings {
     }
 
     /// The connections that may have changed since this was last called.
-    pub(super) fn take_changes(&mut self) -> Vec<Change> {
+    pub(super) fn take_changes(&mut self) -> Vec<HoldingChange> {
         let dirty = std::mem::take(&mut self.dirty);
         dirty.into_iter().map(|id| (id, self.get(id).map(|held| held.entry.clone()))).collect()
     }

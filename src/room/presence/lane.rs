@@ -44,13 +44,13 @@ pub async fn run(
                 }
             }
         }
-        lane.tell();
+        lane.publish();
     }
     lane.presence.leave_all();
     if lane.presence.flush() {
         wake();
     }
-    lane.tell();
+    lane.publish();
 }
 
 struct Lane {
@@ -66,7 +66,7 @@ impl Lane {
     fn ask_first(&mut self) {
         self.was_connected = self.bus.is_connected();
         self.ask_all();
-        self.tell();
+        self.publish();
         let may_hear = self.was_connected && self.bus.reaches_other_nodes();
         let patience = if may_hear { limits::PRESENCE_SYNC_WAIT } else { Duration::ZERO };
         self.presence.synced_at.send_replace(Some(Instant::now() + patience));
@@ -115,7 +115,7 @@ impl Lane {
     }
 
     /// Says what is to be said to the other nodes.
-    fn tell(&self) {
+    fn publish(&self) {
         for message in self.presence.take_outbox() {
             self.bus.publish_presence(self.presence.drawing_id, message);
         }

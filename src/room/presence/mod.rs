@@ -233,7 +233,7 @@ impl Presence {
     }
 
     /// Lets the broadcasters of the room look after each flush.
-    pub(super) fn tell(&self, broadcast: &Arc<Broadcast>) {
+    pub(super) fn set_broadcast(&self, broadcast: &Arc<Broadcast>) {
         *self.readers_of_room.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(broadcast);
     }
 

@@ -30,19 +30,19 @@ struct Peer {
     /// When it was last asked for everything.
     asked_at: Option<Instant>,
     /// Parts of its answer, until the last one has come.
-    answer: Option<Answer>,
+    answer: Option<PartialAnswer>,
 }
 
 /// An answer of which parts are missing: at most `PRESENCE_MAX_PARTS` of them.
 #[derive(Debug)]
-struct Answer {
+struct PartialAnswer {
     seq: u64,
     parts: u32,
     received: BTreeMap<u32, Vec<Arc<PresenceEntry>>>,
 }
 
 /// One part of all that a node holds.
-pub(super) struct Part {
+pub(super) struct AnswerPart {
     /// The number of the diff that the node was at.
     pub(super) seq: u64,
     /// The number of this part, from 0.
@@ -74,22 +74,27 @@ impl Peers {
 
     /// Takes in a part of what `node` holds; gives out all of it once the last part has come and it is
     /// news.
-    pub(super) fn gather(&mut self, node: Uuid, part: Part, now: Instant) -> Option<Vec<Arc<PresenceEntry>>> {
+    pub(super) fn gather(
+        &mut self,
+        node: Uuid,
+        part: AnswerPart,
+        now: Instant,
+    ) -> Option<Vec<Arc<PresenceEntry>>> {
         let peer = self.heard(node, now);
-        let Part { seq, part, parts, set } = part;
+        let AnswerPart { seq, part, parts, set } = part;
         let is_outdated = seq < peer.seq || (seq == peer.seq && peer.is_complete);
         if is_outdated || part >= parts || parts > limits::PRESENCE_MAX_PARTS {
             return None;
         }
         if peer.answer.as_ref().is_none_or(|answer| (answer.seq, answer.parts) != (seq, parts)) {
-            peer.answer = Some(Answer { seq, parts, received: BTreeMap::new() });
+            peer.answer = Some(PartialAnswer { seq, parts, received: BTreeMap::new() });
         }
         let answer = peer.answer.as_mut()?;
         answer.received.insert(part, set);
         if answer.received.len() < usize::try_from(parts).unwrap_or(usize::MAX) {
             return None;
         }
-        let Answer { received, .. } = peer.answer.take()?;
+        let PartialAnswer { received, .. } = peer.answer.take()?;
         (peer.seq, peer.is_complete) = (seq, true);
         Some(received.into_values().flatten().collect())
     }
@@ -126,8 +131,8 @@ mod tests {
 
     const NODE: Uuid = Uuid::from_u128(1);
 
-    fn part(seq: u64, part: u32, parts: u32) -> Part {
-        Part { seq, part, parts, set: Vec::new() }
+    fn part(seq: u64, part: u32, parts: u32) -> AnswerPart {
+        AnswerPart { seq, part, parts, set: Vec::new() }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     exchange::Pace,
-    holdings::{Change, Holdings},
+    holdings::{HoldingChange, Holdings},
     peers::Peers,
 };
 use crate::{
@@ -216,8 +216,8 @@ impl Roster {
 
     /// Takes the changes that readers of this node have not been told. The news for other nodes is in the
     /// outbox then.
-    pub(super) fn flush(&mut self) -> Vec<Change> {
-        self.tell_diff();
+    pub(super) fn flush(&mut self) -> Vec<HoldingChange> {
+        self.push_diff();
         self.holdings.take_changes()
     }
 

@@ -13,11 +13,11 @@ use std::{
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::holdings::Change;
+use super::holdings::HoldingChange;
 use crate::{
     bus::PresenceEntry,
     limits,
-    model::{ConnectionId, DrawingId, Place, PresenceState, UserId, Viewport},
+    model::{CanvasPoint, ConnectionId, DrawingId, PresenceState, UserId, Viewport},
     wire::{Encoding, Encodings, encode},
 };
 
@@ -57,7 +57,7 @@ pub(super) struct Shown {
     pub(super) version: u64,
     /// The version since which it is present without a break.
     pub(super) joined: u64,
-    pub(super) cursor: Option<Place>,
+    pub(super) cursor: Option<CanvasPoint>,
     /// `"<connection_id>":{"user_id":…,"name":…,"state":…}`.
     pub(super) json: Arc<str>,
     /// The entry that `json` was made of.
@@ -125,7 +125,7 @@ impl Board {
     }
 
     /// Shows what changed; returns whether there is a new version.
-    pub(super) fn apply(&mut self, changes: Vec<Change>) -> bool {
+    pub(super) fn apply(&mut self, changes: Vec<HoldingChange>) -> bool {
         let next = self.version + 1;
         let mut has_changed = false;
         for (connection_id, entry) in changes {

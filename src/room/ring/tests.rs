@@ -133,7 +133,7 @@ fn the_ring_is_bounded_by_bytes_and_a_slow_reader_is_told_where_the_log_stands()
     for revision in 2..10 {
         push(&ring, frame_of(0, revision, revision, LARGE));
         let state = ring.lock();
-        let held: usize = state.told().map(|(_, item)| item.size()).sum();
+        let held: usize = state.items().map(|(_, item)| item.size()).sum();
         assert_eq!(held, state.bytes);
         assert!(held <= limits::ROOM_RING_BYTES);
     }
@@ -237,7 +237,7 @@ fn a_log_that_goes_on_in_a_new_epoch_tells_so_between_the_ops_of_both() {
 }
 
 fn kept_bytes(ring: &Ring) -> usize {
-    ring.lock().told().map(|(_, item)| item.size()).sum()
+    ring.lock().items().map(|(_, item)| item.size()).sum()
 }
 
 fn head(ring: &Ring, revision: u64) {
@@ -248,7 +248,7 @@ fn head(ring: &Ring, revision: u64) {
 fn a_quiet_ring_keeps_the_last_head_alone() {
     let ring = ring(&[(1, 2)]);
     let (mut slow, mut next) = (join(&ring, 0, 2).unwrap(), join(&ring, 2, 2).unwrap());
-    let kept = || ring.lock().told().count();
+    let kept = || ring.lock().items().count();
     for _ in 0..100 {
         let from = ring.end();
         head(&ring, 2);
@@ -285,7 +285,7 @@ fn what_a_quiet_ring_has_superseded_is_forgotten_with_time() {
         let from = ring.end();
         head(&ring, 0);
         assert!(reader.take(&ring.batch(from)));
-        told_at.push(ring.lock().slots.back().unwrap().told_at());
+        told_at.push(ring.lock().slots.back().unwrap().pushed_at());
     }
     ring.forget_before(told_at[990]);
     let (kept, room) = {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 
 use super::{Life, MemoryStore, Row};
-use crate::store::{Health, Probe, StoreError, Upkeep};
+use crate::store::{Probe, StoreError, StoreHealth, Upkeep};
 
 #[async_trait]
 impl Upkeep for MemoryStore {
@@ -23,7 +23,7 @@ impl Upkeep for MemoryStore {
         Ok(())
     }
 
-    fn health(&self) -> &Health {
+    fn health(&self) -> &StoreHealth {
         &self.health
     }
 

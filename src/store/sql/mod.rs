@@ -24,7 +24,7 @@ use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-use super::{AppendRequest, Appended, Heads, Health, Probe, StoreError};
+use super::{AppendRequest, Appended, Heads, Probe, StoreError, StoreHealth};
 use crate::model::{DrawingId, UserId};
 
 pub(super) use conditions::{look_up_conditions, look_up_toggles};
@@ -75,7 +75,7 @@ pub(super) trait SqlBackend: Send + Sync + 'static {
 pub(super) struct Pools<DB: Dialect> {
     pub read: Sessions<DB>,
     pub write: Sessions<DB>,
-    pub health: Arc<Health>,
+    pub health: Arc<StoreHealth>,
 }
 
 impl<DB: Dialect> Pools<DB> {

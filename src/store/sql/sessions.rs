@@ -48,11 +48,11 @@ impl<DB: Dialect> Sessions<DB> {
     }
 
     /// A session of one's own.
-    pub(in crate::store) async fn lease(&self) -> sqlx::Result<Lease<DB>> {
+    pub(in crate::store) async fn lease(&self) -> sqlx::Result<SessionLease<DB>> {
         let connection = self.pool.acquire().await.inspect_err(|error| self.trust.note(error))?;
         let trust = self.trust.clone();
         let leased_at = Instant::now();
-        Ok(Lease {
+        Ok(SessionLease {
             connection: Some(connection),
             trust,
             leased_at,
@@ -93,7 +93,7 @@ impl<DB: Dialect> Sessions<DB> {
 
 /// A session that is used. Dropped, it is given back as soon as it has come to the end of what it was asked for, and has
 /// rolled back what was not committed; or it is closed, if it is lost before that.
-pub(in crate::store) struct Lease<DB: Dialect> {
+pub(in crate::store) struct SessionLease<DB: Dialect> {
     /// There until it is dropped.
     connection: Option<PoolConnection<DB>>,
     trust: Arc<Trust>,
@@ -104,7 +104,7 @@ pub(in crate::store) struct Lease<DB: Dialect> {
     is_spent: bool,
 }
 
-impl<DB: Dialect> Lease<DB> {
+impl<DB: Dialect> SessionLease<DB> {
     pub(in crate::store) fn connection(&mut self) -> &mut DB::Connection {
         self.connection.as_mut().unwrap_or_else(|| unreachable!("it is there until it is dropped"))
     }
@@ -124,7 +124,7 @@ impl<DB: Dialect> Lease<DB> {
     }
 }
 
-impl<DB: Dialect> Drop for Lease<DB> {
+impl<DB: Dialect> Drop for SessionLease<DB> {
     fn drop(&mut self) {
         let Some(mut connection) = self.connection.take() else { return };
         if self.is_spent || !self.trust.holds_for(self.leased_at) {
@@ -154,7 +154,7 @@ impl<DB: Dialect> Drop for Lease<DB> {
 
 /// A transaction.
 pub(in crate::store) struct Tx<DB: Dialect> {
-    lease: Lease<DB>,
+    lease: SessionLease<DB>,
 }
 
 impl<DB: Dialect> Tx<DB> {
@@ -171,23 +171,23 @@ impl<DB: Dialect> Tx<DB> {
 
 /// Whoever has a session to lend for one call: the pool, or a transaction.
 pub(in crate::store) trait Lessor<DB: Dialect>: Send {
-    type Lease: BorrowMut<Lease<DB>> + Send;
+    type Lease: BorrowMut<SessionLease<DB>> + Send;
 
     fn lease(self) -> impl Future<Output = sqlx::Result<Self::Lease>> + Send;
 }
 
 impl<DB: Dialect> Lessor<DB> for &Sessions<DB> {
-    type Lease = Lease<DB>;
+    type Lease = SessionLease<DB>;
 
-    fn lease(self) -> impl Future<Output = sqlx::Result<Lease<DB>>> + Send {
+    fn lease(self) -> impl Future<Output = sqlx::Result<SessionLease<DB>>> + Send {
         Sessions::lease(self)
     }
 }
 
 impl<'t, DB: Dialect> Lessor<DB> for &'t mut Tx<DB> {
-    type Lease = &'t mut Lease<DB>;
+    type Lease = &'t mut SessionLease<DB>;
 
-    async fn lease(self) -> sqlx::Result<&'t mut Lease<DB>> {
+    async fn lease(self) -> sqlx::Result<&'t mut SessionLease<DB>> {
         Ok(&mut self.lease)
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::{
     limits,
     store::{
-        Health,
+        StoreHealth,
         error::{Verdict, silence},
     },
 };
@@ -29,11 +29,11 @@ pub(in crate::store) struct Trust {
     since: watch::Sender<Option<Instant>>,
     /// `true` if sessions have turned out to be read-only since the last write; those stay so.
     are_read_only: AtomicBool,
-    pub(super) health: Arc<Health>,
+    pub(super) health: Arc<StoreHealth>,
 }
 
 impl Trust {
-    pub(in crate::store) fn new(health: Arc<Health>) -> Arc<Self> {
+    pub(in crate::store) fn new(health: Arc<StoreHealth>) -> Arc<Self> {
         Arc::new(Self { since: watch::Sender::new(None), are_read_only: AtomicBool::new(false), health })
     }
 

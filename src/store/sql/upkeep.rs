@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{SqlBackend, query};
-use crate::store::{Health, Probe, StoreError, Upkeep};
+use crate::store::{Probe, StoreError, StoreHealth, Upkeep};
 
 #[async_trait]
 impl<S: SqlBackend> Upkeep for S {
@@ -37,7 +37,7 @@ impl<S: SqlBackend> Upkeep for S {
         self.write_probe(probe).await
     }
 
-    fn health(&self) -> &Health {
+    fn health(&self) -> &StoreHealth {
         &self.pools().health
     }
 

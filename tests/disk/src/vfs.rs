@@ -33,11 +33,11 @@ static OWN: AtomicPtr<ffi::sqlite3_vfs> = AtomicPtr::new(ptr::null_mut());
 struct File {
     base: ffi::sqlite3_file,
     /// A `Box`; null where nothing is told of the file.
-    told: *mut Told,
+    told: *mut OpenFile,
 }
 
 /// What an open file is told to.
-struct Told {
+struct OpenFile {
     how: How,
     /// The next sync is also one of the folder, as SQLite does with a journal that may be new.
     syncs_folder: bool,
@@ -130,7 +130,7 @@ unsafe extern "C" fn open(
     };
     let syncs_folder = flags & ffi::SQLITE_OPEN_CREATE != 0
         && flags & (ffi::SQLITE_OPEN_MAIN_JOURNAL | ffi::SQLITE_OPEN_WAL) != 0;
-    let told = how.map_or(ptr::null_mut(), |how| Box::into_raw(Box::new(Told { how, syncs_folder })));
+    let told = how.map_or(ptr::null_mut(), |how| Box::into_raw(Box::new(OpenFile { how, syncs_folder })));
     // SAFETY: As above; SQLite uses the file from now on, and nobody else does.
     unsafe { ours.write(File { base: ffi::sqlite3_file { pMethods: &raw const METHODS }, told }) };
     code
@@ -210,7 +210,7 @@ unsafe extern "C" fn index_barrier(file: *mut ffi::sqlite3_file) {
 ///
 /// # Safety
 /// `file` is one that [`open`] has opened, and SQLite makes one call on it at a time.
-unsafe fn told<'a>(file: *mut ffi::sqlite3_file) -> Option<&'a mut Told> {
+unsafe fn told<'a>(file: *mut ffi::sqlite3_file) -> Option<&'a mut OpenFile> {
     // SAFETY: `open` has put a `Box` there or null, and `close` frees it.
     unsafe { (*file.cast::<File>()).told.as_mut() }
 }
@@ -225,7 +225,9 @@ unsafe fn record(
     act: impl FnOnce() -> c_int,
 ) -> c_int {
     // SAFETY: By the contract of this function.
-    let Some(Told { how: How::Recorded(recording, id), .. }) = (unsafe { told(file) }) else { return act() };
+    let Some(OpenFile { how: How::Recorded(recording, id), .. }) = (unsafe { told(file) }) else {
+        return act();
+    };
     let mut recording = lock(recording);
     let code = act();
     if code == ffi::SQLITE_OK {
@@ -263,8 +265,8 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
     // SAFETY: SQLite gives an open file.
     match unsafe { told(file) } {
         None => own!(file.xSync(flags)).unwrap_or(ffi::SQLITE_IOERR_FSYNC),
-        Some(Told { how: How::Unsynced, .. }) => ffi::SQLITE_OK,
-        Some(Told { how: How::Recorded(recording, file), syncs_folder }) => {
+        Some(OpenFile { how: How::Unsynced, .. }) => ffi::SQLITE_OK,
+        Some(OpenFile { how: How::Recorded(recording, file), syncs_folder }) => {
             let mut recording = lock(recording);
             recording.push(Change::Synced { file: *file });
             if mem::take(syncs_folder) {

@@ -8,7 +8,7 @@ use reqwest::{Method, header::HeaderValue};
 use revcast::{
     clock::now_ms,
     limits,
-    snapshot::{Canvases, Extent, LoadError, Memory, Purpose},
+    snapshot::{Canvases, Extent, LoadError, LoadPurpose, Memory},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -145,7 +145,7 @@ async fn a_canvas_for_which_there_is_no_memory_waits_for_it() {
     let canvases = Canvases::new(loader, TaskTracker::new(), CancellationToken::new());
     // Even what pictures that are kept would take.
     let mut others = Vec::new();
-    while let Ok(share) = memory.share(Purpose::Present, 1 << 20).await {
+    while let Ok(share) = memory.share(LoadPurpose::Present, 1 << 20).await {
         others.push(share);
     }
     let refused = canvases.picture(drawing, Extent::Whole).await.unwrap_err();

@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 
 use crate::support::{
     Client, LIFTED_LIMITS,
-    crowd::{Crowd, DRAWINGS, READERS, Retry, Told},
+    crowd::{Crowd, CrowdLog, DRAWINGS, READERS, Retry},
     events::Events,
     eventually, nats_url, new_database, new_id, program, revisions,
 };
@@ -123,7 +123,7 @@ async fn nodes_that_restart_one_by_one_fail_no_request() {
             deployment.restart(nth).await;
             crowd.go_on().await;
         }
-        let Told { acknowledged, failures, reconnects } = crowd.stop().await;
+        let CrowdLog { acknowledged, failures, reconnects } = crowd.stop().await;
         assert_eq!(failures, Vec::<String>::new(), "{kind:?}");
         assert!(reconnects >= READERS, "each was on one of the nodes: {reconnects}");
         let longest = acknowledged.iter().map(|op| op.took).max();
@@ -144,7 +144,7 @@ async fn writes_go_on_at_the_other_node_when_one_is_killed() {
         deployment.nodes[0].take().unwrap().kill().unwrap();
         crowd.go_on().await;
         crowd.go_on().await;
-        let Told { acknowledged, failures, .. } = crowd.stop().await;
+        let CrowdLog { acknowledged, failures, .. } = crowd.stop().await;
         // A busy machine is slow without a kill, too.
         let usual =
             acknowledged.iter().filter(|op| op.posted_at + op.took < killed_at).map(|op| op.took).max();

@@ -52,7 +52,7 @@ pub struct Acknowledged {
 
 /// What became of the requests.
 #[derive(Default)]
-pub struct Told {
+pub struct CrowdLog {
     pub acknowledged: Vec<Acknowledged>,
     /// Each request without a 2xx, and what came instead.
     pub failures: Vec<String>,
@@ -64,7 +64,7 @@ pub struct Told {
 pub struct Crowd {
     client: Client,
     drawings: Vec<String>,
-    told: Arc<Mutex<Told>>,
+    told: Arc<Mutex<CrowdLog>>,
     is_stopping: Arc<AtomicBool>,
     writers: JoinSet<()>,
     readers: JoinSet<()>,
@@ -111,7 +111,7 @@ impl Crowd {
     }
 
     /// What has become of the requests so far.
-    pub fn told(&self) -> MutexGuard<'_, Told> {
+    pub fn told(&self) -> MutexGuard<'_, CrowdLog> {
         lock(&self.told)
     }
 
@@ -126,7 +126,7 @@ impl Crowd {
 
     /// Ends the writers, waits until all readers have read everything, and checks that what was acknowledged is in the
     /// logs where it was said to be.
-    pub async fn stop(mut self) -> Told {
+    pub async fn stop(mut self) -> CrowdLog {
         self.is_stopping.store(true, Ordering::SeqCst);
         within("the writers end", async {
             while self.writers.join_next().await.transpose().unwrap().is_some() {}
@@ -153,7 +153,7 @@ impl Crowd {
     }
 }
 
-fn lock(told: &Mutex<Told>) -> MutexGuard<'_, Told> {
+fn lock(told: &Mutex<CrowdLog>) -> MutexGuard<'_, CrowdLog> {
     told.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -177,7 +177,7 @@ async fn request(client: &Client, path: &str, body: Option<&Value>) -> Result<Va
 struct Writer {
     client: Client,
     drawing: String,
-    told: Arc<Mutex<Told>>,
+    told: Arc<Mutex<CrowdLog>>,
     retry: Retry,
 }
 
@@ -221,7 +221,7 @@ struct Reader {
     nth: usize,
     /// Up to where it has read.
     revision: u64,
-    told: Arc<Mutex<Told>>,
+    told: Arc<Mutex<CrowdLog>>,
 }
 
 impl Reader {

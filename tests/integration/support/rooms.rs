@@ -194,7 +194,7 @@ impl Outlet for Listener {
 
     fn offer_presence(&self, _: u64) {}
 
-    fn tell_role(&self, _: u64, role: Option<Role>) {
+    fn change_role(&self, _: u64, role: Option<Role>) {
         self.heard().roles.push(role);
     }
 }

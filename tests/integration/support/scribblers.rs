@@ -61,11 +61,11 @@ enum Wrong {
 
 /// What the server has told its clients of one drawing.
 #[derive(Default)]
-pub struct Book(Mutex<Told>);
+pub struct Book(Mutex<BookState>);
 
 /// See [`Book`].
 #[derive(Default)]
-pub struct Told {
+pub struct BookState {
     /// The highest revision of any answer.
     pub head: u64,
     /// The ops that were accepted as they were sent, with their actors, by their revisions.
@@ -97,7 +97,7 @@ pub struct Press {
 }
 
 impl Book {
-    pub fn told(&self) -> MutexGuard<'_, Told> {
+    pub fn told(&self) -> MutexGuard<'_, BookState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -267,7 +267,7 @@ impl Scribbler<'_> {
     }
 }
 
-impl Told {
+impl BookState {
     /// Notes that an op was accepted, by what the answers to the same request say of it; returns its revision.
     fn note(&mut self, actor: &str, op: Value, results: &[&Value]) -> u64 {
         let revision = results[0]["revision"].as_u64().unwrap();

@@ -7,9 +7,9 @@ use revcast::{
     model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
     store::{
         AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, Drawings, DuePage, Heads,
-        Health, ImportedLog, ImportedOp, Imports, InspectedDrawing, InspectedOps, Inspection, JoinedLink,
-        Link, Links, Log, LogPage, Member, MemberOutcome, Members, Meta, Probe, ReadRange, Snapshot,
-        Snapshots, Store, StoreError, StoredOp, Upkeep,
+        ImportedLog, ImportedOp, Imports, InspectedDrawing, InspectedOps, Inspection, JoinedLink, Link,
+        Links, Log, LogPage, Member, MemberOutcome, Members, Meta, Probe, ReadRange, Snapshot, Snapshots,
+        Store, StoreError, StoreHealth, StoredOp, Upkeep,
     },
 };
 use uuid::Uuid;
@@ -155,7 +155,7 @@ impl<W: Watch> Upkeep for WatchedStore<W> {
     async fn probe(&self, probe: Probe) -> Result<(), StoreError> {
         self.watch.around(Call::Other, self.inner.probe(probe)).await
     }
-    fn health(&self) -> &Health {
+    fn health(&self) -> &StoreHealth {
         self.inner.health()
     }
     async fn close(&self) {

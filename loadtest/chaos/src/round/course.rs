@@ -64,10 +64,13 @@ impl Round<'_> {
                     }
                     healed = Instant::now();
                     let (from, to) = (begun_at[index], self.scene.clock.now());
-                    if let Some(store) = self.cluster.store.as_ref().filter(|_| fault.target() == Target::Store) {
+                    if let Some(store) =
+                        self.cluster.store.as_ref().filter(|_| fault.target() == Target::Store)
+                    {
                         let (clock, nth) = (self.scene.clock, self.known.happened.len());
                         let is_over = store.commits_go_on();
-                        aftermaths.spawn(async move { is_over.await.map(|()| (nth, clock.now(), Instant::now())) });
+                        aftermaths
+                            .spawn(async move { is_over.await.map(|()| (nth, clock.now(), Instant::now())) });
                     }
                     self.known.happened.push(Happened { fault, from, to });
                 }

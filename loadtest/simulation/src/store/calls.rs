@@ -7,9 +7,9 @@ use revcast::{
     model::{DrawingId, Epoch, OpId, Revision, Role, UserId},
     store::{
         AppendRequest, Appended, Claim, CreateOutcome, Drawing, DrawingCursor, Drawings, DuePage, Heads,
-        Health, ImportedLog, ImportedOp, Imports, InspectedDrawing, InspectedOps, Inspection, JoinedLink,
-        Link, Links, Log, LogPage, Member, MemberOutcome, Members, Meta, Probe, ReadRange, Snapshot,
-        Snapshots, StoreError, StoredOp, Upkeep,
+        ImportedLog, ImportedOp, Imports, InspectedDrawing, InspectedOps, Inspection, JoinedLink, Link,
+        Links, Log, LogPage, Member, MemberOutcome, Members, Meta, Probe, ReadRange, Snapshot, Snapshots,
+        StoreError, StoreHealth, StoredOp, Upkeep,
     },
 };
 use uuid::Uuid;
@@ -164,7 +164,7 @@ impl Upkeep for NodeStore {
         self.call(move |store| async move { store.probe(probe).await }).await
     }
 
-    fn health(&self) -> &Health {
+    fn health(&self) -> &StoreHealth {
         &self.health
     }
 

@@ -117,7 +117,7 @@ impl Cluster<'_> {
                 look(&mut connection, &mut sides[nth]).await?;
             }
         }
-        sides.iter().for_each(|side| tell(side, report));
+        sides.iter().for_each(|side| add_rows(side, report));
         Ok(())
     }
 
@@ -173,7 +173,7 @@ async fn look(connection: &mut Connection, side: &mut Side) -> anyhow::Result<()
     Ok(())
 }
 
-fn tell(side: &Side, report: &mut Report) {
+fn add_rows(side: &Side, report: &mut Report) {
     let Side { mix, reducer, registers: (json, gzip), .. } = side;
     let name = match mix {
         Mix::Moves => "moves",

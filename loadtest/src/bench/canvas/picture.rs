@@ -85,7 +85,7 @@ impl Cluster<'_> {
             sides.reverse();
         }
         sides.sort_by_key(|side| side.name);
-        tell(&sides, report);
+        add_rows(&sides, report);
         Ok(())
     }
 
@@ -190,7 +190,7 @@ pub(super) async fn read(connection: &mut Connection, drawing: &Uuid) -> anyhow:
     Ok(Snapshot { revision, ms, bytes: (connection.body().len(), json.len()), json })
 }
 
-fn tell(sides: &[Side; 2], report: &mut Report) {
+fn add_rows(sides: &[Side; 2], report: &mut Report) {
     let [long, short] = sides;
     for (what, of) in [("cold", (|side| &side.cold) as fn(&Side) -> &Vec<f64>), ("warm", |side| &side.warm)] {
         let (long, short) = (median(of(long).clone()), median(of(short).clone()));

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use super::Access;
+use super::NatsAccess;
 
 /// Where NATS is, and how to be let in.
 #[derive(Clone, Default)]
@@ -61,7 +61,7 @@ impl NatsOptions {
     /// # Errors
     /// See [`InvalidNatsOptions`].
     pub fn check(&self) -> Result<(), InvalidNatsOptions> {
-        Access::new(self).map(drop)
+        NatsAccess::new(self).map(drop)
     }
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 /// The credentials that the server at an address gets: user, password, token.
 fn told(url: &str, address: &str) -> [Option<String>; 3] {
-    let access = Access::new(&NatsOptions { url: url.to_owned(), ..NatsOptions::default() }).unwrap();
+    let access = NatsAccess::new(&NatsOptions { url: url.to_owned(), ..NatsOptions::default() }).unwrap();
     let auth = access.answer(Some(&address.parse().unwrap()), b"").unwrap();
     [auth.username, auth.password, auth.token]
 }
@@ -41,7 +41,7 @@ fn each_server_is_told_its_own_credentials_and_others_the_first() {
 
 #[test]
 fn no_address_keeps_its_credentials() {
-    let access = Access::new(&at("nats://alice:s3cret@a:1,tls://t0ken@b:1")).unwrap();
+    let access = NatsAccess::new(&at("nats://alice:s3cret@a:1,tls://t0ken@b:1")).unwrap();
     let shown = format!("{:?}", access.addresses());
     assert!(!shown.contains("s3cret") && !shown.contains("t0ken") && !shown.contains("alice"), "{shown}");
     assert!(access.requires_tls);

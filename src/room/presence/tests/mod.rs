@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Present, Since, holdings::Change, roster::Roster};
+use super::{Present, Since, holdings::HoldingChange, roster::Roster};
 use crate::model::{ConnectionId, PresenceState};
 
 /// The connection with this number.
@@ -56,7 +56,7 @@ fn apply(known: &mut Known, version: &mut u64, since: &Since) {
 
 /// The connections that count as present, with the number in each state.
 fn who(roster: &mut Roster) -> BTreeMap<ConnectionId, String> {
-    let all: Vec<Change> = (0..=u8::MAX)
+    let all: Vec<HoldingChange> = (0..=u8::MAX)
         .map(connection)
         .map(|id| (id, roster.holdings.get(id).map(|held| held.entry.clone())))
         .collect();

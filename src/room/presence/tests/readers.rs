@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     limits,
-    model::{DrawingId, Place, Viewport},
+    model::{CanvasPoint, DrawingId, Viewport},
     room::presence::{Presence, ViewState},
 };
 
@@ -117,7 +117,7 @@ fn expected_view(presence: &Presence, me: ConnectionId) -> Known {
         let cursor = &entry["state"]["cursor"];
         let distance = number(cursor, 0)
             .zip(number(cursor, 1))
-            .map_or(f64::INFINITY, |(x, y)| view.distance_squared(Place { x, y }));
+            .map_or(f64::INFINITY, |(x, y)| view.distance_squared(CanvasPoint { x, y }));
         if *id == me.to_string() { 0.0 } else { distance }
     };
     let mut others: Vec<_> = all.iter().map(|(id, entry)| (rank(id, entry), id.clone())).collect();
