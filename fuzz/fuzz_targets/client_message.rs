@@ -1,5 +1,5 @@
-//! What a client says, from any bytes: it is read or refused, and neither white space, nor a field of another version, nor
-//! the encoding changes what it means. The first byte says in which encoding it is.
+//! Reads any bytes as the message of a client: it is read or refused, and neither white space, nor a field of another
+//! version, nor the encoding changes its meaning. The first byte chooses the encoding.
 
 #![no_main]
 
@@ -35,7 +35,7 @@ fn check(text: &str) {
     assert_eq!(ClientMessage::parse(&format!(" {text}\n")).as_ref(), Some(&message));
     let fields = text.trim_start().strip_prefix('{').expect("a message is an object");
     assert_eq!(ClientMessage::parse(&format!(r#"{{"_":[{{}}],{fields}"#)).as_ref(), Some(&message));
-    // Which of two fields of one name counts is told of in no document.
+    // No document says which of two fields of one name counts.
     let Ok(value) = serde_json::from_str::<Value>(text) else { return };
     if ClientMessage::parse(&value.to_string()).as_ref() == Some(&message) {
         let packed = rmp_serde::to_vec_named(&value).expect("JSON can be packed");

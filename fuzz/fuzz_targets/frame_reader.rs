@@ -1,6 +1,6 @@
-//! What a client sends, as any bytes: they give the same messages however they are cut into reads, no message is larger
-//! than a client may send, and tungstenite reads the same. The first byte says how large the reads are, and whether
-//! compression was negotiated.
+//! Reads any bytes as what a client sends: they give the same messages however they are cut into reads, no message is
+//! larger than a client may send, and tungstenite reads the same. The first byte chooses the size of the reads, and
+//! whether compression was negotiated.
 
 #![no_main]
 

@@ -64,7 +64,7 @@ fn read(log: impl AsyncBufRead + Unpin) -> (Vec<ImportedOp>, ImportedLog, Result
     (ops, *reader.so_far(), outcome)
 }
 
-/// What comes of a future that never waits.
+/// Returns the output of a future that never waits.
 fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome,

@@ -20,7 +20,7 @@ fn check(size: usize) {
     }
 }
 
-// SAFETY: What is asked is passed on as it is.
+// SAFETY: Each request is passed on to `System` unchanged.
 unsafe impl GlobalAlloc for Bounded {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         check(layout.size());

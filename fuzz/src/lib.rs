@@ -1,4 +1,4 @@
-//! What fuzz targets have in common: logs, the reference of the reducer, which is that of the tests, and a bound to memory.
+//! The parts that fuzz targets share: logs, the reference reducer, which is that of the tests, and a bound on memory.
 
 mod bounded;
 
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 /// The key by which serde_json knows a text that it is to take for JSON; ops do not have it.
 pub const RAW_VALUE: &str = "$serde_json::private::RawValue";
-/// Who sends ops.
+/// The users who send ops.
 pub const ACTORS: [&str; 3] = ["alice", "bob", "gm"];
 
 /// A log as a server could have committed it, but for units and folds that it would refuse.
@@ -71,7 +71,7 @@ impl LogEntry {
     }
 }
 
-/// Whether a view is in canonical JSON, as another implementation of RFC 8785 writes it.
+/// Asserts that a view is canonical JSON, exactly as another implementation of RFC 8785 writes it.
 pub fn assert_canonical(json: &str) {
     let value: Value = serde_json::from_str(json).expect("a view is JSON");
     assert_eq!(serde_json_canonicalizer::to_string(&value).expect("it can be written"), json);

@@ -1,4 +1,5 @@
-//! What of a history is looked at here: who was told what when, by the clock of all. The checker reads it by itself.
+//! The parts of a history that the rounds look at: who was told what, and when, by the clock that all share. The
+//! checker reads the history by itself.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -17,22 +18,22 @@ pub(crate) const REVOKER: &str = "revoker";
 /// The writer who loses their role, and their client.
 pub(crate) const LEAVER: &str = "leaver";
 
-/// What is known of a history. Times are in nanoseconds.
+/// The facts that a history tells. Times are in nanoseconds.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     /// Requests of which nobody knows what became of them.
     pub(crate) unanswered: u64,
     /// By drawing.
     pub(crate) logs: HashMap<String, Log>,
-    /// What somebody has seen a picture of.
+    /// The positions that somebody has seen a picture of.
     pub(crate) pictures: Vec<Position>,
     /// Answers to commits, each with its highest revision.
     pub(crate) acknowledged: Vec<Acknowledged>,
     /// By user: when their role began to be taken away, and when it was gone for certain.
     pub(crate) revoked: HashMap<String, Revoked>,
-    /// What live readers had on each connection, from one start to the next.
+    /// The revisions that live readers had on each connection, from one start to the next.
     pub(crate) stretches: Vec<Stretch>,
-    /// What the one who loses their role has tried.
+    /// The attempts of the writer who loses their role.
     pub(crate) attempts: Vec<Attempt>,
     /// By client: what to add to its clock for the one that all share, and how far that may be off.
     clocks: HashMap<String, (i64, i64)>,
@@ -80,7 +81,7 @@ pub(crate) struct Attempt {
     pub(crate) end: Ending,
 }
 
-/// How an attempt has ended.
+/// The end of an attempt.
 #[derive(Debug)]
 pub(crate) enum Ending {
     Taken,
@@ -126,7 +127,7 @@ struct Open {
     sent: i64,
     drawing: String,
     ops: Vec<String>,
-    /// Whose role it takes away.
+    /// The user whose role the request takes away.
     loses: Option<String>,
 }
 
@@ -199,7 +200,7 @@ impl Account {
         let Some(Open { sent, drawing, ops, loses }) = self.open.remove(&(client, id)) else { return };
         let event = line["event"].as_str().unwrap_or_default();
         let status = line["status"].as_u64().unwrap_or_default();
-        // What was taken away by a request whose answer was lost is not there any more.
+        // A 404 says that an earlier request, whose answer was lost, has taken the role away.
         if let Some(user) = loses
             && (event == "ok" || status == 404)
             && let Some(revoked) = self.revoked.get_mut(&user)

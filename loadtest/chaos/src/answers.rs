@@ -1,4 +1,5 @@
-//! What answers are worth beyond what the checker knows: to whom has lost their role, and to whom asks again.
+//! Judges answers beyond what the checker knows: those to a user who has lost their role, and those to a client that
+//! asks again.
 
 use crate::{
     account::{Account, Ending, LEAVER, Log},
@@ -40,7 +41,7 @@ pub(crate) fn role_lost(account: &Account) -> Check {
     check
 }
 
-/// What had no answer, and is sent again when all is well, is answered as the log has it.
+/// An op that had no answer, and is sent again when all is well, is answered as the log has it.
 pub(crate) fn asked_again(account: &Account, calm_from: Option<i64>) -> Check {
     let rule = "what had no answer is answered in calm as the log has it";
     let mut check = Check::new("asked_again", rule);

@@ -1,4 +1,4 @@
-//! What is held against a round besides what the checker knows: how much was examined, and what is wrong.
+//! Checks of a round besides those of the checker: how much was examined, and what is wrong.
 
 use std::fmt::Write as _;
 
@@ -12,9 +12,9 @@ pub(crate) struct Check {
     pub(crate) name: &'static str,
     /// The rule.
     pub(crate) rule: &'static str,
-    /// How many things were looked at.
+    /// The number of things that were looked at.
     pub(crate) examined: u64,
-    /// What is wrong.
+    /// The faults that were found.
     findings: Vec<String>,
     /// Those beyond.
     more: u64,
@@ -41,7 +41,7 @@ impl Check {
         }
     }
 
-    /// What is wrong, each with the name of the check.
+    /// The findings, each with the name of the check.
     #[must_use]
     pub(crate) fn findings(&self) -> Vec<String> {
         let more = (self.more > 0).then(|| format!("{}: {} more are not told", self.name, self.more));

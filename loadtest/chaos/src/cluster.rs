@@ -1,6 +1,6 @@
 //! A whole deployment: nodes and what they need, each way between them through a proxy of its own.
 //!
-//! Owns what runs, and in which order it ends. What happens to it is done by `inject`.
+//! Owns what runs, and the order in which it ends. `inject` does the harm to it.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -24,9 +24,9 @@ use crate::{
 const DISK_MIB: u32 = 96;
 /// Time for a node to say whether it is ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(3);
-/// How often a node is asked whether it is ready.
+/// The interval at which a node is asked whether it is ready.
 const POLL: Duration = Duration::from_millis(50);
-/// What all nodes are told besides to lift their limits: quick heartbeats and drains, and snapshots soon.
+/// The flags of all nodes beside those that lift their limits: quick heartbeats and drains, and early snapshots.
 const FLAGS: [&str; 6] = ["--heartbeat", "1s", "--drain-window", "500ms", "--snapshot-every", "100"];
 /// Settings of Postgres by which a connection that is dead is noticed soon.
 const STORE_SETTINGS: &str = "wal_sender_timeout = '3s'\n";
@@ -34,7 +34,7 @@ const STORE_SETTINGS: &str = "wal_sender_timeout = '3s'\n";
 const FORGETFUL: &str =
     "synchronous_commit = off\nwal_writer_delay = '10s'\nwal_writer_flush_after = '1GB'\n";
 
-/// What a deployment does wrong on purpose, to see that a round tells.
+/// A fault built into a deployment on purpose, to see that a round reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sabotage {
     /// Nothing.
@@ -59,7 +59,7 @@ pub struct Cluster {
     pub store: Option<PostgresTrio>,
     /// NATS servers.
     pub bus: Vec<Nats>,
-    /// Who signs tokens.
+    /// The issuer, which signs tokens.
     pub issuer: Arc<Issuer>,
     /// By node, and then by NATS server.
     bus_links: Vec<Vec<Proxy>>,

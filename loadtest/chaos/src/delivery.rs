@@ -11,10 +11,10 @@ use crate::{
     fault::{Happened, Reach},
 };
 
-/// How long an op may take: a heartbeat, which finds what the bus has lost (G5), 2 s, and 3 s on a machine that does other
-/// things as well.
+/// The time that an op may take, in nanoseconds: a heartbeat, which finds what the bus has lost (G5), 2 s, and 3 s on
+/// a machine that does other things as well.
 const IN_TIME: i64 = 6_000_000_000;
-/// How long a fault is felt after it is over (G11).
+/// The time for which a fault is felt after it is over, in nanoseconds (G11).
 const RECOVERY: i64 = 5_000_000_000;
 
 /// Holds the histories of live readers against what was acknowledged.
@@ -30,7 +30,7 @@ pub(crate) fn in_time(account: &Account, happened: &[Happened]) -> Check {
     }
     for stretch in &account.stretches {
         let excused = Excused::of(stretch, happened);
-        // Who has lost their role is told nothing more.
+        // A user who has lost their role is told nothing more.
         let to = match account.revoked.get(&stretch.client) {
             Some(revoked) => stretch.to.min(revoked.from),
             None => stretch.to,
@@ -93,7 +93,7 @@ impl Excused {
         self.0.iter().any(|(from, to)| (*from..=*to).contains(&time))
     }
 
-    /// What counts of the time from one moment to another.
+    /// The time from one moment to another, less what is excused.
     fn counted(&self, from: i64, to: i64) -> i64 {
         let excused = |(begun, over): &(i64, i64)| ((*over).min(to) - (*begun).max(from)).max(0);
         (to - from - self.0.iter().map(excused).sum::<i64>()).max(0)

@@ -27,7 +27,7 @@ pub enum Link {
     Standby(Standby),
 }
 
-/// What happens to a link.
+/// The kind of harm that is done to a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// Connections break, and new ones are refused.
@@ -81,7 +81,7 @@ pub enum Fault {
     Link(Link, Trouble),
 }
 
-/// What a fault acts upon. Two of them that overlap act upon different things.
+/// The part of a deployment that a fault acts upon. Two faults that overlap act upon different parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A node.
@@ -99,7 +99,7 @@ pub enum Target {
 }
 
 impl Fault {
-    /// What it acts upon.
+    /// The part that it acts upon.
     #[must_use]
     pub fn target(self) -> Target {
         match self {
@@ -122,7 +122,7 @@ impl Fault {
         }
     }
 
-    /// Whether it is over as soon as it has happened.
+    /// True if it is over as soon as it has happened.
     #[must_use]
     pub fn is_momentary(self) -> bool {
         matches!(
@@ -136,8 +136,8 @@ impl Fault {
         )
     }
 
-    /// How much longer than usual the deployment may take to be well again: nothing of the kind, but for a frozen peer
-    /// whose silence has to last before it is one.
+    /// The time that the deployment may take to be well again beyond the usual one: zero, except after a frozen peer,
+    /// whose silence has to last before anybody notices it.
     #[must_use]
     pub fn patience(self) -> Duration {
         match self {
@@ -147,7 +147,7 @@ impl Fault {
         }
     }
 
-    /// Whether it may hold up what readers are told.
+    /// True if it may delay what readers are told.
     #[must_use]
     pub fn delays_delivery(self) -> bool {
         match self {
@@ -158,8 +158,8 @@ impl Fault {
         }
     }
 
-    /// Whose readers may have to wait for an op. A bus that is away excuses nobody: what it lost is found at the next
-    /// heartbeat (G5).
+    /// The nodes whose readers may have to wait for an op. A bus that is away excuses nobody: the next heartbeat
+    /// finds what it lost (G5).
     #[must_use]
     pub fn delays_ops(self) -> Reach {
         match self.target() {
@@ -169,7 +169,7 @@ impl Fault {
         }
     }
 
-    /// Who may say that they are not ready. They are asked past the links of clients.
+    /// The nodes that may say that they are not ready. They are asked past the links of clients.
     #[must_use]
     pub fn hinders(self) -> Reach {
         match self.target() {
@@ -181,7 +181,7 @@ impl Fault {
         }
     }
 
-    /// Who may give no sign of life.
+    /// The nodes that may give no sign of life.
     #[must_use]
     pub fn silences(self) -> Reach {
         match self {
@@ -191,7 +191,7 @@ impl Fault {
     }
 }
 
-/// Which nodes something is felt by.
+/// The nodes by which something is felt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// None.
@@ -203,7 +203,7 @@ pub enum Reach {
 }
 
 impl Reach {
-    /// Whether a node is one of them.
+    /// True if a node is one of them.
     #[must_use]
     pub fn has(self, node: NodeId) -> bool {
         self == Self::All || self == Self::Node(node)
@@ -213,7 +213,7 @@ impl Reach {
 /// A fault that has happened, and when by the clock of all, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Happened {
-    /// What it was.
+    /// The fault that happened.
     pub fault: Fault,
     /// When it began.
     pub from: i64,

@@ -26,26 +26,26 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The first pause before a request is sent again, and the longest one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(400));
 
-/// What all clients share.
+/// The things that all clients share.
 #[derive(Debug)]
 pub struct Scene {
     /// The folder of the history.
     pub folder: std::path::PathBuf,
     /// The clock of all.
     pub clock: Clock,
-    /// Who signs tokens.
+    /// The issuer, which signs tokens.
     pub issuer: Arc<Issuer>,
     /// The addresses of the nodes, as clients reach them.
     pub nodes: Vec<String>,
     /// The drawings.
     pub drawings: Vec<String>,
-    /// What clients met that nothing excuses.
+    /// The troubles of clients that nothing excuses.
     pub complaints: Complaints,
     /// When whoever still waits for an answer gives up. Set once all faults are over.
     pub deadline: tokio::sync::watch::Sender<Option<Instant>>,
 }
 
-/// What clients met that nothing excuses, in words.
+/// The troubles of clients that nothing excuses, in words.
 #[derive(Debug, Default)]
 pub struct Complaints(Mutex<Vec<String>>);
 
@@ -63,7 +63,7 @@ impl Complaints {
 }
 
 impl Scene {
-    /// Whether whoever still waits has waited too long.
+    /// True if whoever still waits has waited too long.
     #[must_use]
     pub fn is_too_late(&self) -> bool {
         self.deadline.borrow().is_some_and(|deadline| Instant::now() > deadline)
@@ -75,15 +75,15 @@ impl Scene {
 pub struct Hand {
     /// The history.
     pub recorder: Recorder,
-    /// Who it is.
+    /// The user's id.
     pub user: String,
     scene: Arc<Scene>,
     http: reqwest::Client,
-    /// What is shown, and the key with which it was signed.
+    /// The token that is shown, and the key with which it was signed.
     token: Option<(String, String)>,
     /// The number of the node that is asked.
     node: usize,
-    /// Whether no other node is asked, whatever becomes of requests.
+    /// True if no other node is asked, whatever becomes of requests.
     is_pinned: bool,
     /// Requests of which nobody knows what became of them.
     unknown: u64,
@@ -122,13 +122,13 @@ impl Hand {
         self.node % self.scene.nodes.len()
     }
 
-    /// How many requests had an end that nobody knows.
+    /// The number of requests whose outcome nobody knows.
     #[must_use]
     pub fn unknown(&self) -> u64 {
         self.unknown
     }
 
-    /// What all clients share.
+    /// The things that all clients share.
     #[must_use]
     pub fn scene(&self) -> &Arc<Scene> {
         &self.scene
@@ -304,7 +304,7 @@ impl Hand {
     }
 }
 
-/// How long somebody waits between attempts, and in all.
+/// The pauses between attempts, and the time for all of them.
 #[derive(Debug, Default)]
 struct Patience {
     attempts: u32,
@@ -323,7 +323,7 @@ impl Patience {
     }
 }
 
-/// Whether nobody knows what came of it, or it was refused for a reason that passes.
+/// True if the outcome is unknown, or the refusal has a reason that passes.
 pub(crate) fn may_be_sent_again(end: &End) -> bool {
     match end {
         End::Ok(_) => false,

@@ -19,7 +19,8 @@ use crate::{
 
 /// Descriptors that a node may still open when it has none left to speak of.
 const LAST_DESCRIPTORS: usize = 2;
-/// How long an asynchronous standby is away before the primary is lost: what is acknowledged meanwhile is lost, too.
+/// The time for which an asynchronous standby is away before the primary is lost: what is acknowledged meanwhile is
+/// lost, too.
 const LOST_FOR: Duration = Duration::from_millis(400);
 /// Time for it to have what was committed before.
 const CATCH_UP: Duration = Duration::from_secs(3);

@@ -16,7 +16,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// How long a token lasts: longer than a round.
+/// The lifetime of a token: longer than a round.
 const TOKEN_LASTS: Duration = Duration::from_secs(3_600);
 /// Longest request for the document.
 const MAX_REQUEST_BYTES: usize = 8 * 1024;
@@ -35,7 +35,7 @@ pub struct Issuer {
 struct Keys {
     present: Key,
     next: Key,
-    /// How many keys there were.
+    /// The number of keys that there were.
     made: u64,
 }
 

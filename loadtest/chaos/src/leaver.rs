@@ -18,7 +18,7 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(60);
 /// For how long the role may be served after it is gone, and more.
 const SERVED: Duration = Duration::from_millis(1_500);
-/// How many attempts are made after that, at least.
+/// The least number of attempts after that.
 const ATTEMPTS: u64 = 10;
 
 /// Appends to the first drawing at all nodes in turn, each op once, until `stop` and some time after the role is `gone`.
@@ -49,7 +49,7 @@ pub(crate) async fn leave(
         made += 1;
         let op = json!({"op_id": Uuid::now_v7(), "type": "object.create", "object_id": format!("{LEAVER}-{made}"),
             "kind": "rect", "props": {"x": made}});
-        // Whether it may be taken is for the judge to say.
+        // The judge decides whether it may be taken.
         hand.append_once(&drawing, &[op]).await?;
         hand.turn();
         sleep(PAUSE).await;

@@ -9,14 +9,14 @@ use tokio::{
     time::sleep,
 };
 
-/// How a message with ops begins.
+/// The beginning of a message with ops.
 const OPS: &[u8] = b"{\"type\":\"ops\"";
-/// Which one of a connection is kept from its reader.
+/// The number of the message of a connection that is kept from its reader.
 const SWALLOWED: u32 = 3;
 /// For how long it is, where it is not for ever: longer than it may take.
 const HELD: Duration = Duration::from_secs(7);
 
-/// What is done to the third message with ops of a connection.
+/// The harm that is done to the third message with ops of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lie {
     /// It does not come.
@@ -83,7 +83,7 @@ async fn pass(mut client: TcpStream, port: u16, lie: Lie) -> std::io::Result<()>
     tokio::try_join!(there, back).map(drop)
 }
 
-/// What a server says on one connection.
+/// The state of the bytes that a server sends on one connection.
 #[derive(Debug, Default)]
 enum Frames {
     /// Its first answer is still coming.
@@ -122,7 +122,7 @@ impl Frames {
     }
 }
 
-/// How long the header of a frame is, and how long its payload, once that can be told.
+/// The lengths of a frame's header and of its payload, as soon as the bytes tell them.
 fn measure(bytes: &[u8]) -> Option<(usize, usize)> {
     let number = |range: std::ops::Range<usize>| {
         let digits = bytes.get(range)?;

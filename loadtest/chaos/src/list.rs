@@ -11,7 +11,7 @@ use crate::{
 /// A list by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum List {
-    /// What has found most, in five rounds.
+    /// The faults that have found most, in five rounds.
     Check,
 }
 
@@ -19,7 +19,7 @@ pub enum List {
 const ROUNDS: u64 = 5;
 
 impl List {
-    /// What has it taken again, as an argument of make.
+    /// The argument of make that takes the list again.
     #[must_use]
     pub(crate) fn argument(self) -> &'static str {
         match self {

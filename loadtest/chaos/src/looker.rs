@@ -111,8 +111,8 @@ impl Owner {
         self.0.recorder.finish()
     }
 
-    /// Does at its node, and there alone, all that a node is for. What is not answered in time, or otherwise than it should
-    /// be, is a complaint.
+    /// Does at its node, and there alone, all that a node is for. An answer that does not come in time, or is
+    /// otherwise than it should be, is a complaint.
     ///
     /// # Errors
     /// When the history cannot be written.

@@ -26,16 +26,16 @@ const WORKERS: usize = 4;
 #[derive(Debug, Parser)]
 #[command(name = "revcast-chaos", version)]
 struct Cli {
-    /// What the rounds follow from
+    /// The number that the rounds follow from
     #[arg(long, env = "SEED", default_value = "1")]
     seed: Given<u64>,
-    /// How many rounds are run
+    /// The number of rounds
     #[arg(long, env = "ROUNDS", default_value = "5")]
     rounds: Given<u64>,
     /// This round alone
     #[arg(long, env = "ROUND", default_value = "", hide_default_value = true)]
     round: Given<u64>,
-    /// Of that round, these faults alone: numbers separated by commas; `none` for none
+    /// Only these faults of that round: numbers separated by commas; `none` for none
     #[arg(long, env = "FAULTS", default_value = "", hide_default_value = true)]
     faults: Given<String>,
     /// Goes on after the last round of the run before with the same seed
@@ -47,7 +47,7 @@ struct Cli {
     /// Lets the faults of a list happen for certain, spread over five rounds, and others as they come
     #[arg(long, value_enum)]
     list: Option<List>,
-    /// How often a round that failed is run again with fewer faults, at most
+    /// The most times that a round that failed is run again with fewer faults
     #[arg(long, default_value_t = 8)]
     shrink: usize,
     /// The server

@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{fault::NodeId, plan::Plan};
 
-/// How long a fault waits for a node that is stopping or starting.
+/// The time for which a fault waits for a node that is stopping or starting.
 const CHANGE: Duration = Duration::from_secs(3);
 /// The programs of a round.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub struct Node {
     change: Option<JoinHandle<anyhow::Result<Option<Revcast>>>>,
     /// Why it did not stop or start, if that has not been told.
     failure: Option<anyhow::Error>,
-    /// How it has ended although nobody has ended it.
+    /// The ends that it came to although nobody had ended it.
     crashes: Vec<String>,
     /// Says how wrong its clock is.
     pub clock: Option<PathBuf>,
@@ -131,7 +131,7 @@ impl Node {
         Ok(())
     }
 
-    /// How it has ended although nobody has ended it, and panics in its log.
+    /// Returns how it has ended although nobody has ended it, and the panics in its log.
     ///
     /// # Errors
     /// When that cannot be told.

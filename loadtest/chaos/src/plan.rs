@@ -1,4 +1,5 @@
-//! What a round is: who takes part, and what happens when. All of it follows from the seed and the number of the round.
+//! The plan of a round: who takes part, and what happens when. All of it follows from the seed and the number of the
+//! round.
 
 mod draw;
 
@@ -13,10 +14,10 @@ use crate::fault::{Fault, Link, NodeId, Target};
 const EMBEDDED_EVERY: u64 = 4;
 /// Nodes of a clustered deployment.
 pub const NODES: usize = 3;
-/// How long the load goes on after the last fault.
+/// The time for which the load goes on after the last fault.
 const CALM: Duration = Duration::from_millis(1_500);
 
-/// How the server runs.
+/// The way in which the server runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Three nodes on Postgres, NATS and a bucket.
@@ -25,7 +26,7 @@ pub enum Kind {
     Embedded,
 }
 
-/// What the person who runs it has decided.
+/// The means that the person who runs it has provided.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Means {
     /// There is a program of the version before.
@@ -41,11 +42,11 @@ pub struct Means {
 pub struct Planned {
     /// Its number in the round, which stays the same when others are left out.
     pub number: usize,
-    /// How long after the beginning of the load.
+    /// The time at which it begins, from the beginning of the load.
     pub at: Duration,
-    /// How long it lasts.
+    /// The time that it lasts.
     pub lasts: Duration,
-    /// What happens.
+    /// The fault itself.
     pub fault: Fault,
 }
 
@@ -56,7 +57,7 @@ pub struct Plan {
     pub seed: u64,
     /// The number of the round, from 1.
     pub round: u64,
-    /// How the server runs.
+    /// The way in which the server runs.
     pub kind: Kind,
     /// NATS servers.
     pub bus_servers: usize,
@@ -72,7 +73,7 @@ pub struct Plan {
     pub previous: Option<NodeId>,
     /// When the last reader and a writer lose their roles.
     pub revoked_at: Duration,
-    /// What happens, by when it begins.
+    /// The faults that happen, by when they begin.
     pub faults: Vec<Planned>,
 }
 
@@ -89,7 +90,7 @@ impl Plan {
         let mut random = Random::new(seed.wrapping_mul(1_000_003).wrapping_add(round));
         let kind = kind(round);
         let bus_servers = if random.percent(50) { 3 } else { 1 };
-        // What is drawn does not depend on what there is, so that the rest of the plan stays the same.
+        // The draws do not depend on the means at hand, so that the rest of the plan stays the same.
         let previous = Some(random.index(NODES)).filter(|_| random.percent(50));
         let mut plan = Self {
             seed,
@@ -106,7 +107,7 @@ impl Plan {
         };
         plan.faults = draw::faults(&plan, means, certain, &mut random);
         if !plan.is_lossless() {
-            // What is lost with the primary may be that somebody has lost their role.
+            // The loss of a role may be among what is lost with the primary.
             let last = plan.faults.last().map(|planned| planned.at).unwrap_or_default();
             plan.revoked_at = last + CALM;
         }
@@ -127,7 +128,7 @@ impl Plan {
         self.faults.iter().map(|planned| planned.number).collect()
     }
 
-    /// Whether a round has what a fault acts upon.
+    /// True if a round has the part that a fault acts upon.
     #[must_use]
     pub fn allows(round: u64, fault: Fault) -> bool {
         let is_there = |target: Target| match target {
@@ -144,32 +145,32 @@ impl Plan {
         if self.kind == Kind::Clustered { NODES } else { 1 }
     }
 
-    /// How long the load lasts.
+    /// The duration of the load.
     #[must_use]
     pub fn load(&self) -> Duration {
         let last = self.faults.iter().map(|planned| planned.at + planned.lasts).max();
         last.unwrap_or_default().max(self.revoked_at) + CALM
     }
 
-    /// Whether nothing that was acknowledged may be lost.
+    /// True if nothing that was acknowledged may be lost.
     #[must_use]
     pub fn is_lossless(&self) -> bool {
         !self.faults.iter().any(|planned| planned.fault == Fault::FailOver(Standby::Asynchronous))
     }
 
-    /// Whether the tables are on a small disk: then it can be filled.
+    /// True if the tables are on a small disk, which can then be filled.
     #[must_use]
     pub fn has_small_disk(&self) -> bool {
         self.faults.iter().any(|planned| planned.fault == Fault::FullDisk)
     }
 
-    /// Whether it has such a fault.
+    /// True if it has such a fault.
     #[must_use]
     pub fn has(&self, is_such: impl Fn(Fault) -> bool) -> bool {
         self.faults.iter().any(|planned| is_such(planned.fault))
     }
 
-    /// Whether the clock of a node is set wrong in this round.
+    /// True if the clock of a node is set wrong in this round.
     #[must_use]
     pub fn has_wrong_clock(&self, node: NodeId) -> bool {
         self.faults.iter().any(|planned| matches!(planned.fault, Fault::Clock(wrong, _) if wrong == node))

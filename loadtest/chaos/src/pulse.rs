@@ -18,17 +18,17 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(200);
 /// Time for an answer. The node gives itself 2 s to tell whether it is ready.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// How long after a fault a node is ready again, in nanoseconds: the 5 s of G11, and 1 s on a machine that does other
-/// things as well.
+/// The time after a fault within which a node is ready again, in nanoseconds: the 5 s of G11, and 1 s on a machine
+/// that does other things as well.
 const READY: i64 = 6_000_000_000;
 
-/// What a node said, and when it was asked and had answered by the clock of all, in nanoseconds.
+/// An answer of a node, and when it was asked and had answered by the clock that all share, in nanoseconds.
 #[derive(Clone, Debug)]
 pub(crate) struct Beat {
     node: NodeId,
     from: i64,
     to: i64,
-    /// What is wrong, if anything.
+    /// The fault, if there is one.
     alive: Result<(), String>,
     ready: Result<(), String>,
 }

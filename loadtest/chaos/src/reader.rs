@@ -1,7 +1,7 @@
 //! A user who follows a drawing live, and reads over HTTP what that does not bring.
 //!
-//! Does what docs/protocol.md asks of a client: it keeps one position, adopts a new epoch where it may, and starts anew
-//! where it has to. What it is told is noted; whether that is right the checker says.
+//! Does what docs/protocol.md asks of a client: it keeps one position, adopts a new epoch where it may, and starts
+//! anew where it has to. It notes what it is told; the checker says whether that is right.
 
 use std::{sync::Arc, time::Duration};
 
@@ -130,7 +130,7 @@ impl Reader {
         Ok(())
     }
 
-    /// What comes on a socket that should be silent is noted, and judged.
+    /// Notes what comes on a socket that should be silent, to have it judged.
     async fn listen_on(&mut self, socket: &mut Socket) -> anyhow::Result<()> {
         let until = Instant::now() + AFTER_DENIAL;
         while let Ok(Ok(message)) = timeout_at(until, socket.receive()).await {

@@ -149,7 +149,7 @@ impl Recorder {
     }
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug)]
 pub enum End {
     /// A 2xx, with its body.

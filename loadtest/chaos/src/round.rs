@@ -39,11 +39,11 @@ pub use crate::verdict::Outcome;
 
 /// Within how long after the last fault every node is ready again (G11).
 const RECOVERY: Duration = Duration::from_secs(5);
-/// What a machine that does other things as well may add to that.
+/// The time that a machine that does other things as well may add to that.
 const BUSY_MACHINE: Duration = Duration::from_secs(3);
 /// Within how long after that every request has its answer, and every reader the whole log.
 const ANSWERS: Duration = Duration::from_secs(10);
-/// How long a round may take besides its load.
+/// The time that a round may take besides its load.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Runs a round with its history and logs in a folder.
@@ -78,7 +78,7 @@ pub struct Ended {
     facts: Known,
 }
 
-/// What a round knows of itself, by the clock of all, in nanoseconds.
+/// The facts that a round knows of itself, by the clock that all share, in nanoseconds.
 #[derive(Debug, Default)]
 struct Known {
     happened: Vec<Happened>,
@@ -165,7 +165,7 @@ struct Round<'a> {
     scene: Arc<Scene>,
     outcome: Outcome,
     known: Known,
-    /// Who shows a new key of the issuer to each node. Return whether the node has answered.
+    /// The tasks that show a new key of the issuer to each node. Each returns whether its node has answered.
     holders: JoinSet<anyhow::Result<bool>>,
 }
 

@@ -23,20 +23,20 @@ use crate::{
 /// Findings of a round that are printed; the others are in its folder.
 const FINDINGS_PRINTED: usize = 12;
 
-/// What a run follows from.
+/// The settings of a run, from which everything in it follows.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// What its plans follow from.
+    /// The number that its plans follow from.
     pub seed: u64,
-    /// How many rounds it has, from 1.
+    /// The number of its rounds, which count from 1.
     pub rounds: u64,
     /// Faults that happen for certain.
     pub list: Option<List>,
-    /// How often a round that failed is run again with fewer faults, at most.
+    /// The most times that a round that failed is run again with fewer faults.
     pub shrink: usize,
-    /// What runs.
+    /// The programs that run.
     pub programs: Programs,
-    /// What is done wrong on purpose.
+    /// The fault that is built in on purpose.
     pub sabotage: Sabotage,
     /// Where results, and the histories of failed rounds, are kept.
     pub folder: PathBuf,

@@ -18,7 +18,7 @@ use crate::{hand::Scene, reader::Heads, recorder::Clock};
 
 /// Time for an answer, beside what a command is given itself.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
-/// How often the clocks are compared; the best time counts.
+/// The number of times that the clocks are compared; the best one counts.
 const COMPARISONS: usize = 9;
 
 /// The process. It ends with its handle.
@@ -107,7 +107,7 @@ impl Scripts {
         self.order(&json!({"replay": replay})).map(drop)
     }
 
-    /// What is to be added to its clock for the one that all share, and how far that may be off.
+    /// The time to add to its clock for the one that all share, and how far that may be off, in nanoseconds.
     fn compare(&mut self, clock: Clock) -> anyhow::Result<(i64, i64)> {
         let mut best: Option<(i64, i64)> = None;
         for _ in 0..COMPARISONS {

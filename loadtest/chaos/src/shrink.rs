@@ -2,10 +2,10 @@
 
 use std::future::Future;
 
-/// Leaves out faults, one by one, for as long as what remains fails; runs no more rounds than `runs`. Returns the numbers of
-/// those that are left.
+/// Leaves out faults, one by one, for as long as the rest fails; runs no more rounds than `runs`. Returns the numbers
+/// of those that are left.
 ///
-/// What fails now and then only may be taken for well: then more faults are left than are needed.
+/// A round that fails only now and then may seem to be well: then more faults are left than are needed.
 ///
 /// # Errors
 /// Those of `fails`.

@@ -1,4 +1,4 @@
-//! What is done of a run: one line a round, in a file that a run can be gone on with.
+//! The state of a run: one line a round, in a file from which a run can be resumed.
 
 use std::{
     fs::{self, OpenOptions},
@@ -16,13 +16,13 @@ use crate::round::Outcome;
 pub struct Done {
     /// Its number.
     pub round: u64,
-    /// Whether nothing was wrong.
+    /// True if nothing was wrong.
     pub is_good: bool,
-    /// How long it took.
+    /// Its duration.
     pub seconds: f64,
-    /// What happened in it, by name.
+    /// The faults that happened in it, by name.
     pub faults: Vec<String>,
-    /// What came of it.
+    /// Its outcome.
     pub outcome: Outcome,
 }
 

@@ -1,4 +1,4 @@
-//! What a history says: the verdict of the checker, and what it cannot know, which is when faults happened.
+//! The verdict on a round: that of the checker, and that of checks which need to know when faults happened.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,7 +17,7 @@ use crate::{
     plan::Plan,
 };
 
-/// How long after a fault its end is felt, in nanoseconds.
+/// The time for which a fault is felt after its end, in nanoseconds.
 const AFTER_A_FAULT: i64 = 1_000_000_000;
 /// Checks that have something to examine in each round, however short.
 const ALWAYS: [&str; 18] = [
@@ -43,10 +43,10 @@ const ALWAYS: [&str; 18] = [
 /// Those that have where the TypeScript clients take part, whose reducer draws each picture once more.
 const WITH_SCRIPTS: [&str; 2] = ["picture_equal", "undo_whole"];
 
-/// What came of a round.
+/// The outcome of a round.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Outcome {
-    /// What is wrong; nothing, if all is well.
+    /// The faults that were found; none, if all is well.
     pub findings: Vec<String>,
     /// Events of the history.
     pub events: u64,
@@ -54,28 +54,28 @@ pub struct Outcome {
     pub ops: u64,
     /// Requests of which nobody knows what became of them.
     pub unanswered: u64,
-    /// How many milliseconds after the last fault all nodes were ready.
+    /// The time from the last fault until all nodes were ready, in milliseconds.
     pub recovery_ms: u64,
-    /// How many things each check has examined.
+    /// The number of things that each check has examined.
     #[serde(default)]
     pub examined: BTreeMap<String, u64>,
-    /// What the checker says, in full.
+    /// The verdict of the checker, in full.
     #[serde(skip)]
     pub verdict: String,
 }
 
-/// What a round knows that its history does not say. Times are by the clock of all, in nanoseconds.
+/// The facts that a round knows and its history does not tell. Times are by the clock that all share, in nanoseconds.
 #[derive(Debug)]
 pub(crate) struct Facts<'a> {
-    /// What was to happen.
+    /// The plan of the round.
     pub(crate) plan: &'a Plan,
-    /// What has happened, and when.
+    /// The faults that have happened, and when.
     pub(crate) happened: &'a [Happened],
-    /// What was acknowledged before this may not be lost.
+    /// The time before which nothing that was acknowledged may be lost.
     pub(crate) kept_until: Option<i64>,
     /// All is well again from then on.
     pub(crate) calm_from: Option<i64>,
-    /// What was held against the round already.
+    /// The checks that were made already.
     pub(crate) checks: Vec<Check>,
 }
 
@@ -128,7 +128,7 @@ pub(crate) fn pictures(folder: &Path) -> anyhow::Result<HashMap<String, Vec<u64>
     Ok(Account::read(folder)?.pictures())
 }
 
-/// How long what told of a revoked role may have been held up: as long as the longest fault of that time.
+/// The longest time for which the news of a revoked role may have been held up: that of the longest fault then.
 fn held_up(account: &Account, happened: &[Happened]) -> i64 {
     let roles = || account.revoked.values();
     let Some(begun) = roles().map(|role| role.from).min() else { return 0 };
@@ -141,7 +141,7 @@ fn held_up(account: &Account, happened: &[Happened]) -> i64 {
     happened.iter().filter(is_of_that_time).map(|fault| fault.to - fault.from).max().unwrap_or_default()
 }
 
-/// What was acknowledged before a time, and is lost nevertheless.
+/// The ops that were acknowledged before a time, and are lost nevertheless.
 fn lost_before(account: &Account, until: i64) -> Vec<String> {
     let is_lost =
         |at: &Position| account.logs.get(&at.drawing).is_some_and(|log| !log.has(&at.epoch, at.revision));

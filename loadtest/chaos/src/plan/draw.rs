@@ -1,4 +1,4 @@
-//! Which faults a round has, and when.
+//! Draws the faults of a round, and their times.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -14,7 +14,7 @@ pub(super) const FAULTS: usize = 7;
 const FIRST_FAULT_MS: (u64, u64) = (1_200, 2_000);
 /// When the last fault begins, at the latest.
 const LAST_FAULT: Duration = Duration::from_secs(11);
-/// How long a fault lasts, in milliseconds.
+/// The shortest and the longest duration of a fault, in milliseconds.
 const LASTS_MS: (u64, u64) = (400, 2_500);
 /// The pause between two faults that do not overlap, in milliseconds.
 const PAUSE_MS: (u64, u64) = (300, 1_500);
@@ -22,11 +22,11 @@ const PAUSE_MS: (u64, u64) = (300, 1_500);
 const OVERLAPS: u64 = 25;
 /// In so many of 100 rounds there is a failover at the end.
 const FAIL_OVERS: u64 = 45;
-/// Of these, so many of 100 lose what was acknowledged.
+/// In so many of 100 such rounds the failover loses what was acknowledged.
 const LOSSY: u64 = 40;
 /// In so many of 100 rounds the issuer takes a key at the end that nobody has seen.
 const REPLACED: u64 = 50;
-/// How long after a node has read the issuer's keys it may read them again: no sooner than the server does (10 s).
+/// The time after which a node may read the issuer's keys again: no sooner than the server does (10 s).
 pub(super) const KEYS_REST: Duration = Duration::from_millis(10_500);
 
 pub(super) fn faults(plan: &Plan, means: Means, certain: &[Fault], random: &mut Random) -> Vec<Planned> {
@@ -85,13 +85,13 @@ fn after(faults: &[Planned], random: &mut Random) -> Duration {
     over + Duration::from_millis(random.between(PAUSE_MS.0, PAUSE_MS.1))
 }
 
-/// Whether a node reads the issuer's keys in its course.
+/// True if a node reads the issuer's keys in the course of a fault.
 pub(super) fn reads_keys(fault: Fault) -> bool {
     matches!(fault, Fault::Kill(_) | Fault::Terminate(_))
 }
 
-/// Whether a fault that begins now would act upon something to which another one still happens. Of keys a round has one
-/// change: a node that has just read them does not read them again.
+/// True if a fault that begins now would act upon something that another fault still harms. A round changes its keys
+/// only once: a node that has just read them does not read them again.
 fn conflict(before: &Planned, fault: Fault, at: Duration) -> bool {
     let is_over =
         before.at + before.lasts + Duration::from_millis(300) <= at && fault.target() != Target::Issuer;

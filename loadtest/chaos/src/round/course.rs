@@ -1,4 +1,5 @@
-//! What happens in a round, each thing at its time: faults begin and end, roles are taken away, new keys are shown.
+//! The course of a round, with each thing at its time: faults begin and end, roles are taken away, new keys are
+//! shown.
 
 use loadtest::services::{PostgresTrio, Standby};
 use tokio::{
@@ -18,10 +19,10 @@ use crate::{
     looker::Owner,
 };
 
-/// Who takes two roles away.
+/// The task that takes two roles away.
 pub(super) type Revoking = JoinHandle<anyhow::Result<()>>;
 
-/// What happens at a time.
+/// An event that happens at a time.
 enum Event {
     Begin(usize),
     End(usize),
@@ -40,7 +41,7 @@ impl Round<'_> {
             events.push((planned.at, Event::Begin(index)));
             events.push((planned.at + planned.lasts, Event::End(index)));
         }
-        // What begins and ends at one time begins first: the sort is stable.
+        // The sort is stable, so that a fault that begins and ends at one time begins first.
         events.sort_by_key(|(at, _)| *at);
         let (began, mut revoking, mut gone) = (Instant::now(), None, Some(gone));
         let (mut healed, mut aftermaths) = (began, JoinSet::new());
@@ -121,7 +122,7 @@ impl Round<'_> {
         }))
     }
 
-    /// What came of showing a new key to each node.
+    /// Waits until each node has answered to the new key that it was shown, and adds the check of it.
     pub(super) async fn hear_holders(&mut self) {
         let mut check =
             Check::new("keys_read", "a node reads a key that it has not seen as soon as it is shown");
