@@ -1,6 +1,7 @@
 //! From the lines of a drawing to its history: requests meet their answers, messages their readers, ops their logs.
 //!
-//! Owns what a line must bear. What contradicts a promise is no concern of this file; what contradicts the format is.
+//! Owns what a line must bear. A line that contradicts a promise is no concern of this file; one that contradicts the
+//! format is.
 
 use std::collections::HashMap;
 

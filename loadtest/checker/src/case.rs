@@ -14,15 +14,15 @@ use crate::{
 /// A drawing, and everything that checks share.
 #[derive(Debug)]
 pub(crate) struct Case<'a> {
-    /// What was recorded.
+    /// The history that was recorded.
     pub(crate) history: &'a History,
-    /// What is true.
+    /// The logs, and where positions lie on them.
     pub(crate) truth: Truth<'a>,
     /// When things happened.
     pub(crate) clocks: &'a Clocks,
-    /// Who may do what.
+    /// The roles of users, as they change.
     pub(crate) roles: Roles,
-    /// What the user of the checker has set.
+    /// The settings that the user of the checker has made.
     pub(crate) options: Options,
     /// By op: who has tried to commit it, and what came of that.
     pub(crate) ops: HashMap<OpId, Vec<Attempt>>,
@@ -35,7 +35,7 @@ pub(crate) struct Attempt {
     pub(crate) call: usize,
     /// The body that was sent; that of a toggle is made by the server.
     pub(crate) digest: Option<Digest>,
-    /// What was answered: where it stands, and whether it was there before.
+    /// The answer: where the op stands, and whether it was there before.
     pub(crate) answer: Option<(Position, bool)>,
 }
 

@@ -21,12 +21,12 @@ pub struct Place {
     pub t: i64,
 }
 
-/// How a client's clock relates to the one that all share.
+/// The relation of a client's clock to the one that all share.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
-    /// What is added to its clock.
+    /// The time that is added to its clock, in nanoseconds.
     pub offset: i64,
-    /// How far that may be off.
+    /// The most by which that may be off, in nanoseconds.
     pub error: i64,
 }
 
@@ -35,13 +35,13 @@ pub struct Bound {
 pub struct Clocks(pub Vec<Option<Bound>>);
 
 impl Clocks {
-    /// Whether `first` was over for certain when `second` happened.
+    /// True if `first` was over for certain when `second` happened.
     #[must_use]
     pub fn is_before(&self, first: Place, second: Place) -> bool {
         self.is_before_by(first, second, 0)
     }
 
-    /// Whether for certain more than `margin` nanoseconds lie between them.
+    /// True if for certain more than `margin` nanoseconds lie between them.
     #[must_use]
     pub fn is_before_by(&self, first: Place, second: Place, margin: i64) -> bool {
         if first.client == second.client {

@@ -1,4 +1,4 @@
-//! What the judges say: findings, and how much was looked at.
+//! The words of the judges: findings, and how much was looked at.
 
 use crate::clock::Place;
 
@@ -14,14 +14,14 @@ pub struct Finding {
     pub drawing: String,
     /// The events that contradict each other.
     pub places: Vec<Place>,
-    /// What is wrong, and why.
+    /// The fault, and the reason why it is one.
     pub text: String,
 }
 
-/// What one check has to say about one drawing.
+/// The result of one check of one drawing.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// How many things were looked at.
+    /// The number of things that were looked at.
     pub(crate) examined: u64,
     /// Findings, of which only so many have words.
     pub(crate) findings: Vec<(Vec<Place>, String)>,

@@ -1,7 +1,7 @@
-//! What a live reader has, message by message.
+//! The state of a live reader, message by message.
 //!
-//! Owns the state of a reader: where it asked to begin, and the position it has. Pure; what is wrong is told to the
-//! checks as notes, and the reader goes on as if it had been right, so that one fault is one finding.
+//! Owns where a reader asked to begin, and the position it has. Pure; faults are told to the checks as notes, and the
+//! reader goes on as if it had been right, so that one fault is one finding.
 
 use crate::{
     clock::Place,
@@ -9,7 +9,7 @@ use crate::{
     history::{Asked, Message, Position, Reader, Seen, Trunk},
 };
 
-/// What is worth a word about a message.
+/// A remark on a message that checks want to know of.
 #[derive(Debug)]
 pub(crate) enum Note<'a> {
     /// It was asked for one position and told another: both, and the lineage that came with it.

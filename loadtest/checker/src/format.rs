@@ -11,7 +11,7 @@ use crate::ids::{Digest, OpId};
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Line {
-    /// Who writes lines, and how its clock relates to those of others.
+    /// A client, which writes lines, and the relation of its clock to those of others.
     Client(ClientLine),
     /// A request leaves.
     Invoke(Invoke),
@@ -75,9 +75,9 @@ line!(
         /// The user whose token it has.
         user: String,
         ?
-        /// What to add to its clock for the clock that all share, in nanoseconds.
+        /// The time to add to its clock for the clock that all share, in nanoseconds.
         offset: i64,
-        /// How far that may be off, in either direction.
+        /// The most by which that may be off, in either direction.
         error: i64,
     }
 );
@@ -93,7 +93,7 @@ line!(
         drawing: String,
         /// The number of the request, its own within the client.
         id: u64,
-        /// What is asked for.
+        /// The kind of request.
         call: CallName,
         ?
         /// `append`: the ops, in order.
@@ -187,7 +187,7 @@ line!(
         /// The number of the request.
         id: u64,
         ?
-        /// What happened, for a person.
+        /// The trouble in words, for a person.
         reason: String,
     }
 );
@@ -236,9 +236,9 @@ line!(
         revision: u64,
         /// The hash of the rendered view.
         hash: Digest,
-        /// How it came about: `replay`, `snapshot`, `live`.
+        /// The way in which it came about: `replay`, `snapshot`, `live`.
         via: String,
-        /// Whose reducer it was.
+        /// The name of the reducer.
         reducer: String,
         ?
         /// The client.
@@ -264,7 +264,7 @@ line!(
         base: u64,
         /// The head; absent if the log is not known.
         head: u64,
-        /// Whether nothing of the epoch before may be lost, as with a synchronous standby.
+        /// True if nothing of the epoch before may be lost, as with a synchronous standby.
         lossless: bool,
     }
 );
@@ -280,7 +280,7 @@ line!(
         revision: u64,
         /// The id.
         op_id: OpId,
-        /// Who has written it.
+        /// The user, or the part of the server, that has written it.
         actor: String,
         ?
         /// The digest of the body.
@@ -299,7 +299,7 @@ line!(
 );
 
 impl Invoke {
-    /// What is asked for, before it is known who asks, when, and of which drawing.
+    /// A request, before it is known who asks, when, and for which drawing.
     #[must_use]
     pub fn asking(call: CallName) -> Self {
         Self::new(String::new(), 0, String::new(), 0, call)
@@ -352,11 +352,11 @@ pub struct Placed {
     pub op_id: OpId,
     /// The revision.
     pub revision: u64,
-    /// Whether it was in the log before.
+    /// True if it was in the log before.
     pub duplicate: bool,
 }
 
-/// What a request asks for.
+/// The kind of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallName {
@@ -396,7 +396,7 @@ pub enum FrameType {
     Closed,
 }
 
-/// What a user may do, in ascending order.
+/// The role of a user, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {

@@ -12,7 +12,7 @@ use std::io::{self, BufWriter, Write};
 
 use crate::format::Line;
 
-/// What is to be made.
+/// The plan of a history that is to be made.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
     /// Everything follows from it.

@@ -46,22 +46,22 @@ pub(crate) struct Call {
     pub(crate) sent: Place,
     /// Where it ended; `None` if it never did.
     pub(crate) ended: Option<Place>,
-    /// Who sent it.
+    /// The user who sent it.
     pub(crate) user: u32,
-    /// What it asked for.
+    /// The request itself.
     pub(crate) request: Request,
-    /// What came of it.
+    /// Its outcome.
     pub(crate) outcome: Outcome,
 }
 
-/// What a request asks for.
+/// The content of a request.
 #[derive(Debug)]
 pub(crate) enum Request {
     /// The drawing is made.
     Create,
     /// A user's role is set.
     Role {
-        /// Whose.
+        /// The user.
         user: u32,
         /// The new one.
         role: Option<Role>,
@@ -101,7 +101,7 @@ pub(crate) struct Sent {
     pub(crate) digest: Digest,
 }
 
-/// What came of a request.
+/// The outcome of a request.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// A 2xx without anything in it that is judged.
@@ -114,7 +114,7 @@ pub(crate) enum Outcome {
         latest: u64,
         /// Where the ops stand.
         results: Vec<crate::format::Placed>,
-        /// What was toggled.
+        /// The unit that was toggled.
         unit: Option<OpId>,
     },
     /// A page.
@@ -172,7 +172,7 @@ pub(crate) struct Seen {
 pub(crate) struct Reader {
     /// Its name.
     pub(crate) name: String,
-    /// Whose it is.
+    /// The user who reads.
     pub(crate) user: u32,
     /// The messages.
     pub(crate) frames: Vec<Message>,
@@ -183,7 +183,7 @@ pub(crate) struct Reader {
 pub(crate) struct Message {
     /// Where it stands.
     pub(crate) at: Place,
-    /// What kind it is.
+    /// Its type.
     pub(crate) kind: FrameType,
     /// The epoch, where it names one.
     pub(crate) epoch: Option<EpochId>,
@@ -223,15 +223,15 @@ pub(crate) struct Entry {
     pub(crate) op_id: OpId,
     /// The digest of the body.
     pub(crate) digest: Digest,
-    /// Who has written it.
+    /// The user who has written it.
     pub(crate) actor: u32,
     /// The unit that it joins, begins or toggles.
     pub(crate) unit: OpId,
-    /// What it does, as far as that is judged.
+    /// Its effect, as far as that is judged.
     pub(crate) kind: EntryKind,
 }
 
-/// What an op does, as far as that is judged.
+/// The effect of an op, as far as that is judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum EntryKind {
     /// It undoes its unit.
@@ -250,7 +250,7 @@ pub(crate) enum EntryKind {
     Other,
 }
 
-/// What somebody has said of an epoch: that it is there, and how it goes on.
+/// A statement about an epoch: that it is there, and how it goes on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Said {
     /// Where.
@@ -259,7 +259,7 @@ pub(crate) struct Said {
     pub(crate) epoch: EpochId,
     /// The epoch before, if it was told.
     pub(crate) trunk: Option<Trunk>,
-    /// Whether the place is one that bears the lineage wherever there is one.
+    /// True if the place is one that bears the lineage wherever there is one.
     pub(crate) tells: bool,
 }
 
@@ -268,7 +268,7 @@ pub(crate) struct Said {
 pub(crate) struct Picture {
     /// Where that is said.
     pub(crate) at: Place,
-    /// Of which position.
+    /// The position that it shows.
     pub(crate) position: Position,
     /// Its hash.
     pub(crate) hash: Digest,
@@ -279,7 +279,7 @@ pub(crate) struct Picture {
 }
 
 impl Request {
-    /// What it is called in a history.
+    /// The name that it has in a history.
     #[must_use]
     pub(crate) fn name(&self) -> CallName {
         match self {
@@ -304,7 +304,7 @@ impl Call {
         }
     }
 
-    /// Whether it may have committed something.
+    /// True if it may have committed something.
     #[must_use]
     pub(crate) fn may_have_committed(&self) -> bool {
         !matches!(self.outcome, Outcome::Refused)

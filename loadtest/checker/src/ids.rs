@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 /// Digits of a hash that count; more are read and left aside.
 const DIGEST_DIGITS: usize = 32;
 
-/// What the server adds to an op when it commits it, which is no part of its body.
+/// The fields that the server adds to an op when it commits it, which are no part of its body.
 const ADDED_BY_SERVER: [&str; 3] = ["revision", "actor", "ts"];
 
 /// The id of an op or of a unit, a UUID in either case.
@@ -82,7 +82,7 @@ impl fmt::Display for Digest {
     }
 }
 
-/// What both have in common: they are shown as they are written, and read from a string.
+/// Implements what both types have in common: they are shown as they are written, and read from a string.
 macro_rules! as_text {
     ($name:ident, $wanted:literal) => {
         impl fmt::Debug for $name {

@@ -1,7 +1,7 @@
 //! The files of a history: a first pass that finds the lines of each drawing, and the way back to them.
 //!
-//! Owns what is wrong with a line, and where. Of the events it keeps no more than where they stand, so that the memory
-//! for a history is that of its largest drawing and some 40 bytes a line.
+//! Owns what is wrong with a line, and where. It keeps only the places of the events, so that the memory for a
+//! history is that of its largest drawing and some 40 bytes a line.
 
 use std::{
     collections::HashMap,
@@ -86,7 +86,7 @@ pub struct Input {
     drawings: Vec<(String, Vec<LineAt>)>,
 }
 
-/// What the first pass reads of a line.
+/// The fields of a line that the first pass reads.
 #[derive(Deserialize)]
 struct Probe<'a> {
     #[serde(borrow)]
@@ -167,7 +167,7 @@ fn of_json(path: &Path, line: u32, error: &serde_json::Error) -> BadInput {
     BadInput { path: path.to_owned(), at: Some((line, error.column().max(1))), message }
 }
 
-/// What the first pass gathers.
+/// The result of the first pass.
 #[derive(Default)]
 struct Index {
     clients: Vec<Client>,

@@ -13,7 +13,7 @@ use crate::{
 /// Nanoseconds in a millisecond.
 const NANOS: i64 = 1_000_000;
 
-/// What the user of the checker may set.
+/// The settings that the user of the checker may make.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// For how long a role that was taken away may still be served, in nanoseconds: the second that is promised, and
@@ -35,16 +35,16 @@ impl Default for Options {
     }
 }
 
-/// What one check has to say about the whole history.
+/// The result of one check over the whole history.
 #[derive(Debug)]
 pub struct Tally {
     /// The name of the check.
     pub check: &'static str,
-    /// What it holds against the history.
+    /// The rule that it holds against the history.
     pub rule: &'static str,
-    /// How many things it has looked at.
+    /// The number of things it has looked at.
     pub examined: u64,
-    /// How many findings it has.
+    /// The number of its findings.
     pub findings: u64,
 }
 
@@ -55,12 +55,12 @@ pub struct Verdict {
     pub input: Input,
     /// By check, in the order in which they are listed.
     pub tallies: Vec<Tally>,
-    /// What is wrong.
+    /// The faults that were found.
     pub findings: Vec<Finding>,
 }
 
 impl Verdict {
-    /// Whether nothing is wrong.
+    /// True if nothing is wrong.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.tallies.iter().all(|tally| tally.findings == 0)

@@ -1,4 +1,4 @@
-//! Who may have had which role when, as far as the changes of roles tell.
+//! The roles that users may have had at each time, as far as the changes of roles tell.
 //!
 //! Owns the one question: can this user have had this role at that time? It gives the server the benefit of every doubt.
 
@@ -13,7 +13,7 @@ use crate::{
 pub(crate) struct Roles {
     /// By user.
     changes: Vec<Vec<Change>>,
-    /// Whether the drawing was made in this history, so that all roles are known.
+    /// True if the drawing was made in this history, so that all roles are known.
     pub(crate) are_known: bool,
 }
 
@@ -45,8 +45,8 @@ impl Roles {
         this
     }
 
-    /// Whether the user can have had that role or a higher one somewhen from `grace` nanoseconds before `begun` until
-    /// `ended`.
+    /// True if the user can have had that role or a higher one at some time from `grace` nanoseconds before `begun`
+    /// until `ended`.
     #[must_use]
     pub(crate) fn may(
         &self,
@@ -69,14 +69,14 @@ impl Roles {
         })
     }
 
-    /// Whether the user can have had any role before an event.
+    /// True if the user can have had any role before an event.
     #[must_use]
     pub(crate) fn had_any(&self, clocks: &Clocks, user: u32, at: Place) -> bool {
         let changes = &self.changes[user as usize];
         changes.iter().any(|change| change.role.is_some() && !clocks.is_before(at, change.begun))
     }
 
-    /// Whether a role is ever taken from the user.
+    /// True if a role is ever taken from the user.
     #[must_use]
     pub(crate) fn loses_role(&self, user: u32) -> bool {
         self.changes[user as usize].iter().any(|change| change.role.is_none())

@@ -1,4 +1,5 @@
-//! What is true of a drawing: its logs, the line of its epochs, and where a position of one of them lies on that line.
+//! The truth about a drawing: its logs, the line of its epochs, and where a position of one of them lies on that
+//! line.
 //!
 //! Owns the rule of lineage. A position goes on into the next epoch as long as it is at or below the base; one above it
 //! is void: nobody is held to it any more, but all who have seen that branch have to have seen the same.
@@ -20,14 +21,14 @@ pub(crate) struct Truth<'a> {
     trunks: Vec<Option<Trunk>>,
     /// By epoch: the one after, up to where both are one, and whether nothing may be lost between them.
     next: Vec<Option<(EpochId, u64, bool)>>,
-    /// What was seen where no log was recorded.
+    /// The ops that were seen where no log was recorded.
     seen: HashMap<Position, (OpId, Digest, Place)>,
 }
 
 /// A recorded log.
 #[derive(Debug)]
 pub(crate) struct Recorded<'a> {
-    /// What was recorded.
+    /// The log that was recorded.
     pub(crate) log: &'a Log,
     /// The ops, by revision.
     pub(crate) entries: Vec<&'a Entry>,
@@ -53,7 +54,7 @@ pub(crate) struct Void {
     pub(crate) lossless: bool,
 }
 
-/// What is known of a position.
+/// The op at a position, as far as it is known.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Word<'a> {
     /// The op of the log.
@@ -82,7 +83,7 @@ impl<'a> Truth<'a> {
             entries.sort_by_key(|entry| entry.revision);
             this.logs[usize::from(log.epoch)] = Some(Recorded { log, entries });
         }
-        // What the log says goes before what anybody was told.
+        // The word of a log goes before what anybody was told.
         let of_logs = history.said.iter().filter(|said| history.logs.iter().any(|log| log.at == said.at));
         for said in of_logs.chain(&history.said) {
             let Some(trunk) = said.trunk else { continue };
@@ -146,7 +147,7 @@ impl<'a> Truth<'a> {
         self.trunks[usize::from(epoch)]
     }
 
-    /// Whether no other epoch goes on with this one.
+    /// True if no other epoch goes on with this one.
     #[must_use]
     pub(crate) fn is_last(&self, epoch: EpochId) -> bool {
         self.next[usize::from(epoch)].is_none()
@@ -168,7 +169,7 @@ impl<'a> Truth<'a> {
         Settled { position, void: None }
     }
 
-    /// What is known of a position.
+    /// Returns what is known of a position.
     #[must_use]
     pub(crate) fn word(&self, position: Position) -> Word<'a> {
         let position = self.settle(position).position;
@@ -181,7 +182,8 @@ impl<'a> Truth<'a> {
         }
     }
 
-    /// What speaks against an op that was read at a position: the words for it, and where the other one stands.
+    /// Returns what speaks against an op that was read at a position: the words for it, and where the other op
+    /// stands.
     #[must_use]
     pub(crate) fn contradiction(&self, position: Position, op: &Seen) -> Option<(String, Place)> {
         let (op_id, digest, at, whose) = match self.word(position) {

@@ -10,7 +10,7 @@ use crate::{
     ids::OpId,
 };
 
-/// What a toggle has done.
+/// The effect of a toggle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It has changed its unit.
@@ -37,7 +37,7 @@ struct Unit {
 }
 
 impl Units {
-    /// What each undo and redo of a log has done.
+    /// Returns the effect of each undo and redo of a log.
     #[must_use]
     pub(crate) fn fates<'a>(entries: &[&'a Entry]) -> Vec<(&'a Entry, Fate)> {
         let mut units = Self::default();
@@ -69,14 +69,14 @@ impl Units {
         Some(if has_changed { Fate::Changed } else { Fate::Idle })
     }
 
-    /// Whether what the unit has done is seen.
+    /// True if the effect of the unit is seen.
     #[must_use]
     pub(crate) fn is_live(&self, unit: OpId) -> bool {
         self.units.get(&unit).is_none_or(|unit| !unit.is_undone)
     }
 }
 
-/// Which objects exist, up to some revision.
+/// The objects that exist, up to some revision.
 #[derive(Debug, Default)]
 pub(crate) struct Scene {
     units: Units,

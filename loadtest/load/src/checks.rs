@@ -1,4 +1,4 @@
-//! What has to hold at the end of a run.
+//! The checks that have to hold at the end of a run.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::{
     scenario::Scenario,
 };
 
-/// What is looked at.
+/// The facts that the checks look at.
 pub(crate) struct Evidence<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) measured: &'a Measured,
@@ -20,7 +20,7 @@ pub(crate) struct Evidence<'a> {
     pub(crate) outcomes: &'a [Outcome],
     /// Why the readers did not say what they saw.
     pub(crate) silent: Option<&'a str>,
-    /// What holding answers against logs has found, and the logs; or why these could not be read again.
+    /// The findings of holding answers against logs, and the logs; or why these could not be read again.
     pub(crate) audit: Result<&'a (Audit, Vec<Log>), &'a str>,
     pub(crate) expected: u64,
     pub(crate) delivery: Latency,
@@ -75,7 +75,7 @@ fn held_against_the_logs(audit: &Audit, logs: &[Log], outcomes: &[Outcome]) -> [
     ]
 }
 
-/// Whether as many ops were sent as were due: each writer may go beyond its share by a request.
+/// True if as many ops were sent as were due: each writer may go beyond its share by a request.
 fn is_all_of_the_schedule(evidence: &Evidence<'_>) -> bool {
     let Evidence { scenario, measured, .. } = evidence;
     let spare = as_f64((scenario.writers * scenario.ops_per_request) as u64);
@@ -122,7 +122,7 @@ fn complete(evidence: &Evidence<'_>, totals: &Totals) -> Check {
     Check { name: "every op reached every reader".to_owned(), ok, detail }
 }
 
-/// What readers were told of is what the log holds.
+/// Checks that readers were told exactly what the log holds.
 fn as_in_the_log(outcomes: &[Outcome], logs: &[Log]) -> Check {
     let (mut looked_at, mut wrong) = (0, BTreeSet::new());
     for outcome in outcomes {

@@ -53,19 +53,19 @@ pub(crate) struct Load {
     /// Readers that move their cursor
     #[arg(long)]
     pub(crate) cursors: Option<usize>,
-    /// How often each of them does so, every second
+    /// The moves of each of them, every second
     #[arg(long)]
     pub(crate) cursor_rate: Option<u32>,
-    /// What is spoken
+    /// The encoding that sockets speak
     #[arg(long)]
     pub(crate) encoding: Option<Spoken>,
     /// Offer permessage-deflate
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
     pub(crate) deflate: Option<bool>,
-    /// What a drawing holds before, in KiB of ops
+    /// The log that a drawing has beforehand, in KiB of ops
     #[arg(long)]
     pub(crate) canvas_kib: Option<u64>,
-    /// How long the load lasts, such as 60s
+    /// The duration of the load, such as 60s
     #[arg(long, value_parser = humantime::parse_duration)]
     pub(crate) duration: Option<Duration>,
     /// Over how long readers come, and then the load grows

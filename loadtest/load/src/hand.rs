@@ -1,4 +1,4 @@
-//! What a writer draws: gestures of pen data, one after the other, and the requests they are sent in.
+//! The work of a writer: gestures of pen data, one after the other, and the requests they are sent in.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -23,7 +23,7 @@ pub(crate) enum Wish {
 }
 
 impl Wish {
-    /// How many ops it commits.
+    /// The number of ops that it commits.
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Ops(ops) => ops.len(),
@@ -32,7 +32,7 @@ impl Wish {
     }
 }
 
-/// What a writer does at a time.
+/// A gesture that a writer makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gesture {
     Draw,
@@ -46,11 +46,11 @@ enum Gesture {
 pub(crate) struct Hand {
     strokes: Arc<[Stroke]>,
     mix: Mix,
-    /// Of the gesture under way, what is still to be sent.
+    /// The ops of the gesture under way that are still to be sent.
     pending: VecDeque<Value>,
     /// Strokes that are there, the newest last.
     objects: VecDeque<String>,
-    /// Whether there is a unit to undo.
+    /// True if there is a unit to undo.
     has_drawn: bool,
     is_undo_next: bool,
     state: u64,

@@ -1,4 +1,4 @@
-//! What was acknowledged, held against what is in the log.
+//! The ledger of acknowledgements, held against what is in the log.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 /// Faults of a kind that are told in words.
 const TOLD: usize = 3;
 
-/// What one writer was told, of one drawing.
+/// The answers that one writer had about one drawing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
     /// Ops with the revision that an answer gave them.
@@ -27,11 +27,11 @@ pub(crate) struct Ledger {
 /// The result of an op, as an answer tells it.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct OpResult {
-    /// Which op.
+    /// The id of the op.
     pub(crate) op_id: Uuid,
     /// Its place in the log.
     pub(crate) revision: u64,
-    /// Whether it was there before.
+    /// True if it was there before.
     pub(crate) duplicate: bool,
 }
 
@@ -105,7 +105,7 @@ impl Log {
     }
 }
 
-/// What holding one against the other has found.
+/// The findings of holding one against the other.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Audit {
     /// Acknowledged ops that were looked for.
@@ -123,7 +123,7 @@ pub(crate) struct Audit {
 /// A kind of fault.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults {
-    /// How many there are.
+    /// The number of them.
     pub(crate) count: u64,
     /// The first of them, in words.
     pub(crate) told: Vec<String>,

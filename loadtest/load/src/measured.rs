@@ -1,4 +1,4 @@
-//! What the writers see, counted while they run.
+//! The measurements of the writers, counted while they run.
 
 use std::collections::BTreeMap;
 

@@ -5,10 +5,10 @@ use loadtest::swarm::{Apart, Outcome, Plan};
 
 use crate::{scenario::Scenario, stage::Stage, target::Target};
 
-/// What close codes and statuses of a server that takes no more sockets look like.
+/// The close codes and statuses by which a server says that it takes no more sockets.
 const FULL: [&str; 3] = ["4003", "429", "503"];
 
-/// What to do about a limit on sockets.
+/// Adds advice to an error that comes from a limit on sockets.
 fn with_hint(error: anyhow::Error) -> anyhow::Error {
     let text = error.to_string();
     if FULL.iter().any(|sign| text.contains(sign)) {

@@ -1,4 +1,4 @@
-//! What a run has found, as it is written to files.
+//! The result of a run, as it is written to files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,17 +10,17 @@ use crate::scenario::Scenario;
 /// Everything about a run.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct RunResult {
-    /// What was to be done.
+    /// The scenario that was to be run.
     pub(crate) scenario: Scenario,
     /// When the load began, in UTC.
     pub(crate) began: String,
     /// Where it went.
     pub(crate) nodes: Vec<String>,
-    /// What the strokes are.
+    /// The source of the strokes.
     pub(crate) pen_data: String,
     /// Why the load ended before its time.
     pub(crate) broken_off: Option<String>,
-    /// What was promised, and whether it was kept.
+    /// The promises, and whether each was kept.
     pub(crate) checks: Vec<Check>,
     /// Counts and rates.
     pub(crate) totals: Totals,
@@ -32,7 +32,7 @@ pub(crate) struct RunResult {
     pub(crate) hindrances: BTreeMap<String, u64>,
     /// CPU and memory.
     pub(crate) cores: Cores,
-    /// Whether the server was started for the run, so that its CPU and memory are known.
+    /// True if the server was started for the run, so that its CPU and memory are known.
     pub(crate) is_started: bool,
     /// The run by the second.
     pub(crate) seconds: Vec<Row>,
@@ -41,11 +41,11 @@ pub(crate) struct RunResult {
 /// One promise.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Check {
-    /// What was promised.
+    /// The promise.
     pub(crate) name: String,
-    /// Whether it was kept.
+    /// True if it was kept.
     pub(crate) ok: bool,
-    /// What was looked at, or what is wrong.
+    /// The things that were looked at, or the fault.
     pub(crate) detail: String,
 }
 
@@ -80,7 +80,7 @@ pub(crate) struct Totals {
     pub(crate) presence_frames: u64,
     /// Their bytes a second, after the ramp.
     pub(crate) presence_bytes_per_second: f64,
-    /// How often a reader was too slow and subscribed again.
+    /// The number of times that a reader was too slow and subscribed again.
     pub(crate) rejoined: u64,
     /// Ops that such readers missed.
     pub(crate) skipped: u64,
@@ -119,7 +119,7 @@ pub(crate) struct Row {
 }
 
 impl RunResult {
-    /// Whether every promise was kept.
+    /// True if every promise was kept.
     pub(crate) fn is_ok(&self) -> bool {
         self.checks.iter().all(|check| check.ok)
     }

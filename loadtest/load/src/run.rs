@@ -34,7 +34,7 @@ use crate::{
     writer::{Schedule, Shared, Writer},
 };
 
-/// How often the progress is told.
+/// The interval at which the progress is told.
 const PROGRESS: Duration = Duration::from_millis(250);
 /// From the end of the preparation to the first op.
 const LEAD: Duration = Duration::from_millis(200);
@@ -221,7 +221,7 @@ async fn read_logs(target: &Target, stage: &Stage) -> anyhow::Result<Vec<Log>> {
         .await
 }
 
-/// What came of the writers.
+/// The outcome of the writers.
 struct Drawn {
     /// By index of the drawing.
     ledgers: HashMap<usize, Vec<Ledger>>,

@@ -1,4 +1,4 @@
-//! What a run does: a TOML file, each of whose values a flag can replace.
+//! The scenario of a run: a TOML file, each of whose values a flag can replace.
 
 use std::{path::Path, time::Duration};
 
@@ -19,7 +19,7 @@ const MAX_DURATION: Duration = Duration::from_secs(24 * 3_600);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Scenario {
-    /// What the result is called.
+    /// The name of the result.
     pub(crate) name: String,
     /// Drawings; readers and writers take them in turn, one each.
     pub(crate) drawings: usize,
@@ -33,27 +33,27 @@ pub(crate) struct Scenario {
     pub(crate) ops_per_second: f64,
     /// Ops in a request.
     pub(crate) ops_per_request: usize,
-    /// What is drawn.
+    /// The shares of the gestures.
     pub(crate) mix: Mix,
     /// Readers, of those above, that move their cursor; with any, all readers want presence.
     pub(crate) cursors: usize,
-    /// How often each of them moves it, every second.
+    /// The moves of each of them, every second.
     pub(crate) cursor_rate: u32,
-    /// What is spoken on sockets; requests are JSON.
+    /// The encoding on sockets; requests are JSON.
     pub(crate) encoding: Spoken,
-    /// Whether readers offer permessage-deflate.
+    /// True if readers offer permessage-deflate.
     pub(crate) deflate: bool,
-    /// What a drawing holds before the run, in KiB of ops.
+    /// The log that a drawing has before the run, in KiB of ops.
     pub(crate) canvas_kib: u64,
-    /// How long the load lasts, the ramp not counted.
+    /// The duration of the load, the ramp not counted.
     #[serde(with = "humantime_serde")]
     pub(crate) duration: Duration,
     /// Over how long readers come, and then the load grows. Latencies of that time are not in the summary.
     #[serde(with = "humantime_serde")]
     pub(crate) ramp: Duration,
-    /// Whether a reader that was too slow subscribes again from the head on, instead of failing the run.
+    /// True if a reader that was too slow subscribes again from the head on, instead of failing the run.
     pub(crate) rejoin: bool,
-    /// What the run has to keep, besides that nothing is lost.
+    /// The promises that the run has to keep, besides that nothing is lost.
     pub(crate) expect: Expect,
     /// The server to start for the run, where none is named.
     pub(crate) start: Start,
@@ -87,11 +87,11 @@ pub(crate) enum Spoken {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Expect {
-    /// From when an op was due to its arrival at a reader, in ms: what half of them keep below.
+    /// The limit that half of the deliveries keep below, in ms from when an op was due to its arrival at a reader.
     pub delivery_p50_ms: Option<f64>,
-    /// What 99 of 100 keep below.
+    /// The limit that 99 of 100 deliveries keep below.
     pub delivery_p99_ms: Option<f64>,
-    /// From when a request was due to its answer, in ms: what 99 of 100 keep below.
+    /// The limit that 99 of 100 answers keep below, in ms from when a request was due.
     pub answer_p99_ms: Option<f64>,
     /// Least ops a second at all readers together.
     pub(crate) deliveries_per_second: Option<f64>,
@@ -105,13 +105,13 @@ pub(crate) struct Expect {
 pub(crate) struct Start {
     /// Where it keeps the log.
     pub(crate) store: Store,
-    /// How many nodes; SQLite has one.
+    /// The number of nodes; SQLite has one.
     pub(crate) nodes: usize,
     /// Further flags of `revcast serve`.
     pub(crate) flags: Vec<String>,
 }
 
-/// What a started server keeps the log in.
+/// The store in which a started server keeps the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Store {
@@ -159,7 +159,7 @@ impl Default for Start {
 }
 
 impl Spoken {
-    /// What a swarm calls it.
+    /// The name that a swarm has for it.
     pub(crate) fn encoding(self) -> Encoding {
         match self {
             Self::Json => Encoding::Json,
@@ -167,7 +167,7 @@ impl Spoken {
         }
     }
 
-    /// What it is called.
+    /// Its name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Json => "JSON",

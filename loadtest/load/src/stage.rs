@@ -16,9 +16,9 @@ const AT_ONCE: usize = 32;
 /// Ops in a request that fills a drawing.
 const FILL_OPS: usize = 200;
 
-/// What the load takes place on.
+/// The stage on which the load takes place.
 pub(crate) struct Stage {
-    /// Of each user.
+    /// The tokens, one for each user.
     pub(crate) tokens: Vec<String>,
     /// Where the load goes.
     pub(crate) drawings: Vec<Uuid>,
@@ -26,7 +26,7 @@ pub(crate) struct Stage {
     pub(crate) heads: Vec<u64>,
 }
 
-/// Who takes part in which drawing, by numbers.
+/// The users who take part in each drawing, by numbers.
 struct Cast {
     users: usize,
     drawings: usize,
@@ -40,7 +40,7 @@ impl Cast {
         Self { users, drawings: scenario.drawings, pairs }
     }
 
-    /// Who makes a drawing: the first who takes part in it.
+    /// The user who makes a drawing: the first who takes part in it.
     fn owner(&self, drawing: usize) -> usize {
         self.pairs.range((drawing, 0)..).next().map_or(0, |(_, user)| *user)
     }

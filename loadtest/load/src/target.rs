@@ -21,13 +21,13 @@ use crate::{
     scenario::{Scenario, Start, Store},
 };
 
-/// How long a request of the preparation may take.
+/// The time that a request of the preparation may take.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(30);
-/// How often a request of the preparation is sent again that was answered 429 or 503.
+/// The most times that a request of the preparation is sent again that was answered 429 or 503.
 const ATTEMPTS: u32 = 20;
 /// Longest pause before a request is sent again, whatever `Retry-After` says.
 pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(5);
-/// How long a token lasts beyond the run.
+/// The time for which a token outlasts the run.
 const TOKEN_RESERVE: Duration = Duration::from_secs(3_600);
 /// The secret of started servers.
 const SECRET: &str = "a secret of revcast-load, long enough for HS256";
@@ -45,7 +45,7 @@ pub(crate) struct Target {
     started: Option<Started>,
 }
 
-/// How the people come by their tokens.
+/// The way in which the people come by their tokens.
 enum Identity {
     /// From a server with `--dev`.
     Guests,
@@ -55,7 +55,7 @@ enum Identity {
     One(String),
 }
 
-/// What was started for the run; it ends with it.
+/// The processes that were started for the run; they end with it.
 struct Started {
     nodes: Vec<Revcast>,
     postgres: Option<Postgres>,
@@ -106,7 +106,7 @@ impl Target {
         Ok(target)
     }
 
-    /// Whether all people are one user.
+    /// True if all people are one user.
     pub(crate) fn is_one_user(&self) -> bool {
         matches!(self.identity, Identity::One(_))
     }
@@ -181,7 +181,7 @@ impl Target {
         }
     }
 
-    /// What the started servers use; nothing of one that ran already.
+    /// The resources that the started servers use; `None` for a server that ran already.
     pub(crate) fn usage(&self) -> Option<Usage> {
         let started = self.started.as_ref()?;
         Some(Usage {
@@ -230,7 +230,7 @@ impl Started {
     }
 }
 
-/// What lies at the bottom of an error: the part that says what happened.
+/// The innermost cause of an error: the part that says what happened.
 fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
@@ -267,7 +267,7 @@ pub(crate) fn problem(status: u16, body: &[u8]) -> String {
     }
 }
 
-/// What to do about a limit.
+/// Advice on a limit.
 fn hint(code: &str) -> &'static str {
     match code {
         "rate_limited" => {

@@ -22,9 +22,9 @@ use crate::{
     target::{MAX_PAUSE, problem},
 };
 
-/// How long an answer is waited for before the request is sent again.
+/// The time for which an answer is waited for before the request is sent again.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a request is sent again and again before the run is given up.
+/// The time for which a request is sent again and again before the run is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(15);
 /// Pause before a lost connection is made again.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
@@ -76,12 +76,12 @@ impl Schedule {
     }
 }
 
-/// What writers share.
+/// The state that writers share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    /// What they do.
+    /// The scenario that they play.
     pub(crate) scenario: Scenario,
-    /// Says that the load ends here. What is under way is still waited for.
+    /// Says that the load ends here. Requests under way are still waited for.
     pub(crate) end: CancellationToken,
     measured: Mutex<Measured>,
 }
@@ -114,7 +114,7 @@ struct Answer {
     results: Vec<OpResult>,
 }
 
-/// What came of one attempt.
+/// The outcome of one attempt.
 enum Attempt {
     Done(Vec<OpResult>),
     NothingToUndo,
@@ -125,8 +125,8 @@ enum Attempt {
 }
 
 impl Writer {
-    /// Draws until the end of the schedule, or of the load if that comes first. What was answered is in the ledger also
-    /// if it fails.
+    /// Draws until the end of the schedule, or of the load if that comes first. Even if it fails, all answers are in
+    /// the ledger.
     pub(crate) async fn run(mut self, ledger: &mut Ledger) -> anyhow::Result<()> {
         let mut connection = None;
         let (mut emitted, batch) = (0.0, self.shared.scenario.ops_per_request);

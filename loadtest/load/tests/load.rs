@@ -270,7 +270,7 @@ fn wait_until_somebody_draws(base: &str) {
     }
 }
 
-/// Whether ops have been committed, as the server's own counter says.
+/// True if ops have been committed, as the server's own counter says.
 fn is_written_to(base: &str) -> bool {
     let mut stream = TcpStream::connect(base.strip_prefix("http://").unwrap()).unwrap();
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();

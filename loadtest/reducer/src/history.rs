@@ -64,7 +64,7 @@ fn canvas(ops: &[LoggedOp<'_>]) -> Canvas {
     canvas
 }
 
-/// What the budget is compared with.
+/// The weight that the budget is compared with, in bytes.
 fn weight(canvas: &Canvas) -> u64 {
     canvas.open_units().iter().map(weight_of).sum()
 }

@@ -26,7 +26,7 @@ use revcast::model::{Applied, Canvas, LoggedOp, Revision, View, state_hash};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Who draws. The reducer asks for it only where a unit begins.
+/// The user who draws. The reducer asks for it only where a unit begins.
 const ACTOR: &str = "user-0";
 /// When. The reducer only notes it of each unit.
 const TS: i64 = 0;

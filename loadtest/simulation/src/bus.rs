@@ -25,7 +25,7 @@ use tokio::{
 
 use crate::{chance::Chance, gate::Gate, weather::Weather};
 
-/// What carries messages between nodes.
+/// The hub that carries messages between nodes.
 #[derive(Debug)]
 pub struct Hub {
     weather: Arc<Weather>,
@@ -100,7 +100,7 @@ impl<K, T: Clone + Send + 'static> Seat<K, T> {
         let arrival = if chance.happens(faults.late) {
             now + chance.millis(1, 3_000)
         } else {
-            // What is not delayed keeps its order.
+            // Messages that are not delayed keep their order.
             let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
             let after_last =
                 last.filter(|last| *last > now).map_or(now, |last| last + Duration::from_millis(1));

@@ -54,7 +54,7 @@ impl Chance {
         first + self.below(last - first + 1)
     }
 
-    /// Whether something happens that does so many times in a thousand.
+    /// Decides whether something happens that does so that many times in a thousand.
     pub fn happens(&self, per_mille: u64) -> bool {
         per_mille > 0 && self.below(1_000) < per_mille
     }

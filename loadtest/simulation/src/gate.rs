@@ -17,7 +17,7 @@ impl Gate {
         self.0.cancel();
     }
 
-    /// Whether the node has ended.
+    /// True if the node has ended.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.0.is_cancelled()

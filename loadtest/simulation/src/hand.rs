@@ -1,4 +1,5 @@
-//! What all clients do alike: they pick a node, send a request, wait for its answer, and write down what became of it.
+//! The steps that all clients share: they pick a node, send a request, wait for its answer, and write down what
+//! became of it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,17 +15,17 @@ use crate::{
     world::World,
 };
 
-/// How long a client waits for an answer: longer than a node works on one.
+/// The time for which a client waits for an answer: longer than a node works on one.
 const PATIENCE: Duration = Duration::from_secs(12);
-/// How long it waits before it looks for a node again.
+/// The pause before it looks for a node again.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How often a client hangs up while it waits, in a thousand.
+/// A client hangs up while it waits so many times in a thousand.
 const HANG_UPS: u64 = 20;
 
 /// One client of one drawing.
 #[derive(Debug)]
 pub struct Hand {
-    /// What is around it.
+    /// The world around it.
     pub world: Arc<World>,
     /// The drawing.
     pub drawing: Uuid,
@@ -32,7 +33,7 @@ pub struct Hand {
     pub chance: Chance,
     /// Its hand.
     pub scribe: Scribe,
-    /// Who it is.
+    /// The token that says who it is.
     pub token: String,
     /// Connections to nodes.
     wires: Vec<Option<Wire>>,
@@ -43,7 +44,7 @@ pub struct Hand {
 /// A request, with what is written down of it.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// What is sent.
+    /// The request that is sent.
     pub call: Call,
     /// The fields of its line.
     pub line: Value,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{plan::StoreFaults, reader::Read, storm::log_line, world::World};
 
-/// What was found in a run.
+/// The findings of a run.
 #[derive(Debug)]
 pub struct Report {
     /// The history, a line each.
@@ -128,7 +128,7 @@ fn options(world: &World) -> Options {
     Options::with_grace_ms(if is_sound(&world.plan.store) { 1_000 } else { 20_000 })
 }
 
-/// Whether the store does its work at all times.
+/// True if the store does its work at all times.
 pub(crate) fn is_sound(faults: &StoreFaults) -> bool {
     let StoreFaults { before, after, later, refused, slow, exhausted, outages } = *faults;
     before + after + later + refused + slow + exhausted + outages == 0

@@ -1,8 +1,8 @@
 //! Several nodes over one store and one bus, in one process and in virtual time, under faults that follow from a seed.
 //!
-//! The nodes are those of the server, from the bytes of a request to those of a socket. What is simulated is around them:
-//! the network, the bus, the database, the clock, chance itself. What clients see becomes a history, which the checker
-//! judges. The same seed gives the same history, byte for byte.
+//! The nodes are those of the server, from the bytes of a request to those of a socket. Everything around them is
+//! simulated: the network, the bus, the database, the clock, chance itself. The clients write what they see into a
+//! history, which the checker judges. The same seed gives the same history, byte for byte.
 //!
 //! | Module | Owns |
 //! |---|---|

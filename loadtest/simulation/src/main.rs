@@ -22,13 +22,13 @@ struct Arguments {
     /// Print the history of the seed.
     #[arg(long, requires = "seed")]
     print: bool,
-    /// How many seeds to run.
+    /// The number of seeds to run.
     #[arg(long, default_value_t = 1_000)]
     seeds: u64,
     /// The first of them.
     #[arg(long, default_value_t = 1)]
     first: u64,
-    /// How many at a time; as many as there are cores by default.
+    /// The number of seeds at a time; as many as there are cores by default.
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
     /// Begin no further seed once something is found.
@@ -119,7 +119,7 @@ fn end(seed: u64, mut to: impl Write) -> ! {
         Err(error) => (format!("failed: {error:#}\n"), FAILED),
     };
     let told = text.floor_char_boundary(TOLD_BYTES);
-    // Who does not listen knows by the code.
+    // A parent that does not listen knows by the code.
     drop(to.write_all(&text.as_bytes()[..told]));
     os::end_child(code.into())
 }

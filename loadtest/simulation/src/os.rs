@@ -26,17 +26,17 @@ const FROZEN: u8 = 1;
 const VIRTUAL: u8 = 2;
 
 static MODE: AtomicU8 = AtomicU8::new(REAL);
-/// Whether chance follows from a seed.
+/// True if chance follows from a seed.
 static IS_SEEDED: AtomicBool = AtomicBool::new(false);
 /// The state of the generator.
 static CHANCE: AtomicU64 = AtomicU64::new(0);
 /// The beginning of virtual time.
 static START: OnceLock<Instant> = OnceLock::new();
 
-/// What the monotonic clock shows at the beginning, in seconds.
+/// The time on the monotonic clock at the beginning, in seconds.
 #[cfg(target_os = "linux")]
 const MONOTONIC_START: i64 = 1_000_000;
-/// What the clock of the day shows at the beginning, in seconds since 1970.
+/// The time on the clock of the day at the beginning, in seconds since 1970.
 #[cfg(target_os = "linux")]
 const WALL_START: i64 = 1_800_000_000;
 
@@ -63,7 +63,7 @@ pub(crate) fn thaw() {
     IS_SEEDED.store(false, Ordering::Release);
 }
 
-/// How far virtual time has come; `None` where time is real.
+/// The virtual time since the beginning; `None` where time is real.
 #[cfg(target_os = "linux")]
 fn elapsed() -> Option<Duration> {
     match MODE.load(Ordering::Acquire) {
@@ -74,7 +74,7 @@ fn elapsed() -> Option<Duration> {
     }
 }
 
-/// What the C library promises of the function of this name.
+/// Does what the C library promises of the function of this name.
 ///
 /// # Safety
 /// `to` is valid for a write.
@@ -101,7 +101,7 @@ unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, to: *mut libc::timesp
     0
 }
 
-/// What the C library promises of the function of this name.
+/// Does what the C library promises of the function of this name.
 ///
 /// # Safety
 /// `buffer` is valid for writes of `length` bytes.

@@ -1,4 +1,4 @@
-//! What happens in a run, as far as the seed alone decides it: who takes part, and which faults there are.
+//! The plan of a run, as far as the seed alone decides it: who takes part, and which faults there are.
 
 use std::time::Duration;
 
@@ -19,25 +19,25 @@ pub struct Plan {
     pub readers: usize,
     /// For how long the faults last; then comes the calm.
     pub storm: Duration,
-    /// How often a node tells and looks at heads.
+    /// The interval at which a node tells and looks at heads.
     pub heartbeat: Duration,
-    /// What befalls calls of the store.
+    /// The faults that befall calls of the store.
     pub store: StoreFaults,
-    /// What befalls messages of the bus.
+    /// The faults that befall messages of the bus.
     pub bus: BusFaults,
-    /// How often a node crashes, at most.
+    /// The most times that a node crashes.
     pub crashes: u64,
-    /// How often a standby is promoted, at most.
+    /// The most times that a standby is promoted.
     pub failovers: u64,
-    /// Whether a standby may be behind.
+    /// True if a standby may be behind.
     pub loses_ops: bool,
-    /// Whether the epoch is cut once.
+    /// True if the epoch is cut once.
     pub cuts_epoch: bool,
-    /// How often a role is taken away and given back.
+    /// The number of times that a role is taken away and given back.
     pub revocations: u64,
 }
 
-/// What befalls calls of the store.
+/// The faults that befall calls of the store.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct StoreFaults {
     /// The call fails, and nothing has happened.
@@ -56,7 +56,7 @@ pub struct StoreFaults {
     pub outages: u64,
 }
 
-/// What befalls messages of the bus.
+/// The faults that befall messages of the bus.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BusFaults {
     /// A message does not arrive.

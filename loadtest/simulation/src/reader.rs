@@ -28,13 +28,13 @@ pub struct Reader {
     canvas: Canvas,
     /// The epoch of its canvas, once it knows.
     epoch: Option<String>,
-    /// Whether pages are to be read before it subscribes.
+    /// True if pages are to be read before it subscribes.
     is_behind: bool,
     shown: Arc<Shown>,
     ends: CancellationToken,
 }
 
-/// What is seen of a reader while it reads.
+/// The part of a reader that others see while it reads.
 #[derive(Debug, Default)]
 pub struct Shown {
     revision: AtomicU64,
@@ -56,7 +56,7 @@ impl Shown {
     }
 }
 
-/// What a reader has in the end.
+/// The state of a reader at the end.
 #[derive(Debug)]
 pub struct Read {
     /// The epoch, if it ever knew one.
@@ -81,7 +81,7 @@ impl Reader {
         Self { hand, canvas, epoch: None, is_behind: false, shown, ends }
     }
 
-    /// What is seen of it.
+    /// The part of it that others see.
     #[must_use]
     pub fn shown(&self) -> Arc<Shown> {
         self.shown.clone()
@@ -140,7 +140,7 @@ impl Reader {
         if self.hand.world.weather.is_calm() {
             return false;
         }
-        // What is read late was told in time, which matters where a role is taken away.
+        // An op that is read late was told in time, which matters where a role is taken away.
         if self.hand.world.plan.revocations == 0 && self.hand.chance.happens(30) {
             self.shown.set_live(false);
             sleep(self.hand.chance.millis(100, 4_000)).await;

@@ -1,4 +1,4 @@
-//! What the clients write down: a history as docs/history-format.md describes it.
+//! The notes of the clients: a history as docs/history-format.md describes it.
 
 use std::{
     collections::HashMap,
@@ -123,7 +123,7 @@ impl Scribe {
         self.write("live", drawing, fields);
     }
 
-    /// Of an answer or a message what a history has of it.
+    /// Returns the fields of an answer or a message that a history keeps.
     fn seen(&self, message: &Value, kept: &[&str]) -> Map<String, Value> {
         let mut fields = Map::new();
         for name in kept {
@@ -146,7 +146,7 @@ impl Scribe {
     }
 }
 
-/// What a history has of an answer.
+/// The fields of an answer that a history keeps.
 const OF_ANSWERS: [&str; 12] = [
     "epoch",
     "previous_epoch",
@@ -161,6 +161,6 @@ const OF_ANSWERS: [&str; 12] = [
     "ops",
     "hash",
 ];
-/// What a history has of a message.
+/// The fields of a message that a history keeps.
 const OF_MESSAGES: [&str; 8] =
     ["epoch", "previous_epoch", "base", "revision", "after", "role", "reason", "ops"];

@@ -25,11 +25,12 @@ use crate::{
 
 /// Stack of the one thread: futures are large without optimisation.
 const STACK_BYTES: usize = 32 << 20;
-/// What has begun in the storm has ended so long after it: calls of the store that are done late, and those that wait.
+/// The time after which everything that has begun in the storm has ended: calls of the store that are done late, and
+/// those that wait.
 const SETTLING: Duration = Duration::from_secs(10);
-/// How often it is looked whether readers are told in time.
+/// The interval at which it is checked that readers are told in time.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// What an op may take to a reader besides the heartbeat: a look at the store, and the way.
+/// The time that an op may take to a reader besides the heartbeat: a look at the store, and the way.
 const WAY: Duration = Duration::from_millis(500);
 
 /// Makes what a process makes once, before its first run and in real time: the same in every process.

@@ -1,6 +1,6 @@
 //! The store as a node sees it: the one that all share, behind calls that take time and fail.
 //!
-//! Owns what may befall a call; `calls` has the calls themselves. What they do is the business of the store in memory.
+//! Owns what may befall a call; `calls` has the calls themselves, and the store in memory does their work.
 
 mod calls;
 
@@ -24,14 +24,14 @@ pub struct NodeStore {
     health: Arc<StoreHealth>,
 }
 
-/// How much later a call that has failed may be done, in milliseconds.
+/// The most by which a call that has failed may be done later, in milliseconds.
 const LATE_MS: u64 = 6_000;
 /// The longest way of a call, in one direction.
 const SLOW_MS: u64 = 1_500;
 /// A call that was made this long ago has no effect any more, if it had none so far.
 pub const LATEST: Duration = Duration::from_millis(LATE_MS + 2 * SLOW_MS);
 
-/// What befalls one call.
+/// The fate of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Done,

@@ -1,4 +1,4 @@
-//! What happens to the nodes while clients draw: crashes, outages, cuts, promotions.
+//! The storm that nodes go through while clients draw: crashes, outages, cuts, promotions.
 
 use std::sync::Arc;
 

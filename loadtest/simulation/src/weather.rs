@@ -1,4 +1,4 @@
-//! What goes wrong at the moment: shared by all nodes, and ended by the calm.
+//! The faults of the moment: shared by all nodes, and ended by the calm.
 
 use std::{
     collections::BTreeSet,
@@ -42,25 +42,25 @@ impl Weather {
         self.lock().clear();
     }
 
-    /// Whether there are no faults any more.
+    /// True if there are no faults any more.
     #[must_use]
     pub fn is_calm(&self) -> bool {
         self.is_calm.load(Ordering::Relaxed)
     }
 
-    /// What befalls calls of the store.
+    /// The faults that befall calls of the store at the moment.
     #[must_use]
     pub fn store(&self) -> StoreFaults {
         if self.is_calm() { StoreFaults::default() } else { self.store }
     }
 
-    /// What befalls messages of the bus.
+    /// The faults that befall messages of the bus at the moment.
     #[must_use]
     pub fn bus(&self) -> BusFaults {
         if self.is_calm() { BusFaults::default() } else { self.bus }
     }
 
-    /// Whether every call of the store fails.
+    /// True if every call of the store fails.
     #[must_use]
     pub fn is_out(&self) -> bool {
         self.is_out.load(Ordering::Relaxed)
@@ -71,7 +71,7 @@ impl Weather {
         self.is_out.store(is_out && !self.is_calm(), Ordering::Relaxed);
     }
 
-    /// Whether a node is cut off from the bus.
+    /// True if a node is cut off from the bus.
     #[must_use]
     pub fn is_cut(&self, node: usize) -> bool {
         self.lock().contains(&node)

@@ -16,7 +16,7 @@ use crate::gate::Gate;
 pub struct Wire {
     transport: Transport,
     gate: Gate,
-    /// What was read and not taken yet.
+    /// The bytes that were read and not taken yet.
     read: Vec<u8>,
 }
 
@@ -29,7 +29,7 @@ pub struct Answer {
     pub body: Value,
 }
 
-/// What a socket says.
+/// A thing that a socket says.
 #[derive(Debug)]
 pub enum Said {
     /// A message.

@@ -31,25 +31,25 @@ use crate::{
 
 /// Bytes that may be on their way in one direction of a connection: few, so that a reader that stands still is behind soon.
 const PIPE_BYTES: usize = 8 * 1024;
-/// How long a node waits before it tries to start again.
+/// The pause before a node tries to start again.
 const START_PAUSE: Duration = Duration::from_millis(500);
 
 /// Everything but the clients.
 #[derive(Debug)]
 pub struct World {
-    /// What is to happen.
+    /// The plan of the run.
     pub plan: Plan,
     /// The truth.
     pub store: MemoryStore,
-    /// What goes wrong.
+    /// The faults of the moment.
     pub weather: Arc<Weather>,
-    /// What the clients write down.
+    /// The recorder, with which the clients write the history.
     pub recorder: Arc<Recorder>,
     hub: Arc<Hub>,
     chance: Chance,
     nodes: Vec<Mutex<Option<Node>>>,
     arguments: Box<ServeArgs>,
-    /// What contradicts a promise and is no matter of the history.
+    /// The facts that contradict a promise and are no matter of the history.
     faults: Mutex<Vec<String>>,
 }
 
@@ -139,7 +139,7 @@ impl World {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
     }
 
-    /// What contradicts a promise.
+    /// Returns the facts that contradict a promise and are no matter of the history.
     #[must_use]
     pub fn objections(&self) -> Vec<String> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -159,7 +159,7 @@ pub(crate) async fn warm_up() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The flags of a node. What they say of the database is not looked at.
+/// The flags of a node. Nobody looks at what they say of the database.
 fn arguments(heartbeat: Duration) -> anyhow::Result<Box<ServeArgs>> {
     let heartbeat = format!("{}ms", heartbeat.as_millis());
     let blobs = format!("file:{}", std::env::temp_dir().join("revcast-simulation").display());

@@ -10,7 +10,7 @@ use crate::{
 
 /// Ops that a writer remembers to send again.
 const REMEMBERED: usize = 20;
-/// How often an unanswered request is sent again, at most.
+/// The most attempts at a request that gets no answer.
 const ATTEMPTS: u32 = 8;
 /// Objects that a writer draws on.
 const OBJECTS: u64 = 6;

@@ -22,7 +22,7 @@ fn text_of(output: &Output) -> String {
 fn a_seed_decides_every_byte_of_the_history() {
     for seed in COMPARED {
         let seed = seed.to_string();
-        // What a process finds around itself makes no difference.
+        // The surroundings of a process make no difference.
         let mut other = simulation(&["--seed", &seed, "--print"]);
         other.env("REVCAST_SIMULATION_TEST", "x".repeat(10_000));
         let one = simulation(&["--seed", &seed, "--print"]).output().unwrap();

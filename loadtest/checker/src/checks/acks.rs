@@ -1,4 +1,4 @@
-//! What an acknowledgement is worth: the op is in the log at the revision that was told, each time that it is told.
+//! Acknowledgements: the op is in the log at the revision that was told, each time that it is told.
 
 use crate::{
     case::{Attempt, Case},

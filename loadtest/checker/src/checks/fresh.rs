@@ -1,7 +1,7 @@
 //! Reads against what was acknowledged, or read, before they began.
 //!
-//! Pages and pictures of the head come from the primary, and so reach everything that was told to anybody before. What is
-//! void binds nobody.
+//! Pages and pictures of the head come from the primary, and so reach everything that was told to anybody before.
+//! Void acknowledgements and reads bind nobody.
 
 use std::collections::HashMap;
 
@@ -30,7 +30,7 @@ struct Read {
     reach: u64,
 }
 
-/// What was known, by time; each entry has the highest revision up to then.
+/// The revisions that were known, by time; each entry has the highest revision up to then.
 #[derive(Default)]
 struct Timeline(Vec<Known>);
 
@@ -81,7 +81,8 @@ pub(super) fn reads(case: &Case<'_>, outcome: &mut Outcome) {
     }
 }
 
-/// All that was told of how far a log reaches: where, and what. What others have committed meanwhile is as durable.
+/// Returns each place that told how far a log reaches, and the position it told. Ops that others have committed
+/// meanwhile are as durable.
 fn known<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (Place, Position)> + 'a {
     case.history.calls.iter().filter_map(|call| {
         let position = match call.outcome {
@@ -112,7 +113,7 @@ fn reads_of_the_head<'a>(case: &'a Case<'_>) -> impl Iterator<Item = Read> + 'a 
     })
 }
 
-/// How far a position reaches on the line that went on: of a lost branch, to where both are one.
+/// Returns how far a position reaches on the line that went on; for a lost branch, that is where both are one.
 fn reach(case: &Case<'_>, told: Position) -> Position {
     let mut settled = case.truth.settle(told);
     while let Some(void) = settled.void {

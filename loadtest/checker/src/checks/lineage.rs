@@ -1,4 +1,4 @@
-//! How epochs hang together: everybody is told the same, the logs are equal up to the base, and none comes from nowhere.
+//! The lineage of epochs: everybody is told the same, the logs are equal up to the base, and none comes from nowhere.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What a log is by itself: contiguous, and without an op that stands in it twice.
+//! A log by itself: contiguous, and without an op that stands in it twice.
 
 use std::collections::{HashMap, hash_map::Entry as Slot};
 

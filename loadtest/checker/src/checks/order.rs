@@ -27,7 +27,7 @@ struct Begin {
     revision: u64,
 }
 
-/// What was acknowledged before an op was sent has a lower revision.
+/// An op that was acknowledged before another one was sent has a lower revision.
 ///
 /// Going up the log it is enough to remember the latest begin so far: an op that was acknowledged before that began
 /// stands too high.

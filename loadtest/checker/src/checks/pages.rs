@@ -1,4 +1,4 @@
-//! What a page is by itself, and against the log.
+//! Pages, by themselves and against the log.
 
 use crate::{
     case::Case,
@@ -62,7 +62,7 @@ fn pages<'a>(
     })
 }
 
-/// Whether a page ends where it was asked to, so that a cache may have had it.
+/// True if a page ends where it was asked to, so that a cache may have had it.
 pub(super) fn may_be_cached(asked: &Asked, to: u64) -> bool {
     asked.until == Some(to)
 }

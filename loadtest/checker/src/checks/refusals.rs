@@ -1,4 +1,4 @@
-//! What a refusal is worth: nothing of it is in the log, and another body under the id of an op is always refused.
+//! Refusals: nothing of a refused request is in the log, and another body under the id of an op is always refused.
 
 use std::collections::HashMap;
 
@@ -34,7 +34,7 @@ pub(super) fn conflicts(case: &Case<'_>, outcome: &mut Outcome) {
     }
 }
 
-/// What was refused is not in the log, unless another attempt with the same body may have put it there.
+/// An op that was refused is not in the log, unless another attempt with the same body may have put it there.
 pub(super) fn kept(case: &Case<'_>, outcome: &mut Outcome) {
     let logs: Vec<_> = case.truth.logs().filter(|recorded| case.truth.is_last(recorded.log.epoch)).collect();
     if logs.is_empty() {

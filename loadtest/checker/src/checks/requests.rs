@@ -43,7 +43,7 @@ pub(super) fn whole(case: &Case<'_>, outcome: &mut Outcome) {
     }
 }
 
-/// What a recorded user has in the log was sent by that user.
+/// Each op that the log ascribes to a recorded user was sent by that user.
 pub(super) fn sourced(case: &Case<'_>, outcome: &mut Outcome) {
     let writers: HashSet<u32> = case
         .history

@@ -48,7 +48,7 @@ pub(super) fn exact(case: &Case<'_>, outcome: &mut Outcome) {
     }
 }
 
-/// What the server picks, it changes: nobody else has undone, or redone, it before.
+/// The server changes the unit that it picks: nobody else has undone, or redone, it before.
 pub(super) fn once(case: &Case<'_>, outcome: &mut Outcome) {
     let fates: HashMap<_, _> = case
         .truth

@@ -37,7 +37,7 @@ const EVENTS_OF_STEP: usize = 450;
 
 struct Client {
     name: &'static str,
-    /// What the shared clock shows when its own one shows 0.
+    /// The time on the shared clock when its own one shows 0.
     start: i64,
     calls: u64,
 }
@@ -54,10 +54,10 @@ pub(super) struct World {
     drawings: Vec<Drawing>,
     /// Requests to be sent again, by drawing.
     pending: Vec<VecDeque<Pending>>,
-    /// What was acknowledged and may be void after a failover, by drawing, with the revision.
+    /// The acknowledged requests that may be void after a failover, by drawing, with the revision.
     acked: Vec<Vec<(u64, Pending)>>,
     live: Vec<Live>,
-    /// Whether the guest may read, by drawing.
+    /// True if the guest may read, by drawing.
     guests: Vec<bool>,
     ids: u128,
 }
@@ -184,7 +184,7 @@ impl World {
 
     /// The primary is lost with what the standby had not received.
     fn fail_over(&mut self) {
-        // What was answered has arrived by then.
+        // Answers that were sent have arrived by then.
         self.now += 20_000_000;
         let epoch = self.new_id().to_string();
         for number in 0..self.drawings.len() {

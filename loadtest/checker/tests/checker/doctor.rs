@@ -53,7 +53,7 @@ pub(crate) struct Made {
     pub object: Option<String>,
 }
 
-/// How a request ends.
+/// The end of a request.
 #[allow(clippy::large_enum_variant, reason = "there are few of them")]
 pub(crate) enum Ending {
     Ok(Answered),

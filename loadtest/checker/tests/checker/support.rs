@@ -1,4 +1,4 @@
-//! What the tests of the checker share: files in a folder of their own, and verdicts on lines.
+//! The helpers that the tests of the checker share: files in a folder of their own, and verdicts on lines.
 
 use std::{
     env, fs,

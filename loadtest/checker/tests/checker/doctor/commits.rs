@@ -31,7 +31,7 @@ pub(crate) fn acked_op_lost_in_spite_of_a_synchronous_standby(doctor: &mut Docto
     doctor.log().lossless = Some(true);
 }
 
-/// What a failover has lost is told to be a duplicate where it once was.
+/// An op that a failover has lost is said to be a duplicate where it once was.
 pub(crate) fn void_ack_counted(doctor: &mut Doctor) {
     let lost = lost_op(doctor);
     let ending = doctor.placed(&[(lost.op_id, doctor.base + 1, true)]);

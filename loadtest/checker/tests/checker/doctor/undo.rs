@@ -64,7 +64,7 @@ pub(crate) fn closed_unit_undone(doctor: &mut Doctor) {
 
 /// Two objects of one unit; after its undo one of them is still seen.
 pub(crate) fn half_of_a_unit_undone(doctor: &mut Doctor) {
-    // What is seen, before: no object, since all is cleared.
+    // No object is seen before, since all is cleared.
     let clear = doctor.make("canvas.clear");
     doctor.commit(ALICE, "alice", &clear);
     let one = Made { object: Some("half-1".to_owned()), ..doctor.make("object.create") };
