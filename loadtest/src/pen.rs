@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 /// Where `make demo` puts real ones.
 const DATA: &str = "target/pen/node_modules/hanzi-writer-data";
-/// How many are made up where they are not.
+/// The number of strokes that are made up where there are no real ones.
 const MADE_UP: usize = 200;
 /// Characters to draw; each has one to twenty strokes.
 const CHARACTERS: &str = "永和春秋龍鳳書畫學問天地山水風雲花鳥魚馬";
@@ -109,7 +109,7 @@ pub fn ops_with_ids(stroke: &[[i64; 2]], mut id: impl FnMut() -> Uuid) -> Vec<Va
     ops
 }
 
-/// How many ops one stroke takes.
+/// The number of ops that one stroke takes.
 pub fn count_ops(stroke: &[[i64; 2]]) -> usize {
     2 + stroke.chunks(POINTS_AN_APPEND).skip(1).count()
 }

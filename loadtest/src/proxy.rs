@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::pump::pass_both_ways;
 
-/// What the proxy does with connections.
+/// The way in which the proxy treats connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     /// Passes everything on.
@@ -23,15 +23,15 @@ enum Mode {
     Moved,
 }
 
-/// How well bytes get through, while the proxy passes them on.
+/// The quality of the link while the proxy passes bytes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
-    /// How much later each byte comes.
+    /// The time by which each byte comes later.
     pub delay: Duration,
-    /// How many bytes a second pass in each direction of a connection; any number without it.
+    /// The bytes a second that pass in each direction of a connection; any number where there is none.
     pub bytes_per_second: Option<u32>,
-    /// The direction in which nothing comes, of which nobody is told: the connection is half open. What was sent
-    /// meanwhile comes when that ends, as it does when packets are sent again.
+    /// The direction in which nothing comes, of which nobody is told: the connection is half open. Bytes that were
+    /// sent meanwhile come when that ends, as they do when packets are sent again.
     pub stalled: Option<Way>,
 }
 
@@ -44,12 +44,12 @@ pub enum Way {
     ToClient,
 }
 
-/// What the proxy does, and for whom.
+/// The mode of the proxy, and the address that it serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Route {
     mode: Mode,
     target: SocketAddr,
-    /// How often all connections were reset.
+    /// The number of times that all connections were reset.
     resets: u64,
 }
 
@@ -152,7 +152,7 @@ async fn accept(listener: TcpListener, route: Arc<watch::Sender<Route>>, shape: 
             if route.borrow().resets != resets {
                 let _ = (client.set_zero_linger(), server.set_zero_linger());
             }
-            // What was silent once stays so.
+            // A connection that was silent once stays so.
             let _ = route.wait_for(|route| !matches!(route.mode, Mode::Held | Mode::Moved)).await;
         });
     }

@@ -1,4 +1,4 @@
-//! How a proxy passes bytes on: at once, later, slowly, or not at all.
+//! The pump of a proxy, which passes bytes on: at once, later, slowly, or not at all.
 //!
 //! Owns the two directions of one connection. It never breaks a connection by itself.
 
@@ -70,7 +70,7 @@ async fn deliver(
     while let Some((due, bytes)) = receiver.recv().await {
         tokio::select! {
             () = sleep_until(due) => (),
-            // What is late is late no more when the link is good again; a link that goes away delivers no more at all.
+            // Late bytes are late no more when the link is good again; a link that goes away delivers no more at all.
             _ = shape.wait_for(|shape| shape.delay.is_zero()) => (),
         }
         let mut rest = &bytes[..];

@@ -113,7 +113,7 @@ pub(crate) fn spawn_this(arguments: &[&str]) -> anyhow::Result<Child> {
     spawn(this)
 }
 
-/// Who Postgres should run as: it refuses to be root.
+/// The user that Postgres should run as: it refuses to be root.
 fn unprivileged_user() -> anyhow::Result<Option<Owner>> {
     let is_root = run(Command::new("id").arg("-u"))?.trim() == "0";
     if !is_root {
@@ -197,7 +197,7 @@ fn sweep() {
 
 impl Drop for TempFolder {
     fn drop(&mut self) {
-        // What is left behind in a temporary folder does no harm.
+        // Files left behind in a temporary folder do no harm.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -255,7 +255,7 @@ fn is_running(pid: u32) -> bool {
     stat_fields(pid).first().is_some_and(|state| state != "Z" && state != "X")
 }
 
-/// What `/proc/<pid>/stat` has after the name in parentheses; empty for a process that is gone.
+/// The fields of `/proc/<pid>/stat` after the name in parentheses; empty for a process that is gone.
 fn stat_fields(pid: u32) -> Vec<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let (_, fields) = stat.rsplit_once(')').unwrap_or_default();

@@ -1,6 +1,6 @@
 //! A socket client: subscribes and hands out messages as JSON, whichever subprotocol is spoken.
 //!
-//! What it sends and receives can be watched, so that tests hold every message against the document.
+//! Every message that it sends and receives can be watched, so that tests can hold it against the document.
 
 use std::{
     sync::OnceLock,
@@ -33,7 +33,7 @@ pub const JSON: &str = "revcast.v1.json";
 /// The subprotocol with MessagePack in binary frames.
 pub const MESSAGE_PACK: &str = "revcast.v1.msgpack";
 
-/// Which way a message goes.
+/// The direction of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// To the server.

@@ -23,7 +23,7 @@ use crate::{
 
 /// The time that a request of the preparation may take.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(30);
-/// The most times that a request of the preparation is sent again that was answered 429 or 503.
+/// The most attempts at a request of the preparation that is answered 429 or 503.
 const ATTEMPTS: u32 = 20;
 /// Longest pause before a request is sent again, whatever `Retry-After` says.
 pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(5);

@@ -26,7 +26,7 @@ use crate::{
 /// The hidden command of the bench that is the writer.
 pub const COMMAND: &str = "bare";
 
-/// How the writer is held back.
+/// The way in which the writer is held back.
 #[derive(Clone, Copy, Debug)]
 pub enum Window {
     /// By full sockets alone.
@@ -59,7 +59,7 @@ pub async fn measure(
     Ok(measured)
 }
 
-/// What a swarm gets each second.
+/// The deliveries to a swarm in each second.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
     /// Frames with ops, of all readers together.

@@ -13,7 +13,7 @@ pub mod sql;
 
 use std::path::PathBuf;
 
-/// What a run is given.
+/// The settings of a run.
 #[derive(Debug)]
 pub struct Bench {
     /// The server to measure.

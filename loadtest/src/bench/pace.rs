@@ -16,7 +16,7 @@ pub struct Pace {
     pub start: Instant,
     /// From one op to the next.
     pub pause: Duration,
-    /// How many there are.
+    /// The number of ops.
     pub count: u32,
 }
 

@@ -1,4 +1,4 @@
-//! What a server and the kernel tell about themselves.
+//! Figures that a server and the kernel tell about themselves.
 
 use std::{collections::HashMap, fs};
 
@@ -61,7 +61,7 @@ impl TcpTrouble {
         Ok(Self(counters))
     }
 
-    /// What was added since `before`, by name.
+    /// The counts that were added since `before`, by name.
     pub fn since(&self, before: &Self) -> Vec<(&'static str, u64)> {
         let count = |counters: &HashMap<String, u64>, name: &str| counters.get(name).copied().unwrap_or(0);
         TROUBLES

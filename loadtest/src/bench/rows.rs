@@ -55,12 +55,12 @@ pub async fn run(bench: &Bench, only: Option<&str>, report: &mut Report) -> anyh
     live::run(&cluster, &is_wanted, report).await
 }
 
-/// What all rows run on.
+/// The services that all rows run on.
 pub(super) struct Cluster<'a> {
     pub(super) bench: &'a Bench,
     pub(super) postgres: &'a Postgres,
     pub(super) nats: &'a Nats,
-    /// Of as many users as the largest row needs.
+    /// The tokens of as many users as the largest row needs.
     pub(super) tokens: &'a [String],
 }
 

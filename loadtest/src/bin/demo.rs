@@ -118,7 +118,7 @@ async fn draw(pen: Pen, drawing: String, strokes: Vec<Stroke>, sent_at: SentAt) 
     Ok(latencies)
 }
 
-/// What a reader has at the end.
+/// The findings of a reader at the end.
 struct Read {
     ops: Vec<Value>,
     latencies: Vec<f64>,
@@ -149,7 +149,7 @@ async fn follow(
             let expected = read.ops.len() as u64 + 1;
             ensure!(op["revision"] == expected, "revision {} came instead of {expected}", op["revision"]);
             let sent = lock(&sent_at).get(op["op_id"].as_str().unwrap_or_default()).copied();
-            // What was missed while cut off says nothing about latency.
+            // An op that was missed while cut off says nothing about latency.
             if let Some(sent) = sent.filter(|_| !is_cut_off) {
                 read.latencies.push(sent.elapsed().as_secs_f64() * 1e3);
             }

@@ -47,11 +47,11 @@ fn print_line(line: &Value) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{line}").context("writing to standard output")
 }
 
-/// What to start.
+/// The processes to start.
 struct Wanted {
     nodes: usize,
     has_postgres: bool,
-    /// What the nodes are given besides.
+    /// Further flags of the nodes.
     flags: Vec<String>,
 }
 
@@ -92,7 +92,7 @@ struct Node {
     server: Option<Revcast>,
 }
 
-/// What runs. The nodes end before what they need.
+/// The processes that run. The nodes end before what they need.
 struct Testbed {
     nodes: Vec<Node>,
     binary: PathBuf,

@@ -16,7 +16,7 @@ use super::{
 /// The addresses of the nodes in the files of `deploy/`.
 const NODES: [&str; 2] = ["10.0.0.1:8080", "10.0.0.2:8080"];
 
-/// Which program balances.
+/// The program that balances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BalancerKind {
     /// nginx.
@@ -55,7 +55,7 @@ impl BalancerKind {
         places.iter().find(|place| Path::new(place).exists()).copied().unwrap_or(name).into()
     }
 
-    /// What has it run with a file in a folder of its own; `checks` has it look at the file only.
+    /// The arguments that run it with a file in a folder of its own; with `checks` it only looks at the file.
     fn arguments(self, folder: &Path, file: &Path, checks: bool) -> Vec<String> {
         let (folder, file) = (folder.display(), file.display().to_string());
         let arguments: Vec<String> = match (self, checks) {

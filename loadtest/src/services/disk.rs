@@ -11,7 +11,7 @@ use anyhow::Context;
 
 use super::{TempFolder, run};
 
-/// What the folders of disks are called.
+/// The name of the folders of disks.
 pub(super) const LABEL: &str = "disk";
 
 /// A small disk; it is unmounted when the handle goes.

@@ -18,8 +18,9 @@ const POLL: Duration = Duration::from_millis(10);
 /// The only database.
 pub(super) const DATABASE: &str = "postgres";
 
-/// What both have: small, without waiting for the disk, and with commits that wait for a synchronous standby. The WAL
-/// from the beginning is kept, so that a copy of the cluster as it was made can follow it at any time.
+/// The settings of both servers: small, without waiting for the disk, and with commits that wait for a synchronous
+/// standby. The WAL is kept from the beginning, so that a copy of the cluster as it was made can follow it at any
+/// time.
 pub(super) const SETTINGS: &str = "max_connections = 100\nfsync = off\nfull_page_writes = off\nsynchronous_commit = on\n\
     shared_buffers = '32MB'\nmax_wal_size = '1GB'\nwal_keep_size = '1GB'\nwal_retrieve_retry_interval = '200ms'\n";
 
@@ -27,10 +28,10 @@ pub(super) const SETTINGS: &str = "max_connections = 100\nfsync = off\nfull_page
 const WAITING_COMMITS: &str =
     "FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND backend_type = 'client backend'";
 
-/// Whether commits wait for the standby.
+/// The choice whether commits wait for the standby.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replication {
-    /// What is committed may be lost with the primary.
+    /// Committed data may be lost with the primary.
     Asynchronous,
     /// A commit is acknowledged once the standby has it.
     Synchronous,

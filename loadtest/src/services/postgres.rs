@@ -34,7 +34,7 @@ pub struct Postgres {
 /// Lets processes go on after a minute, of which none is frozen for as long.
 const WAKE: &str = "(sleep 60; kill -s CONT \"$@\") &";
 
-/// How safely a cluster writes.
+/// The degree to which a cluster secures its writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
     /// As in production: every commit reaches the disk.

@@ -33,7 +33,7 @@ pub struct Revcast {
     pub base: String,
 }
 
-/// How a server is started.
+/// The settings with which a server is started.
 #[derive(Clone, Debug, Default)]
 pub struct Launch {
     /// The program.
@@ -120,7 +120,7 @@ impl Revcast {
         Ok(())
     }
 
-    /// How it has ended, if it has.
+    /// Its exit status, if it has ended.
     pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }

@@ -25,9 +25,9 @@ pub struct S3Server {
     pub port: u16,
     /// The name of its bucket.
     pub bucket: String,
-    /// Who may come in.
+    /// The id of the key that it lets in.
     pub access_key: String,
-    /// How they prove it.
+    /// The secret part of that key.
     pub secret_key: String,
     /// Holds the bucket as a folder, with its objects as files.
     pub folder: TempFolder,
@@ -67,7 +67,7 @@ impl S3Server {
         Ok(Self { port, bucket, access_key, secret_key, folder, served })
     }
 
-    /// What `--blob-url` takes for the names under `prefix` in its bucket.
+    /// The value of `--blob-url` for the names under `prefix` in its bucket.
     pub fn url(&self, prefix: &str) -> String {
         self.url_through(self.port, prefix)
     }

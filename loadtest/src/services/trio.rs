@@ -28,7 +28,7 @@ const POLL: Duration = Duration::from_millis(50);
 const COMMITS_GO_ON: &str = "SELECT current_setting('synchronous_standby_names') = '' OR EXISTS \
     (SELECT FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync')";
 
-/// Which standby.
+/// One of the two standbys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standby {
     /// Commits wait for it: it lacks nothing that was acknowledged.
@@ -47,7 +47,7 @@ pub struct PostgresTrio {
     fronts: Vec<Proxy>,
     /// Has the tables of the first primary, if they are on a small one. It goes after those who use it.
     disk: Option<SmallDisk>,
-    /// Whether a standby was cut off after it had everything.
+    /// True if a standby was cut off after it had everything.
     has_parted: bool,
 }
 
@@ -146,7 +146,7 @@ impl PostgresTrio {
         }
     }
 
-    /// Whether a standby was cut off in this way: what was acknowledged before survives its promotion.
+    /// True if a standby was cut off in this way: what was acknowledged before survives its promotion.
     pub fn has_parted(&self) -> bool {
         self.has_parted
     }

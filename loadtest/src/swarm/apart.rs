@@ -22,7 +22,7 @@ use crate::services;
 /// The hidden command of the bench that is such a process.
 pub const COMMAND: &str = "swarm";
 
-/// How long a swarm may take to tell its outcome, its own patience included.
+/// The time that a swarm may take to tell its outcome, its own patience included.
 const END_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The handle of a swarm in another process, which ends with it.

@@ -36,7 +36,7 @@ pub(super) struct Connection {
     rest: Vec<u8>,
 }
 
-/// What the reader waits for.
+/// The event that the reader waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// To be connected.
@@ -51,7 +51,7 @@ enum State {
     Rejoining,
 }
 
-/// What the readers of a swarm share.
+/// The state that the readers of a swarm share.
 pub(super) struct Common {
     pub(super) plan: Plan,
     /// By index of the drawing.
@@ -62,7 +62,7 @@ pub(super) struct Common {
     pub(super) began: Instant,
 }
 
-/// What has been counted.
+/// The counts of a swarm.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) frames: u64,
@@ -81,7 +81,7 @@ pub(super) struct Tally {
     pub(super) subscribed: usize,
     pub(super) deflated: usize,
     pub(super) subscribed_ms: Histogram,
-    /// Whether the readers of some room have all got further since this was last looked at.
+    /// True if the readers of some room have all got further since this was last looked at.
     pub(super) has_floor_moved: bool,
 }
 
@@ -97,7 +97,7 @@ impl Connection {
         &mut self.stream
     }
 
-    /// Whether it has subscribed once.
+    /// True if it has subscribed once.
     pub(super) fn is_live(&self) -> bool {
         matches!(self.state, State::Live | State::Rejoining)
     }

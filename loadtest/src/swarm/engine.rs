@@ -32,7 +32,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 const NAP: Duration = Duration::from_secs(1);
 /// Longest sleep while readers are still to come.
 const RAMP_NAP: Duration = Duration::from_millis(5);
-/// How long readers are waited for that lack something at the end.
+/// The time for which the end waits for readers that lack something.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Failures that are told in words.
 const TOLD_FAILURES: usize = 5;
@@ -59,7 +59,7 @@ pub(super) struct Engine {
     failures: Vec<String>,
     reports: Reports,
     orders: Receiver<Order>,
-    /// What all readers must have before the end, and until when that is waited for.
+    /// The revisions that all readers must have before the end, and the deadline for that.
     until: Option<(Vec<u64>, Instant)>,
     /// When they had it.
     complete_ms: Option<f64>,
@@ -237,7 +237,7 @@ impl Engine {
         }
     }
 
-    /// Whether an order or the readers have brought it to its end.
+    /// True if an order or the readers have brought it to its end.
     fn is_over(&mut self) -> bool {
         match self.orders.try_recv() {
             Ok(Order::Until(heads)) => self.until = Some((heads, Instant::now() + PATIENCE)),

@@ -36,7 +36,7 @@ pub struct Swarm {
     start_patience: Duration,
 }
 
-/// What has arrived so far.
+/// The counts of what has arrived so far.
 #[derive(Debug, Default)]
 pub struct Counts {
     pub(super) frames: AtomicU64,
@@ -55,7 +55,7 @@ impl Counts {
     }
 }
 
-/// How a swarm is to end.
+/// The way in which a swarm is to end.
 #[derive(Debug)]
 pub(super) enum Order {
     /// When all readers of each drawing have this revision.
@@ -108,7 +108,7 @@ impl Swarm {
         started.context("the swarm has ended")?.clone().context("nothing was told")
     }
 
-    /// What has arrived so far.
+    /// The counts of what has arrived so far.
     pub fn counts(&self) -> &Counts {
         &self.counts
     }

@@ -4,7 +4,7 @@ use anyhow::{Context, bail, ensure};
 
 use super::{Encoding, Plan};
 
-/// What a request asks for.
+/// The text of the request that opens a reader's socket.
 pub(super) fn request(plan: &Plan, reader: usize) -> String {
     let (host, token) = (plan.address_of(reader), plan.token_of(reader));
     let protocol = plan.encoding.subprotocol();
@@ -20,12 +20,12 @@ pub(super) fn request(plan: &Plan, reader: usize) -> String {
     )
 }
 
-/// What the server has agreed to.
+/// The terms that the server has agreed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Upgraded {
     /// Where the head of the response ends, and frames begin.
     pub(super) end: usize,
-    /// Whether frames may be deflated.
+    /// True if frames may be deflated.
     pub(super) is_deflated: bool,
 }
 

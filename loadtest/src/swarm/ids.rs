@@ -1,4 +1,4 @@
-//! Which op stands at which revision, as the readers of a drawing were told.
+//! The op at each revision, as the readers of a drawing were told.
 //!
 //! Readers are told it at different times and in different frames. Whenever a frame is decoded, its
 //! ops are held against what was decoded before; in the end the sums over all of them are held against
@@ -44,12 +44,12 @@ impl Digest {
     }
 }
 
-/// What the readers of one drawing were told.
+/// The ops that the readers of one drawing were told.
 #[derive(Debug, Default)]
 pub(super) struct Ids {
     /// The revision of the first entry.
     first: u64,
-    /// What stands at each revision from there on, as far as somebody was told.
+    /// The op at each revision from there on, mixed into a number, as far as somebody was told.
     mixed: Vec<Option<NonZeroU64>>,
 }
 
@@ -61,7 +61,7 @@ impl Ids {
         }
         for (revision, id) in (first..).zip(ids) {
             let mixed = mix(revision, *id);
-            // What lies before the first frame was told to one who came with an older position.
+            // An op before the first frame was told to a reader who came with an older position.
             let Some(place) = revision.checked_sub(self.first) else { continue };
             let place = usize::try_from(place)?;
             if place >= MAX_REVISIONS {

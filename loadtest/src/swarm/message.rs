@@ -1,4 +1,4 @@
-//! What the server says, decoded as far as a reader must know.
+//! The messages of the server, decoded as far as a reader must know.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Encoding, Plan};
 
-/// What a sync flush ends with, and permessage-deflate leaves out (RFC 7692, 7.2.2).
+/// The bytes that end a sync flush, which permessage-deflate leaves out (RFC 7692, 7.2.2).
 const FLUSH_TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 /// Room made at a time for what comes out of the inflater.
 const INFLATE_STEP: usize = 64 * 1024;
@@ -32,7 +32,7 @@ pub(super) enum Message {
 }
 
 impl Message {
-    /// Whether all readers of a room get the same bytes.
+    /// True if all readers of a room get the same bytes.
     pub(super) fn is_shared(&self) -> bool {
         matches!(self, Self::Ops(_) | Self::Presence | Self::Head)
     }
@@ -45,7 +45,7 @@ pub(super) struct Ops {
     pub(super) last: u64,
     /// When they were sent, as far as they say so.
     pub(super) sent: Vec<Sent>,
-    /// What they are; of a frame without ids, nothing.
+    /// Their ids; empty for a frame without ids.
     pub(super) ids: Vec<Uuid>,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Ops {
 pub(super) struct Sent {
     /// In ms of the day's clock.
     pub(super) at_ms: f64,
-    /// Whether the load was still growing.
+    /// True if the load was still growing.
     pub(super) is_ramp: bool,
 }
 
@@ -80,13 +80,13 @@ struct Op<'a> {
     /// Text in every encoding.
     #[serde(borrow, default)]
     op_id: Option<Cow<'a, str>>,
-    /// Of `custom.bench` ops: when they were sent.
+    /// The time at which a `custom.bench` op was sent.
     data: Option<f64>,
     #[serde(default)]
     meta: Meta,
 }
 
-/// What ops of a scenario bear.
+/// The times that ops of a scenario bear.
 #[derive(Default, Deserialize)]
 struct Meta {
     /// When they were sent.
@@ -110,7 +110,7 @@ impl Op<'_> {
 pub(super) struct Decoder {
     encoding: Encoding,
     inflater: Decompress,
-    /// What came out of it last.
+    /// The payload that came out of it last.
     inflated: Vec<u8>,
 }
 

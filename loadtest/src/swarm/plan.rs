@@ -1,4 +1,4 @@
-//! What a swarm is asked to do, and what it tells.
+//! The order that a swarm is given, and the outcome that it tells.
 //!
 //! Both travel between processes as JSON.
 
@@ -12,10 +12,10 @@ use super::{Digest, Histogram, Second};
 
 /// Handshakes under way at the same time, unless a row is about just that.
 const AT_ONCE: usize = 100;
-/// How long all readers may take to subscribe once they have come.
+/// The time that all readers may take to subscribe once they have come.
 const START_PATIENCE: Duration = Duration::from_secs(120);
 
-/// What every reader does.
+/// The plan that every reader follows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
     /// Nodes; the readers of each drawing spread over them.
@@ -26,28 +26,28 @@ pub struct Plan {
     pub drawings: Vec<Uuid>,
     /// The number of the first reader, where other swarms have those before it.
     pub first: usize,
-    /// How many readers there are.
+    /// The number of readers.
     pub readers: usize,
-    /// What they ask the server to speak.
+    /// The encoding that they ask the server to speak.
     pub encoding: Encoding,
-    /// Whether they offer permessage-deflate.
+    /// True if they offer permessage-deflate.
     pub deflate: bool,
     /// Where they resume, for each drawing; from the head on without it.
     pub after: Option<Vec<u64>>,
-    /// Whether they want presence.
+    /// True if they want presence.
     pub presence: bool,
-    /// Whether a reader that was too slow subscribes again from the head on, instead of failing. What
-    /// it missed does not count as delivered.
+    /// True if a reader that was too slow subscribes again from the head on, instead of failing. The ops it missed do
+    /// not count as delivered.
     pub rejoins: bool,
     /// Handshakes that may be under way at the same time.
     pub at_once: usize,
     /// Time over which they come, evenly; as fast as may be with 0.
     pub ramp_ms: u64,
-    /// How often each sends where its cursor is, every second.
+    /// The number of times a second that each sends where its cursor is.
     pub cursors_per_second: u32,
 }
 
-/// What is spoken on the sockets.
+/// The encoding on the sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Encoding {
     /// `revcast.v1.json`.
@@ -102,12 +102,12 @@ impl Plan {
         Ok(())
     }
 
-    /// How long all of them may take to subscribe.
+    /// The time that all of them may take to subscribe.
     pub(super) fn start_patience(&self) -> Duration {
         START_PATIENCE + Duration::from_millis(self.ramp_ms)
     }
 
-    /// How many readers are to have come so long after the first.
+    /// The number of readers that are to have come so long after the first.
     pub(super) fn due_after(&self, elapsed: Duration) -> usize {
         let elapsed = elapsed.as_millis();
         match u128::from(self.ramp_ms) {
@@ -140,7 +140,7 @@ impl Plan {
     }
 }
 
-/// What a swarm tells when each reader has subscribed or failed.
+/// The report of a swarm when each reader has subscribed or failed.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Started {
     /// Readers that were answered `subscribed`.
@@ -149,7 +149,7 @@ pub struct Started {
     pub deflated: usize,
     /// Readers that were refused, reset or closed, so far.
     pub failed: usize,
-    /// What happened to the first of them.
+    /// The troubles of the first of them.
     pub failures: Vec<String>,
     /// From the first connect to each `subscribed`, in ms.
     pub subscribed_ms: Latency,
@@ -163,10 +163,10 @@ impl Started {
     }
 }
 
-/// What a swarm tells at its end.
+/// The report of a swarm at its end.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Outcome {
-    /// How it began; its failures are those of the whole time.
+    /// The report of its beginning; its failures are those of the whole time.
     pub started: Started,
     /// Frames with ops, counted at each reader.
     pub frames: u64,
@@ -180,23 +180,23 @@ pub struct Outcome {
     pub presence_bytes: u64,
     /// `head` messages.
     pub heads: u64,
-    /// How often a reader was too slow and subscribed again.
+    /// The number of times that a reader was too slow and subscribed again.
     pub rejoined: u64,
     /// Ops that such readers were not told of.
     pub skipped: u64,
     /// From the first connect until all readers had what was asked for, in ms; absent if they had not.
     pub complete_ms: Option<f64>,
-    /// From the send time that an op bears to its arrival, for each op at each reader, in ms. What was sent while the
-    /// load grew, and says so, is not in it.
+    /// From the send time that an op bears to its arrival, for each op at each reader, in ms. Ops that were sent
+    /// while the load grew, and say so, are not in it.
     pub latencies: Histogram,
     /// The same by the second, and with what was sent while the load grew.
     pub seconds: Vec<Second>,
-    /// Which ops the readers of each drawing were told of, in runs without a hole.
+    /// The ops that the readers of each drawing were told of, in runs without a hole.
     pub digests: Vec<Vec<Digest>>,
 }
 
 impl Outcome {
-    /// How [`Self::latencies`] are distributed.
+    /// The distribution of [`Self::latencies`].
     pub fn latency(&self) -> Latency {
         Latency::from(&self.latencies)
     }
@@ -209,11 +209,11 @@ pub struct Latency {
     pub count: u64,
     /// The median.
     pub p50: f64,
-    /// What 90 of 100 keep below.
+    /// The time that 90 of 100 keep below.
     pub p90: f64,
-    /// What 99 of 100 keep below.
+    /// The time that 99 of 100 keep below.
     pub p99: f64,
-    /// What 999 of 1,000 keep below.
+    /// The time that 999 of 1,000 keep below.
     pub p999: f64,
     /// The longest.
     pub max: f64,

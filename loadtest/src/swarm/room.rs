@@ -14,13 +14,13 @@ const RECENT_FRAMES: usize = 16;
 /// The readers of one drawing.
 #[derive(Debug, Default)]
 pub(super) struct Room {
-    /// How many readers have which revision.
+    /// The number of readers at each revision.
     positions: BTreeMap<u64, usize>,
     /// Decoded frames that all readers get, the newest first.
     recent: VecDeque<Decoded>,
     /// The last message that was for one reader alone.
     single: Option<Message>,
-    /// Which op stands at which revision.
+    /// The op at each revision.
     ids: Ids,
 }
 
@@ -66,7 +66,7 @@ impl Room {
         self.leave(from)
     }
 
-    /// What a frame says; decoded once however many readers get the same bytes.
+    /// The message in a frame; it is decoded once, however many readers get the same bytes.
     pub(super) fn decode(
         &mut self,
         decoder: &mut Decoder,

@@ -1,16 +1,16 @@
-//! What happened in which second.
+//! The events of each second.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Histogram, Latency, now_ms};
 
-/// Seconds kept: a day. What comes later counts as of the last one.
+/// Seconds kept: a day. Later events count as of the last one.
 const MAX_SECONDS: usize = 86_400;
 
 /// One second of a run.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Second {
-    /// Which one, by the clock of the day (Unix time).
+    /// The second, by the clock of the day (Unix time).
     pub at: u64,
     /// Ops that arrived: answered, or delivered to a reader.
     pub ops: u64,
@@ -18,7 +18,7 @@ pub struct Second {
     pub bytes: u64,
     /// Bytes of presence on the wire.
     pub presence_bytes: u64,
-    /// How long they took.
+    /// The times that they took.
     pub latency: Latency,
 }
 

@@ -1,4 +1,4 @@
-//! How long a small request waits while large answers are made: `/healthz` during a hundred exports at once.
+//! The wait of a small request while large answers are made: `/healthz` during a hundred exports at once.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! What an open history costs that weighs as much as the budget allows: the snapshot, who opens the drawing, who looks
-//! for what can be undone, and who applies ops.
+//! The costs of an open history that weighs as much as the budget allows: for the snapshot, for whoever opens the
+//! drawing, for whoever looks for what can be undone, and for whoever applies ops.
 
 use std::{ffi::OsStr, io::Write, time::Instant};
 
@@ -56,14 +56,14 @@ const OPEN_MS: f64 = 150.0;
 /// Promised of writes to one register, eight times as many: by how much longer they take. Sixty-four times would be quadratic.
 const HOT_RATIO: f64 = 16.0;
 
-/// What the process `reducer` says; times are medians.
+/// The figures that the process `reducer` reports; times are medians.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Figures {
     /// Ops of the log that the budget holds.
     pub ops: u64,
     /// Open units that they leave.
     pub units: u64,
-    /// What these weigh, in bytes.
+    /// Their weight, in bytes.
     pub weight: u64,
     /// To fold half of that.
     pub fold_seconds: f64,
@@ -75,7 +75,7 @@ pub struct Figures {
     pub hot_more_seconds: f64,
 }
 
-/// What the gestures are.
+/// The mix of gestures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mix {
     Moves,

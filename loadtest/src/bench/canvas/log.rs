@@ -19,7 +19,7 @@ const FOLD_EVERY: u64 = 4_096;
 /// … and how many stay open.
 const FOLD_KEEPS: u64 = 4_096;
 
-/// What becomes of a stroke once it is drawn.
+/// The fate of a stroke once it is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It stays.
@@ -80,7 +80,7 @@ pub fn write_drawn(file: &Path, ops: impl Iterator<Item = Drawn>) -> anyhow::Res
     for (Drawn { op, user: nth, ts }, revision) in ops.zip(1_u64..) {
         let actor = if op["type"] == "fold" { "revcast:fold".to_owned() } else { user(nth) };
         let op = op.to_string();
-        // What the server adds stands in the same object.
+        // The fields that the server adds stand in the same object.
         let fields = op.strip_prefix('{').unwrap_or(&op);
         writeln!(out, r#"{{"revision":{revision},"actor":"{actor}","ts":{ts},{fields}"#)?;
     }

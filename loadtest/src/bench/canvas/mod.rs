@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::{load, report::Report, rows::Cluster};
 use crate::{http::Connection, services::Revcast};
 
-/// How long a snapshot may take to be there.
+/// The time that a snapshot may take to be there.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// A worker that has built none for so long builds none: it looks at all heads every second.
 const NO_MORE: Duration = Duration::from_secs(10);

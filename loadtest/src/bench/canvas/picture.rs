@@ -1,4 +1,5 @@
-//! What whoever opens a drawing waits for: the first picture of a long log, against that of a short one that looks the same.
+//! The wait of whoever opens a drawing: the first picture of a long log, against that of a short one that looks the
+//! same.
 
 use std::{io::Read, time::Instant};
 

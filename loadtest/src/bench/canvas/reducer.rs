@@ -15,12 +15,12 @@ use crate::{
 
 /// Ops in the log: it is folded some seventy times.
 const OPS: usize = 300_000;
-/// Of so many strokes one is undone, and another one deleted.
+/// One of so many strokes is undone, and another one deleted.
 const TAKEN_BACK: usize = 20;
 /// Promised of ops that have been read, each second.
 const OPS_A_SECOND: f64 = 1e6;
 
-/// What the process `reducer` says; times are medians.
+/// The figures that the process `reducer` reports; times are medians.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Figures {
     /// Ops in the log.
@@ -31,7 +31,7 @@ pub struct Figures {
     pub points: u64,
     /// By how much the process has grown when the canvas is there, in KiB.
     pub rss_kib: u64,
-    /// What the canvas takes by its own account, in bytes.
+    /// The weight of the canvas by its own account, in bytes.
     pub weight: u64,
     /// To apply all ops, once they have been read.
     pub apply_seconds: f64,

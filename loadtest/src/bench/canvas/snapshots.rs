@@ -1,4 +1,4 @@
-//! What writers feel of snapshots being built.
+//! The effect on writers of snapshots being built.
 
 use std::collections::HashMap;
 
@@ -43,9 +43,9 @@ const RATIO: f64 = 1.5;
 const WARM_UP_SECONDS: u64 = 1;
 const BUILT: &str = "revcast_snapshots_built_total";
 
-/// What was seen of one phase.
+/// The measurements of one phase.
 struct Phase {
-    /// Of a commit, in milliseconds.
+    /// The median time of a commit, in milliseconds; `p99` likewise.
     p50: f64,
     p99: f64,
     /// Snapshots built, and how far the one of the large drawing has moved on.

@@ -22,7 +22,7 @@ const OPS: usize = 1_000;
 const WRITERS: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(80);
 
-/// What is spoken, by name.
+/// The encodings that are spoken, by name; the last field says whether frames are deflated.
 const ENCODINGS: [(&str, Encoding, bool); 4] = [
     ("JSON", Encoding::Json, false),
     ("JSON deflated", Encoding::Json, true),
@@ -85,7 +85,7 @@ impl Live<'_> {
     }
 }
 
-/// What each reader has got when it has all ops.
+/// The outcomes of swarms once each reader has all ops.
 async fn outcomes(swarms: Vec<Result<Swarm, String>>) -> anyhow::Result<Vec<Result<Outcome, String>>> {
     let mut outcomes = Vec::new();
     for swarm in swarms {

@@ -23,7 +23,7 @@ const READERS: [usize; 2] = [1_000, 5_000];
 /// Ops under way: the next ones are committed while one is delivered.
 const IN_FLIGHT: u32 = 3;
 
-/// What a round of the service gave.
+/// The figures of a round of the service.
 struct Round {
     /// Ops delivered a second, with the cores used meanwhile.
     ops: Measured,

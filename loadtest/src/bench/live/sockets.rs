@@ -1,4 +1,5 @@
-//! What ten thousand sockets cost that do nothing, in few drawings and in one each, and whether they can all come at once.
+//! The costs of ten thousand sockets that do nothing, in few drawings and in one each, and whether they can all come
+//! at once.
 
 use std::time::Duration;
 
@@ -16,9 +17,9 @@ use crate::{
 const SOCKETS: usize = 10_000;
 /// Drawings over which idle sockets are spread.
 const DRAWINGS: usize = 100;
-/// How long a server is left alone before its memory is read.
+/// The time for which a server is left alone before its memory is read.
 const SETTLE: Duration = Duration::from_secs(5);
-/// How long drawings are quiet before that: many heartbeats.
+/// The time for which drawings are quiet before that: many heartbeats.
 const QUIET: Duration = Duration::from_secs(30);
 /// Promised for an idle socket, in KiB.
 const KIB_A_SOCKET: f64 = 6.0;
