@@ -197,7 +197,7 @@ async fn g6_a_reader_stalled_for_30_s_is_told_where_to_resume_and_delays_nobody(
         committed += 1;
         assert_eq!(revisions(&receive(&mut brisk, 1).await), [committed]);
     }
-    // What the network still held arrives first, in order; then the reset.
+    // All that the network still held arrives first, in order; then the reset.
     let mut position = 0;
     let reset = loop {
         let message = stalled.receive().await.unwrap();

@@ -1,5 +1,5 @@
-//! Other people's clients: Chromium, Python's `websockets`, npm's `ws`, tungstenite and curl, with both
-//! subprotocols, compressed and not. What they receive is compared with the log.
+//! Other people's clients: Chromium, Python's `websockets`, npm's `ws`, tungstenite and curl, with both subprotocols,
+//! compressed and not. All that they receive is compared with the log.
 
 use loadtest::{
     proxy::Proxy,

@@ -48,9 +48,9 @@ type CratePath = Vec<String>;
 /// One file of `src`.
 #[derive(Default)]
 struct Source {
-    /// What it names of the crate, re-exports aside.
+    /// The names of the crate that it uses, re-exports aside.
     names: BTreeSet<CratePath>,
-    /// What it re-exports, by name.
+    /// Its re-exports, by name.
     exports: HashMap<String, CratePath>,
 }
 
@@ -153,7 +153,7 @@ impl<'a> Visit<'a> for Collector<'_> {
     }
 }
 
-/// Whether it is `#[cfg(test)]`.
+/// True if it is `#[cfg(test)]`.
 fn is_for_tests(attribute: &Attribute) -> bool {
     attribute.path().is_ident("cfg") && attribute.parse_args::<syn::Ident>().is_ok_and(|flag| flag == "test")
 }

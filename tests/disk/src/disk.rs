@@ -1,8 +1,8 @@
-//! What is sure to be on a disk, and what may be left of the rest when the power fails.
+//! A disk: what is sure to be on it, and what may be left of the rest when the power fails.
 //!
-//! Owns the model. Bytes and sizes are sure once their file was synced, names once the folder was. Of what was written
-//! since, each write may be there or not, or some of its sectors, whatever the order; a file may have its new size
-//! without its new bytes. What lies beside the bytes that were written is never touched (SQLite's "powersafe overwrite").
+//! Owns the model. Bytes and sizes are sure once their file was synced, names once the folder was. Each write since
+//! then may be there or not, or some of its sectors, whatever the order; a file may have its new size without its new
+//! bytes. Bytes beside those that were written are never touched (SQLite's "powersafe overwrite").
 
 use std::{collections::BTreeMap, fs, io, path::Path, sync::Arc};
 
@@ -11,7 +11,7 @@ use crate::{
     recording::{Change, FileId},
 };
 
-/// What a disk writes whole or not at all.
+/// The bytes that a disk writes whole or not at all.
 const SECTOR: usize = 512;
 
 /// The bytes of files, by name.
@@ -28,10 +28,10 @@ impl Files {
     }
 }
 
-/// Whether a disk does what it is told.
+/// The honesty of a disk about syncs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Honesty {
-    /// What is synced is on the disk.
+    /// Synced bytes and names are on the disk.
     Honest,
     /// Syncs do nothing.
     Lying,
@@ -51,7 +51,7 @@ pub struct Disk {
 struct Contents {
     /// Those that are sure.
     sure: Vec<u8>,
-    /// What was done since.
+    /// The edits since then.
     since: Vec<Edit>,
 }
 
@@ -61,7 +61,7 @@ enum Edit {
     Resize(usize),
 }
 
-/// Which file a name belongs to.
+/// The file that a name belongs to.
 #[derive(Debug, Default)]
 struct Name {
     /// The one that is sure.
@@ -70,7 +70,7 @@ struct Name {
     since: Vec<Option<FileId>>,
 }
 
-/// What becomes of one thing that was not synced, in hundredths.
+/// The chances of one change that was not synced, in hundredths.
 #[derive(Clone, Copy, Debug)]
 struct Luck {
     /// It is done.
@@ -124,7 +124,7 @@ impl Disk {
         }
     }
 
-    /// What may be there if the power fails now.
+    /// Returns files as they may be if the power fails now.
     #[must_use]
     pub fn crash(&self, random: &mut Random) -> Files {
         let luck = Luck {
@@ -219,7 +219,7 @@ mod tests {
         Change::Written { file: FILE, at, bytes: bytes.into() }
     }
 
-    /// What may be left after these changes, as far as a hundred crashes tell.
+    /// The files that may be left after these changes, as far as four hundred crashes tell.
     fn left(honesty: Honesty, changes: &[Change]) -> Vec<Option<Vec<u8>>> {
         let mut disk = Disk::new(honesty);
         changes.iter().for_each(|change| disk.apply(change));

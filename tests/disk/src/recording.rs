@@ -1,4 +1,4 @@
-//! What was done to the files of a folder, in order.
+//! The changes to the files of a folder, in order.
 //!
 //! Owns the list of folders that are watched, and what is written down of each. It knows nothing of SQLite.
 
@@ -46,12 +46,12 @@ pub enum Change {
         /// The size.
         size: usize,
     },
-    /// What was done to the bytes and the size of the file is on the disk.
+    /// All changes to the bytes and the size of the file are on the disk.
     Synced {
         /// The file.
         file: FileId,
     },
-    /// What was done to names is on the disk.
+    /// All changes to names are on the disk.
     FolderSynced,
     /// Something that whoever records has to say, such as that a commit was acknowledged.
     Marked(usize),
@@ -60,13 +60,13 @@ pub enum Change {
 /// A folder, as it is watched.
 #[derive(Clone, Debug)]
 pub(crate) enum Watched {
-    /// What is done to its files is written down.
+    /// Changes to its files are written down.
     Recorded(Arc<Mutex<Recording>>),
     /// Its files are not synced.
     Unsynced,
 }
 
-/// What was done to a folder so far.
+/// The changes to a folder so far.
 #[derive(Debug, Default)]
 pub(crate) struct Recording {
     changes: Vec<Change>,
@@ -169,7 +169,7 @@ impl Recorder {
         lock(&self.recording).push(Change::Marked(mark));
     }
 
-    /// What was done, from the beginning.
+    /// Returns the changes, from the beginning.
     #[must_use]
     pub fn changes(&self) -> Vec<Change> {
         lock(&self.recording).changes.clone()

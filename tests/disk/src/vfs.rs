@@ -36,7 +36,7 @@ struct File {
     told: *mut OpenFile,
 }
 
-/// What an open file is told to.
+/// The instructions for an open file.
 struct OpenFile {
     how: How,
     /// The next sync is also one of the folder, as SQLite does with a journal that may be new.
@@ -105,11 +105,11 @@ unsafe extern "C" fn open(
     const TOLD: c_int = ffi::SQLITE_OPEN_MAIN_DB | ffi::SQLITE_OPEN_MAIN_JOURNAL | ffi::SQLITE_OPEN_WAL;
     // SAFETY: SQLite gives a path, or null for a temporary file.
     let place = if flags & TOLD == 0 { None } else { unsafe { place(path) } };
-    // What is told has to be in the order in which it is done.
+    // Changes have to be noted in the order in which they are done.
     let recording = recorded(&place);
     let mut recording = recording.as_deref().map(lock);
     let own = OWN.load(Ordering::Acquire);
-    // SAFETY: What SQLite has given us is passed on, with the file that lies behind ours.
+    // SAFETY: The arguments from SQLite are passed on, with the file that lies behind ours.
     let code = unsafe {
         match (*own).xOpen {
             Some(open) => open(own, path, behind(file), flags, flags_out),
@@ -142,7 +142,7 @@ unsafe extern "C" fn delete(_: *mut ffi::sqlite3_vfs, path: *const c_char, syncs
     let recording = recorded(&place);
     let mut recording = recording.as_deref().map(lock);
     let own = OWN.load(Ordering::Acquire);
-    // SAFETY: What SQLite has given us is passed on.
+    // SAFETY: The arguments from SQLite are passed on.
     let code = unsafe {
         match (*own).xDelete {
             Some(delete) => delete(own, path, syncs_folder),
@@ -170,8 +170,8 @@ unsafe fn behind(file: *mut ffi::sqlite3_file) -> *mut ffi::sqlite3_file {
 /// Calls SQLite's own function on the file behind ours.
 macro_rules! own {
     ($file:ident.$function:ident($($argument:ident),*)) => {{
-        // SAFETY: The file was opened, since SQLite has our methods from it: that behind it has methods, too. What SQLite
-        // has given us is passed on.
+        // SAFETY: The file was opened, since SQLite has our methods from it, so the one behind it has methods, too.
+        // The arguments from SQLite are passed on.
         unsafe {
             let own = behind($file);
             (*(*own).pMethods).$function.map(|function| function(own $(, $argument)*))
@@ -206,7 +206,7 @@ unsafe extern "C" fn index_barrier(file: *mut ffi::sqlite3_file) {
     own!(file.xShmBarrier());
 }
 
-/// What an open file is told to.
+/// The instructions for an open file.
 ///
 /// # Safety
 /// `file` is one that [`open`] has opened, and SQLite makes one call on it at a time.
@@ -225,9 +225,7 @@ unsafe fn record(
     act: impl FnOnce() -> c_int,
 ) -> c_int {
     // SAFETY: By the contract of this function.
-    let Some(OpenFile { how: How::Recorded(recording, id), .. }) = (unsafe { told(file) }) else {
-        return act();
-    };
+    let Some(OpenFile { how: How::Recorded(recording, id), .. }) = (unsafe { told(file) }) else { return act() };
     let mut recording = lock(recording);
     let code = act();
     if code == ffi::SQLITE_OK {
@@ -260,7 +258,7 @@ unsafe extern "C" fn truncate(file: *mut ffi::sqlite3_file, size: i64) -> c_int 
     unsafe { record(file, change, act) }
 }
 
-/// What is recorded need not be synced: a crash is what is made of the recording.
+/// A recorded file need not be synced: a crash is made of the recording.
 unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, flags: c_int) -> c_int {
     // SAFETY: SQLite gives an open file.
     match unsafe { told(file) } {

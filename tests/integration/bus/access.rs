@@ -1,4 +1,5 @@
-//! How NATS lets a node in: credentials of every kind against real servers, and what is said where it does not.
+//! The ways in which NATS lets a node in: credentials of every kind against real servers, and what is said where it
+//! does not.
 
 use std::{fs, path::PathBuf, sync::Arc};
 

@@ -1,5 +1,5 @@
-//! What every carrier of the bus keeps: plain functions, run on each of them. The outages of NATS
-//! stand in `bus::outages`.
+//! The promises of every carrier of the bus: plain functions, run on each of them. The outages of NATS stand in
+//! `bus::outages`.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -95,7 +95,7 @@ pub async fn next_message<T>(subscription: &mut Subscription<T>) -> T {
     }
 }
 
-/// What a subscription yields without waiting for more.
+/// The deliveries that a subscription yields without waiting for more.
 pub fn waiting<T>(subscription: &mut Subscription<T>) -> Vec<Delivery<T>> {
     // Tokio makes a task pause after some number of messages; that is not the end of them.
     std::iter::from_fn(|| tokio::task::unconstrained(subscription.next()).now_or_never().flatten()).collect()

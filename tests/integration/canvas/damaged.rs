@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// What is done to registers.
+/// A damage that is done to registers.
 type Damage = fn(&mut Value);
 
 #[test]
@@ -93,7 +93,7 @@ fn registers_of_another_format_are_refused_as_such() {
         let mut other = registers.clone();
         other["format"] = format.into();
         assert_is_of_another_format(revision, &other);
-        // What else a format to come holds, nobody knows.
+        // Nobody knows what else a format to come holds.
         let other = json!({"format": other["format"], "columns": []});
         assert_is_of_another_format(revision, &other);
     }
@@ -137,7 +137,7 @@ proptest! {
     }
 }
 
-/// What is put into registers: their seams, and values that may stand elsewhere in them.
+/// The pieces that are put into registers: their seams, and values that may stand elsewhere in them.
 const PIECES: [&str; 18] = [
     "",
     "[",

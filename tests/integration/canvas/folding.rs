@@ -36,7 +36,7 @@ on_both_stores! {
 const LATER: i64 = NOW + 3_600_000;
 const UNIT: u64 = limits::OPEN_UNIT_WEIGHT;
 
-/// What folds, and what it commits through.
+/// A folder of drawings, and the committer through which it commits.
 struct Folding {
     folder: Folder,
     committer: Committer,
@@ -65,7 +65,7 @@ impl Folding {
     }
 }
 
-/// What can be undone at the head of a drawing.
+/// The units that can be undone at the head of a drawing.
 async fn open_history(store: &dyn Store, drawing_id: DrawingId) -> OpenHistory {
     let mut canvas = Canvas::new();
     for op in log(store, drawing_id).await {

@@ -1,4 +1,4 @@
-//! How much memory canvases take, however many are asked for at once.
+//! The memory that canvases take, however many are asked for at once.
 
 use std::{fmt::Write as _, fs, sync::Arc, time::Duration};
 

@@ -1,5 +1,5 @@
-//! What holds for the reducer on every log: it agrees with the reference, and with itself on every other way
-//! to the same revision.
+//! Properties of the reducer on every log: it agrees with the reference, and with itself on every other way to the
+//! same revision.
 //!
 //! All properties together run [`CASES`] random logs; `REVCAST_CASES` gives another number.
 
@@ -179,7 +179,7 @@ fn survives_undo_all_and_redo_all(log: Log, remote: &[Value]) -> Result<(), Test
     Ok(())
 }
 
-/// What can be undone and redone: by all, and by each actor.
+/// The units that can be undone and redone: by all, and by each actor.
 fn histories(of: impl Fn(Option<&str>) -> Value) -> Vec<Value> {
     [None].into_iter().chain(ACTORS.map(Some)).map(of).collect()
 }

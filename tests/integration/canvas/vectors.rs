@@ -26,11 +26,11 @@ const MIN_VECTORS: usize = 75;
 pub trait Reducer: Default {
     /// Applies the next committed op.
     fn apply(&mut self, op: &Value);
-    /// What readers see now.
+    /// The canvas that readers see now.
     fn view(&self) -> Value;
     /// The hash of it.
     fn state_hash(&self) -> String;
-    /// What undo and redo would pick now: of the units of one actor, or of all.
+    /// The units that undo and redo would pick now: from those of one actor, or from all.
     fn history(&self, actor: Option<&str>) -> Value;
 }
 
@@ -57,12 +57,12 @@ impl Reducer for Naive {
 #[serde(deny_unknown_fields)]
 struct Vector {
     name: String,
-    /// What it pins.
+    /// The rule that it pins.
     rule: String,
     /// Committed ops, and `{"fill_to": R}` for fillers up to revision R. As they stand in the file: the
     /// spelling of a number may be what a vector is about.
     log: Vec<Box<RawValue>>,
-    /// What is seen after each entry of the log.
+    /// The picture after each entry of the log.
     #[serde(default)]
     steps: Vec<Step>,
 }

@@ -1,4 +1,4 @@
-//! What holds for every log, shown by the reference on random ones.
+//! Properties of every log, shown by the reference on random ones.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -33,7 +33,7 @@ async fn a_failed_batch_is_taken_apart_and_only_the_guilty_request_fails() {
     assert!(matches!(**error, StoreError::Failed(_)));
     assert_eq!(revisions(answers[2].as_ref().unwrap()), [3, 4]);
     assert_eq!(setup.store.batch_sizes(), [1, 3, 1, 1, 1]);
-    // What was committed is published, whichever way it was written.
+    // Every committed op is published, whichever way it was written.
     let mut position = 0;
     while position < 4 {
         let range = next_range(&mut published).await;

@@ -41,7 +41,7 @@ pub struct State {
     pub logs: HashMap<DrawingId, Vec<OpId>>,
     /// Every batch that was appended, failed ones included, with its time.
     pub batches: Vec<(Vec<AppendRequest>, i64)>,
-    /// What goes wrong with the next appends, before anything is written.
+    /// The errors of the next appends, before anything is written.
     pub failures: VecDeque<StoreError>,
     /// An op that no batch may hold.
     pub poison: Option<OpId>,
@@ -49,7 +49,7 @@ pub struct State {
     pub before: u64,
     /// The floor of every drawing.
     pub floor: Revision,
-    /// Whether the next append is written and then reported as unavailable.
+    /// True if the next append is written and then reported as unavailable.
     pub breaks_after_writing: bool,
     /// Called while an append is under way.
     pub while_writing: Option<Box<dyn FnMut() + Send>>,

@@ -69,7 +69,7 @@ impl Setup {
     }
 }
 
-/// How often a retry may be refused while there is no standby.
+/// The number of times that a retry may be refused while there is no standby.
 const REFUSALS: usize = 20;
 
 fn send(request: RequestBuilder) -> JoinHandle<Answer> {

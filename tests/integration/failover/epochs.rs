@@ -22,7 +22,7 @@ async fn a_new_epoch_after_a_restored_backup_refuses_every_older_position() {
     let old = lineage(&alice, &drawing).await;
     assert_eq!(old.before, None);
     let dump = dump_database(&app.database_url).unwrap();
-    // What comes after the backup is lost.
+    // Ops that come after the backup are lost.
     alice.commit_some(&drawing, 2).await;
     app.stop();
     app.stopped().await;

@@ -20,7 +20,7 @@ use crate::{
 
 /// Clients that write at the same time.
 const WRITERS: usize = 4;
-/// How many acknowledgements show that writing goes on.
+/// The number of acknowledgements that show that writing goes on.
 const SOME: usize = 40;
 
 /// An op that was acknowledged, and where.
@@ -98,7 +98,7 @@ impl Readers {
         Self { readers, target }
     }
 
-    /// What they are once they have read a log to its end.
+    /// Returns the readers once they have read a log to its end.
     async fn at_the_end(self, epoch: &str, log: &[Value]) -> Vec<Follower> {
         self.target.send_replace(Some((epoch.to_owned(), log.len() as u64)));
         let followers = self.readers.join_all().await;
@@ -137,7 +137,7 @@ async fn a_killed_primary_with_an_asynchronous_standby_loses_only_what_its_linea
     assert!(void.len() >= SOME, "{} were lost", void.len());
     assert!(void.iter().all(|acked| acked.epoch == old));
     check_log(&alice.read_all(&drawing, 0).await, &kept);
-    // What was lost is posted again, and is there once.
+    // Each lost op is posted again, and is there once.
     let mut again = Vec::new();
     for Acknowledged { op, .. } in void {
         let answer = alice.commit(&drawing, std::slice::from_ref(&op)).await.expect(200).json();

@@ -105,7 +105,7 @@ async fn ops_acknowledged_above_the_base_are_committed_once_when_they_are_posted
         assert_eq!(log.iter().filter(|logged| logged["op_id"] == op["op_id"]).count(), 1);
     }
     assert_times_never_fall(&log);
-    // What was kept is a duplicate in the new epoch as well.
+    // An op that was kept is a duplicate in the new epoch as well.
     let again = repeat(&alice, &drawing, &kept[2]).await;
     assert_eq!(again, json!([{"op_id": kept[2]["op_id"], "revision": 3, "duplicate": true}]));
 }

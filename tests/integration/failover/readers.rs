@@ -180,7 +180,7 @@ async fn whatever_first_shows_an_epoch_bears_its_lineage() {
     }
 }
 
-/// What all answers and first messages about a drawing say of its epoch.
+/// The lineages that all answers and first messages about a drawing tell.
 async fn lineages(client: &Client, drawing: &str) -> Vec<Lineage> {
     let path = |rest: &str| format!("/v1/drawings/{drawing}{rest}");
     let mut found = Vec::new();

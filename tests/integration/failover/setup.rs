@@ -1,4 +1,4 @@
-//! What tests of failovers are made of: a primary with a standby and servers in front of them, logs that lose their end,
+//! The parts of tests of failovers: a primary with a standby and servers in front of them, logs that lose their end,
 //! positions and how they are answered.
 
 use loadtest::services::{PostgresPair, Replication};
@@ -132,7 +132,7 @@ impl Lineage {
         Self { epoch: text("revcast-epoch").expect("a page bears its epoch"), before }
     }
 
-    /// Whether a reader at this position goes on without reading anew.
+    /// True if a reader at this position goes on without reading anew.
     pub fn continues(&self, epoch: &str, revision: u64) -> bool {
         self.epoch == epoch
             || self.before.as_ref().is_some_and(|(before, base)| before == epoch && revision <= *base)

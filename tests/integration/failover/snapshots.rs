@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Which call of a first build writes the blob.
+/// The number of the call in a first build that writes the blob.
 async fn call_that_writes_the_blob(setup: &Setup) -> usize {
     let mut nth = 1;
     loop {
@@ -41,7 +41,7 @@ async fn a_canvas_computed_at_a_lost_revision_is_not_stored_as_a_snapshot() {
     let setup = Setup::new(Database::at(&url)).await;
     let nth = call_that_writes_the_blob(&setup).await;
     let drawing = setup.drawing(EVERY - 1).await;
-    // What comes after is lost, and makes a snapshot due.
+    // The op that comes after is lost, and makes a snapshot due.
     postgres.part().await.unwrap();
     setup.grow(drawing, 1).await;
     let script = Script::at(nth, Fault::Pauses);

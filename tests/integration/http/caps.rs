@@ -1,4 +1,5 @@
-//! What one address, one user and one node may have: limits by address, drawings of a user, drawings that a node follows.
+//! The caps on one address, one user and one node: limits by address, drawings of a user, drawings that a node
+//! follows.
 
 use std::time::Instant;
 
@@ -18,7 +19,7 @@ async fn from(client: &Client, address: &str, method: Method, path: &str) -> Ans
     Client::send(request).await.expect("the server answers")
 }
 
-/// What a counter says.
+/// The value of a counter.
 async fn counted(client: &Client, name: &str) -> f64 {
     let text = String::from_utf8(client.get("/metrics").await.expect(200).bytes).unwrap();
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
@@ -54,7 +55,7 @@ async fn an_address_that_sends_too_much_is_refused_and_no_other() {
         from(&alice, "203.0.113.1", Method::GET, drawings).await.expect(200);
         from(&alice, "203.0.113.1", Method::GET, "/healthz").await.expect(200);
     }
-    // Of IPv6 a customer has a whole network.
+    // In IPv6 a customer has a whole network.
     let spread = |nth: usize| format!("2001:db8:1:2::{nth:x}");
     let mut served = 0;
     while from(&alice, &spread(served), Method::POST, drawings).await.status == 201 {

@@ -300,7 +300,7 @@ async fn all_who_begin_too_many_units_in_a_drawing_are_told_when_to_come_back() 
     let (alice, bob) = (app.client("alice").await, app.client("bob").await);
     let (id, other) = (alice.create_drawing().await, alice.create_drawing().await);
     alice.grant(&id, "bob", "editor").await;
-    // Half a minute's worth may come at once. What joins a unit, and what undoes one, begins none.
+    // Half a minute's worth may come at once. An op that joins a unit begins none, nor does one that undoes one.
     let most = 2 * u64::from(limits::DRAWING_UNITS_BURST);
     let first = op(0);
     let of_first = |mut op: Value| {

@@ -257,7 +257,7 @@ impl Slow {
     }
 }
 
-/// What ends a body in chunks that is whole.
+/// The end of a body in chunks that is whole.
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 
 /// Makes a log of sixteen pages: more than sockets hold.

@@ -1,4 +1,4 @@
-//! How a request begins, byte by byte: hosts, targets, and how a body is framed.
+//! The beginning of a request, byte by byte: hosts, targets, and how a body is framed.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::support::{App, Client, eventually, program::Serving};
 /// Time to wait for an answer and the end of its connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What comes back until the connection ends.
+/// Returns all that comes back until the connection ends.
 async fn all_that_comes(app: &App, request: &str) -> String {
     let mut stream = TcpStream::connect(app.base.trim_start_matches("http://")).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();

@@ -18,7 +18,7 @@ const CONNECTIONS: u64 = 8;
 /// Decides on every body; change it to see others.
 const SEED: u64 = 0x5eed_0001;
 
-/// What is put into bodies: the seams of JSON, of numbers and of strings.
+/// The pieces that are put into bodies: the seams of JSON, of numbers and of strings.
 const PIECES: [&[u8]; 30] = [
     b"null",
     b"{}",

@@ -7,7 +7,7 @@ use crate::{
     support::{Answer, App, Client, new_id},
 };
 
-/// What a history says when there is nothing to do.
+/// The history when there is nothing to undo or redo.
 pub fn nothing() -> Value {
     json!({"can_undo": false, "can_redo": false, "undo_unit": null, "redo_unit": null})
 }
@@ -116,7 +116,7 @@ async fn mine_are_my_units_and_all_are_those_of_everybody() {
         assert_eq!(pressed(&alice, &id, "undo", "all").await, his);
         assert_eq!(seen(&alice, &id).await, [""; 0]);
         press(&alice, &id, "undo", "all").await.expect_problem(409, "nothing_to_undo");
-        // What an owner undid is still bob's to redo; what was undone last comes back first.
+        // A unit that an owner undid is still bob's to redo; the last one that was undone comes back first.
         assert_eq!(history(&bob, &id, "mine").await, told(None, Some(&his)));
         assert_eq!(history(&alice, &id, "all").await, told(None, Some(&his)));
         assert_eq!(pressed(&bob, &id, "redo", "mine").await, his);
@@ -144,7 +144,7 @@ async fn only_owners_undo_what_others_drew_and_viewers_undo_nothing() {
             press(&nobody, &id, what, "mine").await.expect_problem(401, "unauthenticated");
         }
         eve.get(&path(&id, "history")).await.expect_problem(404, "not_found");
-        // What bob drew when he was an editor is not his to undo.
+        // Units that bob drew when he was an editor are not his to undo.
         alice.grant(&id, "bob", "viewer").await;
         assert_eq!(history(&bob, &id, "mine").await, nothing());
         bob.get(&all).await.expect_problem(403, "forbidden");
@@ -202,7 +202,7 @@ async fn what_was_undone_last_is_redone_first_until_its_actor_draws_anew() {
             assert_eq!(pressed(&alice, &id, "undo", "mine").await, *unit);
         }
         assert_eq!(pressed(&alice, &id, "redo", "mine").await, units[0]);
-        // What bob draws does not end it.
+        // Bob's drawing does not end it.
         begin(&bob, &id, rect("his")).await;
         assert_eq!(pressed(&alice, &id, "redo", "mine").await, units[1]);
         begin(&alice, &id, json!({"op_id": new_id(), "type": "custom.roll", "data": 1})).await;

@@ -1,4 +1,4 @@
-//! Who is asking: development tokens, JWTs by secret and by JWKS, tickets.
+//! The identity of whoever asks: development tokens, JWTs by secret and by JWKS, tickets.
 
 use std::{
     sync::{Arc, Mutex},
@@ -16,7 +16,7 @@ use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 use crate::support::{Answer, App, Client, eventually};
 
-/// What tokens are signed with that the tests make.
+/// The secret with which the tests sign tokens.
 pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// Keys made for this file and used nowhere else.
 pub const ES256_A: &str = "-----BEGIN PRIVATE KEY-----
@@ -80,7 +80,7 @@ pub fn by_key(pem: &str, kid: &str) -> String {
     sign(Algorithm::ES256, Some(kid), &key, &claims())
 }
 
-/// What the bearer of a token gets.
+/// The answer to the bearer of a token who lists drawings.
 pub async fn list(app: &App, token: &str) -> Answer {
     Client::with_token(&app.base, token).get("/v1/drawings").await
 }
@@ -285,7 +285,7 @@ async fn the_token_that_the_program_prints_opens_its_server() {
     expect_unauthenticated(list(&app, &token(None, None)).await);
 }
 
-/// How the socket answers to a ticket: the type of the first message, or the code of the close.
+/// The answer of the socket to a ticket: the type of the first message, or the code of the close.
 async fn open_with_ticket(app: &App, ticket: &str) -> Result<String, u16> {
     let url = format!("{}/v1/ws?ticket={ticket}", app.base.replacen("http", "ws", 1));
     let (mut socket, _) = connect_async(url).await.expect("the handshake succeeds");
@@ -401,7 +401,7 @@ async fn a_new_key_of_the_issuer_serves_once_a_token_names_it() {
         (answer.status == 200).then_some(())
     })
     .await;
-    // What was signed with the withdrawn key is refused, unless it was verified before.
+    // A token that was signed with the withdrawn key is refused, unless it was verified before.
     let mut other = claims();
     other["sub"] = json!("bob");
     let old = EncodingKey::from_ec_pem(ES256_A.as_bytes()).unwrap();

@@ -30,7 +30,7 @@ fn templates() -> Vec<Value> {
     types.into_iter().map(with_common).collect()
 }
 
-/// Whether a field takes a value.
+/// True if a field takes a value.
 fn takes(field: &str, value: &Value) -> bool {
     match field {
         "client_id" | "object_id" | "kind" | "z" | "tool" => value == "text",

@@ -27,7 +27,7 @@ use crate::{
     support::{App, eventually},
 };
 
-/// What an issuer shows, and where.
+/// Starts an issuer that shows these routes, and returns the URL of its key set.
 async fn issuer(router: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());

@@ -1,4 +1,4 @@
-//! Whether a connection goes on after an answer: a client must be told before it sends its next request.
+//! Connections after an answer: a client must be told whether one goes on before it sends its next request.
 
 use std::{collections::HashMap, time::Duration};
 

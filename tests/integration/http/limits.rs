@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{App, Client, new_id, op, revisions};
 
-/// What a limit bounds, as the fields of one op of that size, and the limit.
+/// A limit: the thing that it bounds, the fields of one op of a given size, and the limit itself.
 type Row = (&'static str, fn(usize) -> String, usize);
 
 fn points(count: usize) -> String {

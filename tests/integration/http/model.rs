@@ -1,7 +1,8 @@
 //! Random clients at a real server, with snapshots built while they draw; then all that was answered is held
 //! against the log, and the log against the reference.
 //!
-//! What the clients do follows from a seed, which is printed when a test fails; `REVCAST_SEED` gives another one.
+//! The actions of the clients follow from a seed, which is printed when a test fails; `REVCAST_SEED` gives another
+//! one.
 
 use std::{
     collections::BTreeMap,
@@ -24,9 +25,9 @@ use crate::{
     },
 };
 
-/// What each client does, of which two serve one user at a time.
+/// The actions of each client; two clients serve one user at a time.
 const ACTIONS: usize = 120;
-/// What a looker looks at, at most.
+/// The most looks of a looker.
 const LOOKS: usize = 60;
 /// Revisions whose history is asked of the reference, which takes its time.
 const ASKED_OF_REFERENCE: usize = 4;

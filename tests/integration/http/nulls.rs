@@ -1,4 +1,4 @@
-//! Whether a field may be null: the OpenAPI document says what the server does, field by field.
+//! Fields that may be null, and those that may not: the OpenAPI document says what the server does, field by field.
 
 use std::collections::BTreeMap;
 

@@ -424,7 +424,7 @@ async fn an_editor_may_not_touch_what_an_owner_made_as_fog() {
         expect_fog_is_closed(&bob, &id).await;
         alice.commit(&id, &[create("mist", "rect")]).await.expect(200);
         expect_fog_is_closed(&bob, &id).await;
-        // What is not fog is open, and a duplicate is no touch.
+        // An object that is not fog is open, and a duplicate is no touch.
         bob.commit(&id, &[op(1), before]).await.expect(200);
         alice.grant(&id, "bob", "owner").await;
         let update = json!({"type": "object.update", "object_id": "mist", "set": {"x": 1}});

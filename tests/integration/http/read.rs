@@ -11,7 +11,7 @@ use crate::support::{Answer, App, Client, new_id, op, revisions};
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 const MSGPACK: &str = "application/msgpack";
-/// How long a reader is watched to be still waiting.
+/// The time for which a reader is watched to be still waiting.
 const STILL_WAITING: Duration = Duration::from_millis(300);
 /// Far less than the wait that readers ask for, far more than anything takes.
 const PROMPT: Duration = Duration::from_secs(10);
@@ -209,7 +209,7 @@ async fn a_closed_page_has_a_tag_of_its_own_and_reads_the_same_for_ever() {
     alice.commit_some(&id, 1).await;
     let (mut before, mut now) = (first.json(), alice.get(&path).await.expect(200).json());
     assert_eq!(before["ops"].take(), now["ops"].take());
-    // What one may not read is refused before its tag is looked at.
+    // A reader without a role is refused before its tag is looked at.
     let etag = first.headers["etag"].to_str().unwrap();
     eve.get_with(&path, &[("if-none-match", etag)]).await.expect_problem(404, "not_found");
 }

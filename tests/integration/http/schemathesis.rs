@@ -14,7 +14,7 @@ use crate::support::{App, LIFTED_LIMITS, interop};
 /// Time for one run, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// What a run found.
+/// The findings of a run.
 struct Verdict {
     is_sound: bool,
     report: String,
@@ -23,7 +23,7 @@ struct Verdict {
 /// Asks the server all that a document suggests. The seed makes it the same each time, as far as the server is.
 async fn examine(app: &App, document: &Value, arguments: &[&str]) -> Verdict {
     let alice = app.client("alice").await;
-    // What it remembers from run to run goes with the folder.
+    // The notes that it keeps from run to run go with the folder.
     let folder = TempFolder::new("schemathesis").unwrap();
     std::fs::write(folder.path().join("openapi.json"), document.to_string()).unwrap();
     let told = interop::file("schemathesis");

@@ -24,7 +24,7 @@ fn canvases(log: &[Value]) -> Vec<Canvas> {
     canvases
 }
 
-/// What a snapshot of this canvas is to say.
+/// The body that a snapshot of this canvas is to have.
 fn told(epoch: &Value, canvas: &Canvas) -> Value {
     let parse = |json: &str| serde_json::from_str::<Value>(json).unwrap();
     json!({

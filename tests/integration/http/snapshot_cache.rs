@@ -85,7 +85,7 @@ async fn a_tag_changes_with_each_commit_and_differs_by_form() {
     // The same revision in the same form is the same, whichever way it was asked for.
     let at = alice.get(&snapshot(&id, &format!("?at={}", log.len()))).await.expect(200);
     assert_eq!(etag(&at), tags[0]);
-    // Of two drawings with one log each, the tag is looked at for the one that is asked for.
+    // Two drawings have one log each: the tag is looked at for the one that is asked for.
     let theirs = alice.get(&snapshot(&other, "")).await.expect(200);
     assert_eq!(theirs.json()["revision"], at.json()["revision"]);
 }

@@ -311,7 +311,7 @@ async fn a_press_counts_as_a_write_of_one_op() {
         }
         assert_eq!(statuses[0], 409);
         assert!(statuses.contains(&429), "{statuses:?}");
-        // Of others nothing is taken, and to look is free.
+        // Nothing is taken from others, and to look is free.
         press(&bob, &id, "undo", "mine").await.expect_problem(409, "nothing_to_undo");
         alice.get(&path(&id, "history")).await.expect(200);
     }

@@ -1,6 +1,6 @@
 //! The whiteboard at `/`: what is embedded is served as it should be, and a build without it says so.
 //!
-//! Whether there is a whiteboard depends on the build; so both states are tested with folders of their own.
+//! A build may have a whiteboard or not; so both states are tested with folders of their own.
 
 use std::collections::BTreeSet;
 
@@ -156,7 +156,7 @@ async fn what_is_no_file_stays_a_problem() {
     }
 }
 
-/// What Chromium and Firefox say when a page is opened.
+/// The `Accept` header of Chromium and Firefox when a page is opened.
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! How long an identity lasts: for requests, sockets and event streams alike, clocks being a little apart.
+//! The lifetime of an identity: for requests, sockets and event streams alike, clocks being a little apart.
 
 use loadtest::socket::Socket;
 use revcast::limits;

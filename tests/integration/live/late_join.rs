@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// What each writer does while others join, and again once they have.
+/// The actions of each writer while others join, and again once they have.
 const ACTIONS: usize = 60;
 /// Heads at which somebody joins.
 const JOINS: [u64; 4] = [0, 50, 150, 300];

@@ -1,4 +1,4 @@
-//! What one user, one socket and one node may have at a time, and for how long.
+//! The limits on one user, one socket and one node at a time, and their durations.
 
 use std::time::{Duration, Instant};
 
@@ -160,7 +160,7 @@ async fn a_message_that_drips_ends_at_the_timeout_of_a_message() {
         drip(&app, &alice.token, after(first(), [frame(0x8a, b""), empty()].concat())),
         drip(&app, &alice.token, after(header(), vec![b' '])),
         drip(&app, &alice.token, bytes(frame(0x89, &[b'p'; 125]).repeat(9)).chain(bytes(vec![0; 999]))),
-        // What ends in the same bytes in which the next one begins lends it no time.
+        // A message that ends in the same bytes in which the next one begins lends it no time.
         drip(&app, &alice.token, after([whole, first()].concat(), frame(0x89, b"p"))),
     );
     let (a, b, c, d, e, f) = outcomes;

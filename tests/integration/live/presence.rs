@@ -28,7 +28,7 @@ pub struct Watcher {
     drawing: String,
     /// Each present connection with the number in its state.
     pub known: BTreeMap<String, Value>,
-    /// How many were said to be present.
+    /// The number of connections that were said to be present.
     pub count: u64,
 }
 
@@ -94,7 +94,7 @@ async fn who_comes_shows_something_else_and_leaves_is_told_to_all_who_watch() {
     for watcher in [&mut one, &mut other] {
         watcher.expect(&[(&a, json!(1)), (&b, json!("last"))]).await;
     }
-    // Who comes later has it all at once.
+    // A reader who comes later has it all at once.
     let late = Watcher::new(&alice, &drawing).await;
     assert_eq!(late.known, one.known);
     other.show(Value::Null).await;
@@ -270,7 +270,7 @@ async fn in_a_large_room_a_reader_is_told_of_those_in_its_view_and_the_nearest_o
         plain.hear().await;
     }
     assert_eq!((seeing.count, plain.count), (231, 231));
-    // Who moves into view is shown, and the farthest of the others makes room.
+    // A connection that moves into view is shown, and the farthest of the others makes room.
     let mover = &ids[229];
     let client = app.client("user-4").await;
     let body = json!({"connection_id": mover, "state": {"n": 229, "cursor": [500, 500]}});

@@ -90,7 +90,7 @@ async fn sockets_follow_on_while_the_bus_is_cut_and_restored() {
         })
         .await;
         follow(&mut sockets, 20).await;
-        // Who joins now does so from the store.
+        // A reader who joins now does so from the store.
         let mut late = alice.at(&node.base).socket().await;
         late.subscribe(&drawing, Some(sockets[0].1)).await.unwrap();
         receive_until(&mut late, sockets[0].1, sockets[0].1 + 10).await;

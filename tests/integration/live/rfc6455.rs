@@ -33,7 +33,7 @@ struct Case {
     then: Then,
 }
 
-/// What comes after the answers.
+/// The end of a case, after the answers.
 #[derive(Clone, Copy, Debug)]
 enum Then {
     /// The connection goes on.

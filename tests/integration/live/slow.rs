@@ -41,7 +41,7 @@ async fn narrow(client: &Client) -> Socket {
     Socket::open_narrow(&client.base, &client.token, NARROW).await.unwrap()
 }
 
-/// What a slow reader is told from when it reads on, until `is_last`.
+/// Reads the messages that a slow reader has waiting when it reads on, until `is_last`.
 async fn read_on(slow: &mut Socket, mut is_last: impl FnMut(&Value) -> bool) {
     let reading = async { while !is_last(&slow.receive().await.unwrap()) {} };
     within("what the slow reader waits for", reading).await;
@@ -68,7 +68,7 @@ async fn a_slow_reader_gets_every_op_and_one_diff_that_makes_its_presence_whole(
     slow.watch(&drawing).await.unwrap();
     let mut brisk = Watcher::new(&alice, &drawing).await;
     let mut showing = Watcher::new(&alice, &drawing).await;
-    // What fits into the kernel's buffers is on its way already; the rest has to wait for the reader.
+    // Messages that fit into the kernel's buffers are on their way already; the rest has to wait for the reader.
     flood(&alice, &drawing, &mut brisk.socket, 50).await;
     let id = showing.id.clone();
     for n in 0..50 {
@@ -222,7 +222,7 @@ async fn a_socket_that_takes_nothing_is_closed_after_a_while() {
     };
     tokio::time::timeout(deadline, waiting).await.expect("it is closed as too slow");
     flood(&alice, &drawing, &mut brisk, 1).await;
-    // What it had not taken is lost; the end is not a silence.
+    // Messages that it had not taken are lost; the end is not a silence.
     while let Ok(Ok(_)) = stalled.receive_or_close().await {}
 }
 
@@ -273,7 +273,7 @@ fn server_process() -> (Revcast, TempFolder) {
     (Revcast::start(binary, &flags).unwrap(), folder)
 }
 
-/// What a process holds in memory, in bytes.
+/// The memory that a process holds, in bytes.
 fn resident_bytes(pid: u32) -> usize {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

@@ -1,4 +1,4 @@
-//! What is logged of changes of rights, and of a request on its way through two nodes.
+//! The audit log: changes of rights, and a request on its way through two nodes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -75,7 +75,7 @@ async fn each_change_of_rights_leaves_one_line_that_says_who_did_what_from_where
     let (link_id, token) = (link["link_id"].as_str().unwrap(), link["token"].as_str().unwrap());
     bob.post(&format!("/v1/links/{token}/join"), &json!({})).await.expect(200);
     alice.delete(&format!("{path}/links/{link_id}")).await.expect(204);
-    // What was refused, or was so already, has changed nothing.
+    // A change that was refused, or that was in force already, has changed nothing.
     bob.put(&format!("{path}/members/dave"), &role("owner")).await.expect(403);
     alice.delete(&format!("{path}/members/carol")).await.expect(404);
     alice.delete(&format!("{path}/links/{link_id}")).await.expect(404);

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// What a log that was exported may be kept in.
+/// A file for a log that was exported.
 struct File {
     folder: TempFolder,
 }

@@ -67,7 +67,7 @@ async fn a_damaged_line_is_named_and_leaves_nothing_behind() {
             assert_eq!(created, CreateOutcome::Created, "{said}");
             assert!(log(&*store, drawing).await.is_empty());
         }
-        // What stands twice is found by the store, wherever it stood first.
+        // The store finds an op that stands twice, wherever it stood first.
         let sent = made_up(1_500);
         let id = |line: usize| lines(&sent)[line]["op_id"].as_str().unwrap().to_owned();
         let text = String::from_utf8(sent.clone()).unwrap().replace(&id(1_400), &id(3));
@@ -86,7 +86,7 @@ async fn an_import_that_was_killed_goes_on_and_ends_whole() {
         let part = log.len() * 4 / 5;
         for _ in 0..2 {
             let mut import = piped(&app.database_url, &id);
-            // What a pipe and a buffer cannot hold has been read, and all but the last ops written.
+            // All that a pipe and a buffer cannot hold has been read, and all but the last ops written.
             import.stdin.as_mut().unwrap().write_all(&log[..part]).await.unwrap();
             import.kill().await.unwrap();
             carol.get(&snapshot(&id, "")).await.expect_problem(404, "not_found");
@@ -111,7 +111,7 @@ async fn another_log_does_not_go_on_where_one_was_cut_off() {
         import.kill().await.unwrap();
         let run = fed(piped(database.url(), &id), &made_up(3_000)).await;
         assert!(!run.succeeded && run.stderr.contains("do not follow"), "{run:?}");
-        // What was there is removed.
+        // The part that was there is removed.
         let run = fed(piped(database.url(), &id), &made_up(10)).await;
         assert!(run.succeeded, "{run:?}");
         assert_eq!(log(&*store, id.parse().unwrap()).await.len(), 10);

@@ -1,4 +1,4 @@
-//! What the program writes to standard output while it serves, and when it cannot.
+//! The lines that the program writes to standard output while it serves, and when it cannot.
 
 use loadtest::services::TempFolder;
 use serde_json::Value;
@@ -44,7 +44,7 @@ fn address_in(line: &str) -> String {
     line[from..].chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':')).collect()
 }
 
-/// How a JWT begins.
+/// The beginning of a JWT.
 const TOKEN: &str = "eyJ";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -84,7 +84,7 @@ impl Setup {
     }
 }
 
-/// What one run has found.
+/// The findings of one run.
 #[derive(Debug)]
 struct Verified {
     code: i32,

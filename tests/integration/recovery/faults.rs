@@ -18,7 +18,7 @@ use crate::support::{
 };
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
-/// What a machine that runs other tests beside this one may add.
+/// The time that a machine that runs other tests beside this one may add.
 const BUSY_MACHINE: Duration = Duration::from_secs(3);
 
 /// Writes one op after the other, retrying each until it is acknowledged, as a client would;

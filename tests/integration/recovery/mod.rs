@@ -1,4 +1,4 @@
-//! What fails comes back by itself.
+//! Faults, after which the server recovers by itself.
 
 pub mod cancelled;
 pub mod disk;

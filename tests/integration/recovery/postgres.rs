@@ -145,7 +145,7 @@ async fn g11_a_pool_that_was_exhausted_serves_again() {
     let postgres = Postgres::start(Durability::Process).unwrap();
     let url = postgres.create_database().unwrap();
     let mut trial = Trial::start(&["--database-url", &url, "--database-connections", "2"]).await;
-    // Who writes a drawing waits for the lock, and all places are taken by those who wait.
+    // Writers of a drawing wait for the lock, and they take all places while they wait.
     let mut other = PgConnection::connect(&url).await.unwrap();
     sqlx::raw_sql("BEGIN; SELECT FROM heads FOR UPDATE; SELECT FROM drawings FOR UPDATE; LOCK write_probe")
         .execute(&mut other)

@@ -22,12 +22,12 @@ use crate::support::{
     eventually, nats_url, new_database, new_id, program, revisions,
 };
 
-/// How soon most drawings are written to again after a node was killed.
+/// The time within which most drawings are written to again after a node was killed.
 const MOVED_WITHIN: Duration = Duration::from_millis(500);
 /// The same of every one of them.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a node tells the balancer that it will stop: those that ask have to notice it by then.
+/// The time for which a node tells the balancer that it will stop: balancers that ask have to notice it by then.
 fn notice(kind: BalancerKind) -> &'static str {
     if kind == BalancerKind::Nginx { "200ms" } else { "3s" }
 }
@@ -168,7 +168,7 @@ async fn writes_go_on_at_the_other_node_when_one_is_killed() {
     }
 }
 
-/// What is larger than a balancer takes by default, and what must not wait in one.
+/// Passes what is larger than a balancer takes by default, and what must not wait in one.
 async fn pass_everything(kind: BalancerKind) {
     let deployment = Deployment::start(kind).await;
     let alice = deployment.alice().await;

@@ -10,7 +10,7 @@ use crate::support::{Client, LIFTED_LIMITS, eventually, op, program::Serving, re
 
 /// Within how long the server is back (G11).
 const RECOVERY: Duration = Duration::from_secs(5);
-/// What a machine that runs other tests beside this one may add.
+/// The time that a machine that runs other tests beside this one may add.
 const BUSY_MACHINE: Duration = Duration::from_secs(3);
 /// Longer than any pause of the server between two looks: what is told then does not change by itself.
 const STEADY: Duration = Duration::from_secs(4);
@@ -26,11 +26,11 @@ pub struct Trial {
     _blobs: TempFolder,
 }
 
-/// What is expected of an outage.
+/// The behaviour that is expected in an outage.
 pub struct Expected<'a> {
-    /// What `/readyz` may name as the reason.
+    /// The reasons that `/readyz` may name.
     pub reasons: &'a [&'a str],
-    /// Whether what was written can be read meanwhile.
+    /// True if what was written can be read meanwhile.
     pub reads_go_on: bool,
 }
 

@@ -96,7 +96,7 @@ async fn a_database_that_goes_away_while_a_server_starts_is_waited_for() {
     }
 }
 
-/// Which parameters of a session PgBouncer has to let pass.
+/// The parameters of a session that PgBouncer has to let pass.
 const IGNORED: &str = "ignore_startup_parameters = extra_float_digits, options";
 
 #[tokio::test(flavor = "multi_thread")]

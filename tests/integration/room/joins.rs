@@ -67,7 +67,7 @@ async fn a_large_stretch_before_the_ring_is_left_to_rest_rather_than_filled_with
     let quiet = node.join(drawing, None).await;
     let listener = Arc::default();
     assert_eq!(node.join_with(drawing, Some(1), &listener).await, Err(ResetReason::TooFarBehind));
-    // Who lacks less than one read can be helped.
+    // A reader that lacks less than one read can be helped.
     node.join(drawing, Some(head - 10)).await.expect_now(head - 9, head);
     node.commit(drawing, 1).await;
     quiet.expect(head + 1, head + 1).await;

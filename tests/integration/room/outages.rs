@@ -50,7 +50,7 @@ async fn while_the_bus_is_cut_readers_follow_by_heartbeats_and_nothing_is_renewe
     for _ in 0..3 {
         let head = node.commit(drawing, 2).await;
         listener.expect(1, head).await;
-        // Who comes now is no worse off.
+        // A reader that comes now is no worse off.
         node.join(drawing, Some(0)).await.expect(1, head).await;
     }
     node.bus.cut(false);
@@ -99,7 +99,7 @@ async fn a_new_epoch_ends_every_reader_however_slow_and_serves_nothing_of_it_to_
         let reset = || async { listener.heard().reset };
         assert_eq!(eventually("a reset", reset).await, ResetReason::EpochChanged);
     }
-    // What is before the new log is read back for those who join it.
+    // The ops before the new log are read back for those who join it.
     node.join(drawing, Some(0)).await.expect(1, 5).await;
     let head = node.commit(drawing, 1).await;
     node.join(drawing, Some(3)).await.expect(4, head).await;

@@ -1,6 +1,6 @@
-//! What the blob store keeps: one suite of plain functions, run on a folder and on a bucket.
+//! The promises of the blob store: one suite of plain functions, run on a folder and on a bucket.
 //!
-//! What it does in outages stands in `snapshot::blob_outages`.
+//! Its behaviour in outages stands in `snapshot::blob_outages`.
 
 use std::{collections::HashSet, fs, iter::repeat_with};
 
@@ -247,7 +247,7 @@ pub fn new_ids() -> (DrawingId, Uuid) {
     (DrawingId(Uuid::now_v7()), Uuid::now_v7())
 }
 
-/// What `--blob-url` takes for a folder.
+/// The value of `--blob-url` for a folder.
 pub fn folder_url(folder: &TempFolder) -> String {
     format!("file://{}", folder.path().display())
 }

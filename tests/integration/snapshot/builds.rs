@@ -1,4 +1,4 @@
-//! Which snapshots are built, from what, by whom, and which of them stay.
+//! Builds of snapshots: which are built, from what, by whom, and which of them stay.
 
 use std::sync::Arc;
 

@@ -71,7 +71,7 @@ async fn survive_kills(database: Database) {
         alice = alice.at(&server.base);
     }
     server.kill().unwrap();
-    // What was claimed is given up, as it is once a claim has run out.
+    // Claims are given up, as they are once they have run out.
     setup.store.expire_claims(i64::MAX, 1_000).await.unwrap();
     let mut built = 0;
     for drawing in drawings {

@@ -82,7 +82,7 @@ async fn a_canvas_is_never_made_of_two_branches(setup: Setup) {
             }
         };
         let (epoch, replayed) = (setup.store.meta().await.unwrap().epoch, replay(&setup, drawing).await);
-        // What was asked for before may still be of the lost branch, and is told so.
+        // A picture that was asked for before may still be of the lost branch, and says so.
         let expected = if first.branch.epoch == epoch { &replayed } else { &lost };
         assert_eq!(first.revision, expected.revision(), "at call {nth}");
         assert!(first.view().unwrap() == expected.view(), "at call {nth} it was made of two branches");
@@ -109,7 +109,7 @@ async fn a_failover_that_shows_twice_is_no_error(setup: Setup) {
         let mut asked = ask();
         tokio::select! {
             outcome = &mut asked => drop(outcome.unwrap().unwrap()),
-            // What is told before the failover is not what this is about.
+            // The picture before the failover is not what this is about.
             () = script.is_reached() => {
                 script.go_on();
                 asked.await.unwrap().unwrap();

@@ -22,7 +22,7 @@ use crate::{
     support::{App, Client, Logs, S3Server, eventually, new_id, op, revisions, scripted::Script},
 };
 
-/// How a place for blobs fails.
+/// The way in which a place for blobs fails.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outage {
     Cut,
@@ -181,7 +181,7 @@ impl Scene {
         join_all(reads).await;
     }
 
-    /// What goes on during the outage.
+    /// Does the things that go on during the outage.
     async fn draw_and_read(&self) {
         let (alice, drawing) = (&self.alice, self.short[0]);
         let mut reader = alice.socket().await;
@@ -282,7 +282,7 @@ async fn work_through_an_outage(setup: &Setup, blobs: &Blobs, fail: impl FnOnce(
     let builder = Builder::new(&setup.store, blobs, &setup.metrics, EVERY, setup.background.clone());
     let mut drawings = Vec::new();
     for nth in 0..10 {
-        // Of every other one the last snapshot has to be read first.
+        // For every other one the last snapshot has to be read first.
         let drawing = setup.drawing(EVERY).await;
         if nth % 2 == 1 {
             builder.build(drawing).await.unwrap();

@@ -1,5 +1,5 @@
-//! What tests of snapshots are made of: a database and a folder for blobs, drawings that grow, and what must hold
-//! of their snapshots whatever has happened.
+//! The parts of tests of snapshots: a database and a folder for blobs, drawings that grow, and what must hold of
+//! their snapshots whatever has happened.
 
 use std::{
     collections::BTreeSet,
@@ -30,9 +30,9 @@ use crate::{
     support::scripted::Script,
 };
 
-/// How many revisions make a snapshot due.
+/// The number of revisions that make a snapshot due.
 pub const EVERY: u64 = 10;
-/// What ops say besides, in bytes.
+/// The length of the note that ops bear besides, in bytes.
 const NOTE_BYTES: usize = 300;
 
 /// Makes one test a rule and back end: `on_both_stores! { a_rule }`, of a function that takes a [`Setup`].
@@ -124,7 +124,7 @@ impl Setup {
         drawing
     }
 
-    /// What a build comes to that has got to the head: a snapshot there, and what the log says can still be undone.
+    /// The outcome of a build that has got to the head: a snapshot there, and what the log says can still be undone.
     pub async fn built(&self, drawing_id: DrawingId, revision: u64) -> Built {
         let mut replayed = Canvas::new();
         for op in log(&*self.store, drawing_id).await {
@@ -162,7 +162,7 @@ impl Setup {
         rows.iter().map(|row| row.revision.0).collect()
     }
 
-    /// What a loader makes of the snapshots and the log must be what the log says: around each snapshot, and at the ends.
+    /// A loader must make of the snapshots and the log what the log says: around each snapshot, and at the ends.
     pub async fn assert_exact(&self, drawing: DrawingId) {
         let (loader, log) = (self.loader(), log(&*self.store, drawing).await);
         let snapshots = self.revisions(drawing).await;
@@ -232,8 +232,8 @@ pub async fn import_drawing(store: &dyn Store, drawing: DrawingId, ops: u64) {
     assert!(store.finish_import(drawing, &user("alice"), &log).await.unwrap());
 }
 
-/// Ops that draw, each unlike the others; some are undone by the next one. What they say beside that makes them weigh more
-/// than what a snapshot keeps of them, so that a few make the next one due.
+/// Ops that draw, each unlike the others; some are undone by the next one. A note in each makes them weigh more than
+/// what a snapshot keeps of them, so that a few make the next one due.
 pub fn drawing_ops(count: u64) -> Vec<CheckedOp> {
     let mut ops: Vec<CheckedOp> = Vec::new();
     let note = ".".repeat(NOTE_BYTES);

@@ -22,13 +22,13 @@ use crate::{
     store::contract::{NOW, accepted, append, user},
 };
 
-/// What the load does, step by step.
+/// The steps of a load.
 const STEPS: usize = 120;
 /// Crashes of one load.
 const CRASHES: usize = 200;
 /// Crashes on the disk that lies.
 const LIES: usize = 20;
-/// Of so many crashes, one is followed by another while the store recovers and goes on.
+/// One crash in so many is followed by another while the store recovers and goes on.
 const TWICE_EVERY: usize = 4;
 /// Crashes that are looked at at once.
 const AT_ONCE: usize = 4;
@@ -64,10 +64,10 @@ fn number(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |number| number.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
 
-/// What was recorded of a load.
+/// The recording of a load.
 pub struct Recorded {
     pub changes: Vec<Change>,
-    /// What is to be seen once so many steps were acknowledged. A mark in `changes` is the number of one.
+    /// The state that is to be seen once so many steps were acknowledged. A mark in `changes` is the number of one.
     pub states: Vec<Shown>,
     /// The logs that were imported, or were to be.
     pub imports: Imports,
@@ -88,7 +88,7 @@ struct Failed {
 #[derive(Debug)]
 #[allow(dead_code, reason = "shown when a test fails")]
 enum Failure {
-    /// What was acknowledged is not there, or what is there was never sent.
+    /// Something that was acknowledged is not there, or something is there that was never sent.
     Lost(String),
     /// The store does not open it or go on with it, or something is wrong with it.
     Broken(String),
@@ -193,7 +193,7 @@ async fn open(folder: &TempFolder) -> Result<Box<dyn Store>, Failure> {
     }
 }
 
-/// What is to be seen, which is one of these.
+/// Returns the state that is seen, which has to be one of these.
 async fn find(store: &dyn Store, expected: &[Shown]) -> Result<Shown, Failure> {
     let found = shown(store).await.map_err(broken("it cannot be read"))?;
     if expected.iter().any(|expected| expected.is(&found)) {
@@ -258,7 +258,7 @@ fn again(row: &StoredOp) -> CheckedOp {
     }
 }
 
-/// What SQLite says of its file.
+/// Fails if SQLite finds a fault in its file.
 async fn check_integrity(folder: &TempFolder) -> Result<(), Failure> {
     let said = async {
         let mut connection =

@@ -1,6 +1,6 @@
 //! A random load of the store on an SQLite file, recorded, and what is to be seen after each step that was acknowledged.
 //!
-//! What is to be seen is computed from the answers, not read from the store.
+//! The state that is to be seen is computed from the answers, not read from the store.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -37,7 +37,7 @@ use crate::{
 pub const FILE: &str = "revcast.db";
 /// Drawings at one time, at most.
 const DRAWINGS: usize = 6;
-/// Who has a role beside alice, who owns all.
+/// The users who have a role beside alice, who owns all.
 const OTHERS: [&str; 3] = ["bob", "carol", "dave"];
 
 /// The URL of the database in a folder, on the disk that records.
@@ -45,7 +45,7 @@ pub fn url_in(folder: &Path) -> String {
     format!("sqlite://{}/{FILE}?vfs={VFS}", folder.display())
 }
 
-/// What is to be seen in a database.
+/// The state that is to be seen in a database.
 #[derive(Clone, Debug, Default)]
 pub struct Shown {
     /// `None` before the first one is known.
@@ -53,7 +53,7 @@ pub struct Shown {
     pub drawings: BTreeMap<DrawingId, Drawn>,
 }
 
-/// What is to be seen of a drawing.
+/// The state that is to be seen of a drawing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Drawn {
     pub title: String,
@@ -70,7 +70,7 @@ impl Drawn {
 }
 
 impl Shown {
-    /// Whether this is what was found.
+    /// True if this is what was found.
     pub fn is(&self, found: &Self) -> bool {
         (self.epoch.is_none() || self.epoch == found.epoch) && self.drawings == found.drawings
     }
@@ -165,7 +165,7 @@ impl Imports {
         Ok(())
     }
 
-    /// What is to be seen of a drawing once it is imported.
+    /// The state that is to be seen of a drawing once it is imported.
     fn drawn(&self, id: DrawingId) -> Drawn {
         let row = |op: &ImportedOp| StoredOp {
             revision: op.revision,

@@ -25,7 +25,7 @@ impl Served {
         self.folder.path().canonicalize().unwrap().join("revcast.db").display().to_string()
     }
 
-    /// What a second server says that is to serve this path, from a working directory beside the file.
+    /// The words of a second server that is to serve this path, from a working directory beside the file.
     async fn refusal(&self, path: &str) -> String {
         let mut command = Command::new(program::binary());
         command.args([

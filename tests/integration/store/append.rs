@@ -135,7 +135,7 @@ async fn concurrent_writers_leave_no_hole_and_no_deadlock(one: &dyn Store, other
 }
 
 async fn concurrent_writers_that_need_care_leave_no_hole_and_no_deadlock(one: &dyn Store, other: &dyn Store) {
-    // What creates fog is looked at op by op.
+    // A request that creates fog is looked at op by op.
     write_at_once(one, other, |drawing| by_alice(drawing, &[op(), fog("f")])).await;
 }
 
@@ -161,7 +161,7 @@ async fn a_retry_with_other_spelling_is_the_same_op(store: &dyn Store) {
         let again = append_one(store, by_alice(drawing, &[with_body(&first, body)])).await;
         assert_eq!(again, accepted(1, [duplicate(1)]), "{body}");
     }
-    // What stands in the log is what came first.
+    // The spelling that came first stands in the log.
     assert_log(store, drawing, &[&first]).await;
 }
 

@@ -1,6 +1,6 @@
-//! What every back end of the store keeps: one suite of plain functions, run on each of them.
+//! The promises of every back end of the store: one suite of plain functions, run on each of them.
 //!
-//! Owns the macro that turns rules into tests, what rules are made of, and the rules of starting.
+//! Owns the macro that turns rules into tests, the helpers of the rules, and the rules of starting.
 //! The other rules stand in `store::append`, `store::refusals`, `store::undo`, `store::read`,
 //! `store::directory`, `store::members`, `store::snapshots`, `store::claims`, `store::import` and `store::inspect`.
 

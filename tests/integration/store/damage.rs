@@ -92,7 +92,7 @@ async fn a_read_that_meets_a_hole_says_where(database: Database) {
         assert_eq!(damaged_at(&read(0, None).await), Some(first), "{sql}");
         assert_eq!(damaged_at(&read(first - 1, None).await), Some(first), "{sql}");
         assert_eq!(damaged_at(&read(0, Some(first)).await), Some(first), "{sql}");
-        // What does not reach the hole is whole.
+        // A read that does not reach the hole is whole.
         let before = read(0, Some(first - 1)).await.unwrap().unwrap();
         assert_eq!((before.ops.len() as u64, before.head), (first - 1, Revision(300)), "{sql}");
         assert!(read(300, None).await.unwrap().unwrap().ops.is_empty(), "{sql}");
@@ -267,7 +267,7 @@ async fn every_way_to_read_a_damaged_log_says_so(database: Database) {
             alice.post(&format!("{path}/{step}"), &json!({})).await.expect_problem(500, "log_damaged");
         }
         expect_reset_on_all_ways_to_follow(&app, &alice, &drawing, hole).await;
-        // What is committed is as safe as ever, and is read where the log is whole.
+        // A new op is as safe as ever, and is read where the log is whole.
         alice.commit(&drawing, &[op(1)]).await.expect(200);
         let page = alice.get(&format!("{path}/ops?after=100")).await.expect(200).json();
         assert_eq!((&page["complete"], &page["to"]), (&json!(true), &json!(101)));
@@ -317,7 +317,7 @@ async fn a_room_that_meets_a_hole_sends_its_readers_to_rest_and_goes_on_beyond_i
     let reset = || async { listener.heard().reset };
     assert_eq!(eventually("a reset", reset).await, ResetReason::LogDamaged);
     assert!(listener.heard().revisions.iter().all(|revision| *revision <= 21), "no gap is told");
-    // Who comes from before it is told the same, at no cost.
+    // A reader that comes from before it is told the same, at no cost.
     let reads = node.store.reads(drawing);
     for after in [0, 15, 20, 21] {
         for _ in 0..10 {
@@ -326,7 +326,7 @@ async fn a_room_that_meets_a_hole_sends_its_readers_to_rest_and_goes_on_beyond_i
         }
     }
     assert_eq!(node.store.reads(drawing), reads);
-    // Who stands beyond it misses nothing.
+    // A reader that stands beyond it misses nothing.
     for after in [22, 23, 25] {
         let beyond = node.join(drawing, Some(after)).await;
         beyond.expect(after + 1, node.commit(drawing, 1).await).await;

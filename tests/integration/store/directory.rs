@@ -176,7 +176,7 @@ async fn drawings_are_listed_newest_first(store: &dyn Store) {
         store.create_drawing(id, "", &user("alice"), created_at).await.unwrap();
         expected.push((created_at, id));
     }
-    // What changes later moves nothing.
+    // Later changes move nothing.
     store.rename_drawing(expected[0].1, "renamed", NOW + 9).await.unwrap();
     append_one(store, by_alice(expected[1].1, &[op()])).await;
     expected.sort_unstable();

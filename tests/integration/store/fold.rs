@@ -47,7 +47,7 @@ async fn a_fold_closes_the_units_at_or_below_its_floor(store: &dyn Store) {
     }
     let both = [joining(&units[2]), undoing(&units[3])];
     assert_eq!(append_one(store, by_alice(drawing, &both)).await, accepted(7, [committed(6), committed(7)]));
-    // What was sent again is there, whatever has been closed since.
+    // An op that is sent again is there, whatever has been closed since.
     assert_eq!(append_one(store, by_alice(drawing, &units[..1])).await, accepted(7, [duplicate(1)]));
 }
 

@@ -108,7 +108,7 @@ async fn a_drawing_shows_itself_to_nobody_until_its_import_is_finished(store: &d
     assert_hidden(store, id, &sent[0]).await;
     assert!(import(store, id, 1, &sent).await);
     assert_hidden(store, id, &sent[0]).await;
-    // Who creates drawings does not get in its way.
+    // A user who creates drawings does not get in its way.
     for name in ["alice", "bob"] {
         let created = store.create_drawing(id, "mine", &user(name), NOW).await.unwrap();
         assert_eq!(created, CreateOutcome::Taken);

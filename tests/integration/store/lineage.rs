@@ -57,7 +57,7 @@ async fn an_epoch_after_a_promotion_goes_on_with_the_one_before_up_to_where_each
         };
         assert_eq!(branch(store, busy).await, goes_on(second, first, 3));
         assert_eq!(branch(store, idle).await, goes_on(second, first, 5));
-        // What is committed later moves no base.
+        // Later commits move no base.
         commit(store, busy, 1).await;
         assert_eq!(branch(store, busy).await, goes_on(second, first, 3));
         commit(store, idle, 2).await;

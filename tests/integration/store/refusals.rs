@@ -130,7 +130,7 @@ async fn a_drawing_that_is_unknown_or_deleted_takes_no_op(store: &dyn Store) {
         by_alice(new_drawing_id(), &[op()]),
         by_alice(drawing, &[op()]),
         by_alice(deleted, &[op()]),
-        // What was committed before is gone with the drawing.
+        // An op that was committed before is gone with the drawing.
         by_alice(deleted, &[retried]),
     ];
     let no_drawing = || refused(Refusal::NoDrawing);

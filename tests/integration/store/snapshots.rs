@@ -26,7 +26,7 @@ contract! {
     what_a_deleted_drawing_had_is_waste(store),
 }
 
-/// How many revisions make a snapshot due.
+/// The number of revisions that make a snapshot due.
 pub const EVERY: u64 = 3;
 /// When claims of these tests expire.
 pub const UNTIL: i64 = NOW + 60_000;

@@ -25,7 +25,7 @@ pub fn check_message(direction: Direction, message: &Value) {
     }
 }
 
-/// What is wrong with a message; nothing when it is as documented.
+/// The fault of a message; `None` when it is as documented.
 pub fn fault_of(direction: Direction, message: &Value) -> Option<String> {
     let checks = match direction {
         Direction::Sent => &CHECKS.sent,
@@ -57,7 +57,7 @@ fn checks(document: &Value, action: &str) -> HashMap<String, Validator> {
     messages.map(check).collect()
 }
 
-/// What a reference leads to.
+/// The schema that a reference leads to.
 fn follow<'a>(document: &'a Value, reference: &Value) -> &'a Value {
     let pointer = reference["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
     document.pointer(pointer.expect("it is a reference")).expect("it leads somewhere")

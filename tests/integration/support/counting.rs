@@ -20,7 +20,7 @@ use super::watched::{Call, Watch, WatchedStore};
 /// Passes everything on to another store.
 pub type CountingStore = WatchedStore<Counts>;
 
-/// What was asked of a store.
+/// The calls that were made of a store.
 pub struct Counts {
     reads: Mutex<HashMap<DrawingId, u64>>,
     calls: AtomicU64,
@@ -35,18 +35,18 @@ impl CountingStore {
         Self { inner, watch: Counts { reads: Mutex::default(), calls, heads, gate } }
     }
 
-    /// How often the log of a drawing was read.
+    /// The number of times that the log of a drawing was read.
     pub fn reads(&self, drawing: DrawingId) -> u64 {
         let reads = self.watch.reads.lock().unwrap_or_else(PoisonError::into_inner);
         reads.get(&drawing).copied().unwrap_or(0)
     }
 
-    /// How often the store was called, besides for heads and roles, which rooms look at as time passes.
+    /// The number of calls of the store, except for heads and roles, which rooms look at as time passes.
     pub fn calls(&self) -> u64 {
         self.watch.calls.load(Ordering::Relaxed)
     }
 
-    /// How often heads were read.
+    /// The number of times that heads were read.
     pub fn heads(&self) -> u64 {
         self.watch.heads.load(Ordering::Relaxed)
     }

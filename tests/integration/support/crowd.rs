@@ -23,14 +23,14 @@ const WRITERS: usize = 20;
 pub const READERS: usize = 50;
 /// The drawings among which they are spread.
 pub const DRAWINGS: usize = 5;
-/// How often a writer posts.
+/// The interval at which a writer posts.
 const PACE: Duration = Duration::from_millis(100);
-/// How many acknowledgements show that writing goes on.
+/// The number of acknowledgements that show that writing goes on.
 const SOME: usize = 2 * WRITERS;
-/// How often an op is posted before its writer gives up.
+/// The number of times that an op is posted before its writer gives up.
 const TRIES: usize = 50;
 
-/// What a writer does when an op fails.
+/// The reaction of a writer to an op that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// Goes on to the next one.
@@ -50,13 +50,13 @@ pub struct Acknowledged {
     pub took: Duration,
 }
 
-/// What became of the requests.
+/// The outcomes of the requests.
 #[derive(Default)]
 pub struct CrowdLog {
     pub acknowledged: Vec<Acknowledged>,
     /// Each request without a 2xx, and what came instead.
     pub failures: Vec<String>,
-    /// How often a reader has had to open a socket again.
+    /// The number of times that a reader has had to open a socket again.
     pub reconnects: usize,
 }
 
@@ -110,7 +110,7 @@ impl Crowd {
         Reader { client, drawing: String::new(), nth: 0, revision: 0, told: self.told.clone() }
     }
 
-    /// What has become of the requests so far.
+    /// The outcomes of the requests so far.
     pub fn told(&self) -> MutexGuard<'_, CrowdLog> {
         lock(&self.told)
     }
@@ -153,7 +153,7 @@ impl Crowd {
     }
 }
 
-fn lock(told: &Mutex<CrowdLog>) -> MutexGuard<'_, CrowdLog> {
+fn lock(told: &Mutex<CrowdLog>) -> MutexGuard<'_, Told> {
     told.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

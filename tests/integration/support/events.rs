@@ -39,7 +39,7 @@ impl Events {
         Self { response, received: String::new() }
     }
 
-    /// What is answered where no stream opens.
+    /// The answer where no stream opens.
     pub async fn refused(client: &Client, drawing: &str, query: &str, headers: &[(&str, &str)]) -> Answer {
         client.get_with(&format!("/v1/drawings/{drawing}/events{query}"), headers).await
     }

@@ -16,7 +16,7 @@ use revcast::{
 #[derive(Default)]
 pub struct FickleBus {
     inner: LocalBus,
-    /// Whether nobody hears of ops at present, as each subscription to them sees it.
+    /// True while nobody hears of ops, one flag for each subscription to them.
     is_deaf: Mutex<Vec<Arc<AtomicBool>>>,
     subscriptions: AtomicUsize,
     is_cut: AtomicBool,
@@ -30,7 +30,7 @@ impl FickleBus {
         }
     }
 
-    /// How often ops have been subscribed to.
+    /// The number of subscriptions to ops that there have been.
     pub fn subscriptions(&self) -> usize {
         self.subscriptions.load(Ordering::Relaxed)
     }

@@ -19,9 +19,9 @@ pub struct Follower {
     epoch: String,
     /// All ops from the first one.
     pub log: Vec<Value>,
-    /// How many pages it has read since it began to follow.
+    /// The number of pages it has read since it began to follow.
     pub pages: u64,
-    /// How often it was told, or found, that it has to start anew.
+    /// The number of times it was told, or found, that it has to start anew.
     pub restarts: u64,
 }
 

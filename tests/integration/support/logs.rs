@@ -1,4 +1,4 @@
-//! What is logged, as an operator sees it by default.
+//! The log of this process, as an operator sees it by default.
 
 use std::{
     io,
@@ -9,7 +9,7 @@ use revcast::telemetry::LOG_FILTER;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::EnvFilter;
 
-/// What this thread logs for as long as the handle lives: everything, in a test with one thread.
+/// The lines that this thread logs for as long as the handle lives: everything, in a test with one thread.
 pub struct Logs {
     text: Text,
     _guard: DefaultGuard,

@@ -1,4 +1,4 @@
-//! What tests are made of: servers in this process, clients, and conditions to wait for.
+//! The parts of tests: servers in this process, clients, and conditions to wait for.
 
 mod app;
 pub mod asyncapi;

@@ -38,9 +38,9 @@ struct Unit {
     id: String,
     /// Revision of the op that began it.
     first: u64,
-    /// Who committed that op.
+    /// The user who committed that op.
     actor: String,
-    /// Whether an op other than a custom or unknown one belongs to it.
+    /// True if an op other than a custom or unknown one belongs to it.
     draws: bool,
     /// The last `undo` (true) or `redo` (false) that changed it, with its revision.
     undone: Option<(u64, bool)>,
@@ -131,7 +131,7 @@ impl Naive {
         for write in &mut self.writes {
             write.is_gone |= bases.get(&write.to).is_some_and(|base| write.revision < *base);
         }
-        // 2. Of objects that are gone or hidden for good, what closed units wrote is forgotten.
+        // 2. The writes of closed units to objects that are gone or hidden for good are forgotten.
         let cleared = bases.get(&Register::Clear).copied().unwrap_or(0);
         let ids: BTreeSet<&str> = self.writes.iter().filter_map(Write::object).collect();
         let forgotten: BTreeSet<String> =
@@ -142,7 +142,7 @@ impl Naive {
         }
     }
 
-    /// Whether a fold forgets the object, the closed clear being that of revision `cleared` (0 if there is none).
+    /// True if a fold forgets the object, the closed clear being that of revision `cleared` (0 if there is none).
     fn is_forgotten(&self, id: &str, cleared: u64) -> bool {
         let exists = self.existence(id);
         // Where nothing is left that was written to its existence, nothing but a later create can show it.
@@ -156,7 +156,7 @@ impl Naive {
         is_closed && (deciding.is_delete() || deciding.revision < cleared)
     }
 
-    /// What is left of the writes to the existence of an object, in the order of the log.
+    /// The writes to the existence of an object that are left, in the order of the log.
     fn existence(&self, id: &str) -> Vec<&Write> {
         let exists = |write: &&Write| matches!(&write.to, Register::Object(of, Field::Exists) if of == id);
         self.writes.iter().filter(|write| !write.is_gone).filter(exists).collect()
@@ -172,12 +172,12 @@ impl Naive {
         self.floor
     }
 
-    /// Whether a create of the object is its first, as far as anybody can tell.
+    /// True if a create of the object is its first, as far as anybody can tell.
     pub fn would_start_fresh(&self, id: &str) -> bool {
         self.existence(id).is_empty()
     }
 
-    /// What readers see.
+    /// The canvas that readers see.
     pub fn view(&self) -> Value {
         self.render(|unit| self.units[unit].is_live())
     }
@@ -187,12 +187,12 @@ impl Naive {
         hash_of(&self.view())
     }
 
-    /// What undo and redo would pick among the units of everybody.
+    /// The units that undo and redo would pick among those of everybody.
     pub fn history_all(&self) -> Value {
         self.history(|_| true)
     }
 
-    /// What undo and redo would pick among the units of one actor.
+    /// The units that undo and redo would pick among those of one actor.
     pub fn history_mine(&self, actor: &str) -> Value {
         self.history(|unit| unit.actor == actor)
     }
@@ -236,7 +236,7 @@ impl Naive {
         })
     }
 
-    /// Whether the actor has begun something new after that revision: then redo is over.
+    /// True if the actor has begun something new after that revision: then redo is over.
     fn went_on(&self, actor: &str, after: u64) -> bool {
         self.units.iter().any(|unit| unit.draws && unit.actor == actor && unit.first > after)
     }

@@ -1,4 +1,4 @@
-//! What NATS servers let in: certificates, NKeys, and the JWTs of an operator, an account and a user.
+//! The credentials that NATS servers let in: certificates, NKeys, and the JWTs of an operator, an account and a user.
 
 use std::{fs, path::PathBuf};
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 /// A user of a server in operator mode.
 pub struct Operator {
-    /// What the server has to be started with.
+    /// The configuration that the server has to be started with.
     pub configuration: String,
     /// The file that the user is let in with, as `nsc` writes it.
     pub credentials: String,

@@ -15,13 +15,13 @@ use tokio::{
 
 use super::eventually;
 
-/// What one run came to.
+/// The outcome of one run.
 #[derive(Debug)]
 pub struct Run {
     pub succeeded: bool,
     /// Its exit code, unless a signal has ended it.
     pub code: Option<i32>,
-    /// What it printed, without the last line break.
+    /// Its standard output, without the last line break.
     pub stdout: String,
     pub stderr: String,
 }
@@ -99,7 +99,7 @@ impl Serving {
         lines.iter().filter(|line| line["level"] == level).cloned().collect()
     }
 
-    /// How many lines so far have a message that begins so.
+    /// The number of lines so far with a message that begins so.
     pub fn count(&self, message: &str) -> usize {
         let lines = self.lines.lock().unwrap();
         lines.iter().filter(|line| line["message"].as_str().is_some_and(|m| m.starts_with(message))).count()

@@ -15,14 +15,14 @@ use serde_json::{Map, Value, json};
 
 use super::naive::unit_of;
 
-/// Who commits fillers.
+/// The user who commits fillers.
 pub const FILLER: &str = "filler";
 /// The owner of the drawing, who may undo anyone's units and may set and clear the canvas.
 pub const OWNER: &str = "gm";
-/// Who draws.
+/// The users who draw.
 pub const ACTORS: [&str; 3] = [OWNER, "alice", "bob"];
 
-/// Who commits folds.
+/// The actor that commits folds.
 pub const FOLDER: &str = "revcast:fold";
 /// Most fillers in a row.
 const FILLERS: usize = 8;
@@ -83,7 +83,7 @@ pub fn stray_logs(size: impl Into<SizeRange>) -> impl Strategy<Value = Log> {
     vec(prop_oneof![6 => entry(), 1 => stray], size).prop_map(|entries| Log::of(&entries))
 }
 
-/// What may come next in a log.
+/// An entry that may come next in a log.
 #[derive(Clone, Debug)]
 pub enum Entry {
     Move(Move),
@@ -107,7 +107,7 @@ pub enum Floor {
     Anywhere(usize),
 }
 
-/// What clients may do next. Numbers select from what there is, so that each move can always be made.
+/// A step that clients may take next. Numbers select from what there is, so that each move can always be made.
 #[derive(Clone, Debug)]
 pub enum Move {
     /// An op of its own unit or, with `join`, of one that the actor has begun: 0 is the latest.
@@ -195,7 +195,7 @@ impl Log {
         self.open().into_iter().filter(|unit| unit.is_live).map(|unit| unit.id).collect()
     }
 
-    /// Whether the op at this revision is a fold, and a valid one.
+    /// True if the op at this revision is a fold, and a valid one.
     pub fn is_valid_fold(&self, revision: u64) -> bool {
         self.floor_at(revision) > self.floor_at(revision - 1)
     }
@@ -289,7 +289,7 @@ fn op_id(revision: u64) -> String {
     format!("00000000-0000-7000-8000-{revision:012x}")
 }
 
-/// Whether only owners may commit it.
+/// True if only owners may commit it.
 pub fn is_of_owner(payload: &Value) -> bool {
     payload["type"].as_str().is_some_and(|name| name.starts_with("canvas.")) || payload["kind"] == "fog"
 }

@@ -17,7 +17,7 @@ use super::asyncapi::check_message;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The key of RFC 6455 §1.3, whose answer is known.
 pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-/// What a server answers to [`KEY`].
+/// The answer of a server to [`KEY`].
 pub const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
@@ -201,7 +201,7 @@ pub fn frame_header_with(first: u8, length: u64, length_bytes: usize) -> Vec<u8>
     [&[first, 0x80 | short], &length.to_be_bytes()[8 - length_bytes..], &MASK].concat()
 }
 
-/// What a compressed message bears.
+/// Returns the payload as a compressed message bears it.
 pub fn deflate(payload: &[u8]) -> Vec<u8> {
     let mut compressed = Vec::with_capacity(payload.len() + 1_024);
     let mut deflater = Compress::new(Compression::default(), false);

@@ -126,7 +126,7 @@ impl Replica {
         state_hash(&self.canvas.view())
     }
 
-    /// What undo and redo would pick: of the units of one actor, or of all.
+    /// The units that undo and redo would pick: from those of one actor, or from all.
     pub fn history(&self, actor: Option<&str>) -> Value {
         let history = self.canvas.history(actor.map_or(Scope::All, Scope::Mine));
         json!({

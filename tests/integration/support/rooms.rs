@@ -140,7 +140,7 @@ impl Drop for Node {
 #[derive(Debug, Default)]
 pub struct Listener(Mutex<Heard>);
 
-/// What a reader was told.
+/// The messages that a reader was told.
 #[derive(Debug, Default)]
 pub struct Heard {
     reader: Option<Reader>,
@@ -226,7 +226,7 @@ impl Heard {
         self.reset = Some(reason);
     }
 
-    /// How many frames of ops there were.
+    /// The number of frames of ops.
     pub fn frames(&self) -> usize {
         self.items.iter().filter(|item| matches!(item.news, News::Ops(_))).count()
     }

@@ -1,7 +1,7 @@
 //! Random clients of one drawing: what they send, and a book of what the server answered to it.
 //!
-//! Owns which request is right and which is wrong, and what may be answered to each; it panics at any other
-//! answer. What the log then has to hold is for its users to say.
+//! Owns which request is right and which is wrong, and what may be answered to each; it panics at any other answer.
+//! Its users say what the log then has to hold.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ const MAX_OPS: usize = 20;
 /// Units that are joined, undone and redone by name: the latest. They are always open.
 const LATEST: usize = 12;
 
-/// What one client does next.
+/// The next action of one client.
 #[derive(Clone, Debug)]
 enum Action {
     /// Commits ops; `twice` sends the same request again while the first is under way.
@@ -48,7 +48,7 @@ enum Condition {
     Past,
 }
 
-/// What may be wrong with an op.
+/// The fault of an op.
 #[derive(Clone, Copy, Debug)]
 enum Wrong {
     Type,
@@ -59,7 +59,7 @@ enum Wrong {
     TakenId,
 }
 
-/// What the server has told its clients of one drawing.
+/// The answers that the server has given to its clients about one drawing.
 #[derive(Default)]
 pub struct Book(Mutex<BookState>);
 
@@ -72,7 +72,7 @@ pub struct BookState {
     pub accepted: BTreeMap<u64, (String, Value)>,
     /// The folds of the server, their floors by their revisions.
     pub folds: BTreeMap<u64, u64>,
-    /// Of what was accepted with an `if_revision`: that, and the revision of the first op.
+    /// For each request that was accepted with an `if_revision`: that, and the revision of the first op.
     pub conditional: Vec<(u64, u64)>,
     /// The presses that undid or redid something.
     pub presses: Vec<Press>,
@@ -102,8 +102,8 @@ impl Book {
     }
 }
 
-/// Commits, presses and errs so often, in turn at each node: `user` is the same one at all of them. What it does
-/// follows from the seed, as far as it does not depend on others.
+/// Commits, presses and errs so often, in turn at each node: `user` is the same one at all of them. Its actions
+/// follow from the seed, as far as they do not depend on others.
 pub async fn scribble(user: &[Client], actor: &str, drawing: &str, book: &Book, seed: u64, actions: usize) {
     let is_owner = actor == super::random_log::OWNER;
     let scribbler = Scribbler { user, actor, is_owner, drawing, book };
@@ -171,7 +171,7 @@ impl Scribbler<'_> {
             self.book.told().refused += 1;
             return;
         }
-        // Of a request that is sent twice, the second may find something where the first found nothing.
+        // When a request is sent twice, the second may find something where the first found nothing.
         let (found, nothing): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
         for answer in nothing {
             answer.expect_problem(409, &format!("nothing_to_{press}"));

@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 
 use super::watched::{Call, Watch, WatchedStore};
 
-/// What becomes of a call, before its effect or after it.
+/// The fate of a call, before its effect or after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     HangsBefore,
@@ -34,14 +34,14 @@ pub enum Fault {
     Down,
 }
 
-/// What happens at which call.
+/// The script of calls, which says at which one a fault happens.
 pub struct Script {
     /// The call, from 1, and its fault; none, to watch.
     plan: Option<(usize, Fault)>,
     calls: AtomicUsize,
     puts: AtomicUsize,
     reads: Mutex<Vec<ReadRange>>,
-    /// Whether the blob store is out of reach, whatever the plan says.
+    /// True if the blob store is out of reach, whatever the plan says.
     are_blobs_away: AtomicBool,
     /// Has a permit once the planned call was reached.
     reached: Semaphore,
@@ -96,12 +96,12 @@ impl Script {
         self.are_blobs_away.store(are_away, Ordering::SeqCst);
     }
 
-    /// How many blobs were to be written.
+    /// The number of blobs that were to be written.
     pub fn puts(&self) -> usize {
         self.puts.load(Ordering::SeqCst)
     }
 
-    /// How often either store was called.
+    /// The number of calls of either store.
     pub fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }

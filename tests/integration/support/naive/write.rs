@@ -1,4 +1,4 @@
-//! What the ops of a log write, and to what.
+//! The writes of the ops of a log, and the registers they go to.
 //!
 //! Owns how an op is read. It never asks what else is in the log.
 
@@ -13,11 +13,11 @@ pub struct Write {
     pub to: Register,
     /// Nothing for an unset, a clear and an end.
     pub value: Option<Value>,
-    /// Whether a fold took it away.
+    /// True if a fold took it away.
     pub is_gone: bool,
 }
 
-/// What is written to, and read as one value.
+/// A register, which is written to, and read as one value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Register {
     Canvas(String),
@@ -35,7 +35,7 @@ pub enum Field {
     Prop(String),
     /// The points of `stroke.begin` at 0, those of each append at its index.
     Points(u64),
-    /// Whether there is an end with this count.
+    /// The end with this count, if there is one.
     End(u64),
 }
 
@@ -64,7 +64,7 @@ pub fn unit_of(op: &Value) -> String {
     text(op.get("unit").unwrap_or(&op["op_id"])).to_ascii_lowercase()
 }
 
-/// Whether ops of this type can change the canvas by themselves.
+/// True if ops of this type can change the canvas by themselves.
 pub fn is_drawing(type_name: &str) -> bool {
     matches!(
         type_name,
@@ -79,7 +79,7 @@ pub fn is_drawing(type_name: &str) -> bool {
     )
 }
 
-/// What an op writes.
+/// Returns the writes of an op.
 pub fn writes_of(op: &Value) -> Vec<(Register, Option<Value>)> {
     let object = |field| Register::Object(text(&op["object_id"]).to_owned(), field);
     let mut writes = Vec::new();
