@@ -9,7 +9,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Where `make demo` puts real ones.
+/// The folder in which `make demo` puts real ones.
 const DATA: &str = "target/pen/node_modules/hanzi-writer-data";
 /// The number of strokes that are made up where there are no real ones.
 const MADE_UP: usize = 200;

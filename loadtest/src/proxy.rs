@@ -56,7 +56,7 @@ struct Route {
 /// Passes connections on to one address until it is cut.
 #[derive(Debug)]
 pub struct Proxy {
-    /// Where it listens.
+    /// The port that it listens on.
     pub port: u16,
     route: Arc<watch::Sender<Route>>,
     shape: Arc<watch::Sender<Shape>>,

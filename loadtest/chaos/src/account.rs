@@ -23,19 +23,19 @@ pub(crate) const LEAVER: &str = "leaver";
 pub(crate) struct Account {
     /// Requests of which nobody knows what became of them.
     pub(crate) unanswered: u64,
-    /// By drawing.
+    /// The logs, by drawing.
     pub(crate) logs: HashMap<String, Log>,
     /// The positions that somebody has seen a picture of.
     pub(crate) pictures: Vec<Position>,
     /// Answers to commits, each with its highest revision.
     pub(crate) acknowledged: Vec<Acknowledged>,
-    /// By user: when their role began to be taken away, and when it was gone for certain.
+    /// The roles that were taken away, by user.
     pub(crate) revoked: HashMap<String, Revoked>,
     /// The revisions that live readers had on each connection, from one start to the next.
     pub(crate) stretches: Vec<Stretch>,
     /// The attempts of the writer who loses their role.
     pub(crate) attempts: Vec<Attempt>,
-    /// By client: what to add to its clock for the one that all share, and how far that may be off.
+    /// The time to add to each client's clock for the one that all share, and how far that may be off.
     clocks: HashMap<String, (i64, i64)>,
     /// Requests that have no end yet, by client and number.
     open: HashMap<(String, u64), Open>,
@@ -56,7 +56,7 @@ pub(crate) struct Position {
 /// Something that was acknowledged.
 #[derive(Debug)]
 pub(crate) struct Acknowledged {
-    /// When that had come at the latest.
+    /// The time by which the answer had come.
     pub(crate) by: i64,
     pub(crate) at: Position,
     pub(crate) op_id: String,
@@ -74,7 +74,7 @@ pub(crate) struct Revoked {
 /// An attempt of the one who loses their role.
 #[derive(Debug)]
 pub(crate) struct Attempt {
-    /// When it was sent at the earliest.
+    /// The earliest time at which it can have been sent.
     pub(crate) sent: i64,
     pub(crate) drawing: String,
     pub(crate) op_id: String,
@@ -85,7 +85,7 @@ pub(crate) struct Attempt {
 #[derive(Debug)]
 pub(crate) enum Ending {
     Taken,
-    /// With this status, at the latest then.
+    /// It was refused with this status, by this time.
     Refused(u64, i64),
     Unknown,
 }
@@ -96,11 +96,11 @@ pub(crate) struct Stretch {
     pub(crate) client: String,
     pub(crate) node: Option<NodeId>,
     pub(crate) drawing: String,
-    /// When it followed at the latest, and from where.
+    /// The time by which it followed, and the revision that it followed from.
     pub(crate) from: (i64, u64),
-    /// When it had reached which revision at the earliest.
+    /// The revisions that it reached, each with the earliest time of that.
     pub(crate) steps: Vec<(i64, u64)>,
-    /// Until then at least.
+    /// The time until which it followed at least.
     pub(crate) to: i64,
 }
 
@@ -148,7 +148,7 @@ impl Account {
         Ok(account)
     }
 
-    /// By drawing: the revisions at which somebody has seen a picture of it, as far as they lie on its log.
+    /// The revisions of each drawing at which somebody has seen a picture of it, as far as they lie on its log.
     pub(crate) fn pictures(&self) -> HashMap<String, Vec<u64>> {
         let mut shown: HashMap<String, BTreeSet<u64>> = HashMap::new();
         for Position { drawing, epoch, revision } in &self.pictures {

@@ -6,8 +6,8 @@ use crate::{
     check::Check,
 };
 
-/// For how long a role that was taken away may be served, in nanoseconds: the second of G10, and what a busy machine may
-/// add.
+/// The time for which a role that was taken away may still be served, in nanoseconds: the second of G10, and what a
+/// busy machine may add.
 pub(crate) const REVOCATION: i64 = 1_300_000_000;
 
 /// Whoever has lost their role commits nothing any more, and was refused nothing before.

@@ -16,7 +16,7 @@ pub(crate) struct Check {
     pub(crate) examined: u64,
     /// The faults that were found.
     findings: Vec<String>,
-    /// Those beyond.
+    /// The number of findings beyond those.
     more: u64,
 }
 

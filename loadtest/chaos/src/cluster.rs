@@ -37,7 +37,7 @@ const FORGETFUL: &str =
 /// A fault built into a deployment on purpose, to see that a round reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sabotage {
-    /// Nothing.
+    /// Nothing is wrong.
     #[default]
     None,
     /// Postgres acknowledges commits before they are written.
@@ -61,7 +61,7 @@ pub struct Cluster {
     pub bus: Vec<Nats>,
     /// The issuer, which signs tokens.
     pub issuer: Arc<Issuer>,
-    /// By node, and then by NATS server.
+    /// The links to NATS, by node, and then by NATS server.
     bus_links: Vec<Vec<Proxy>>,
     blob_links: Vec<Proxy>,
     key_links: Vec<Proxy>,
@@ -192,7 +192,7 @@ impl Cluster {
         Ok(links.with_context(|| format!("there is no such link: {link}"))?.iter().collect())
     }
 
-    /// Where the nodes listen.
+    /// The ports that the nodes listen on.
     ///
     /// # Errors
     /// When one has no address.

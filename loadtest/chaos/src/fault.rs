@@ -38,7 +38,7 @@ pub enum Trouble {
     HalfOpen(Way),
     /// All comes so many milliseconds later.
     Slow(u64),
-    /// So many bytes a second pass.
+    /// Only so many bytes a second pass.
     Narrow(u32),
     /// All connections are reset at once.
     Reset,
@@ -215,9 +215,9 @@ impl Reach {
 pub struct Happened {
     /// The fault that happened.
     pub fault: Fault,
-    /// When it began.
+    /// The time at which it began, in nanoseconds by the clock that all share.
     pub from: i64,
-    /// When it was over.
+    /// The time at which it was over.
     pub to: i64,
 }
 

@@ -41,7 +41,7 @@ pub struct Scene {
     pub drawings: Vec<String>,
     /// The troubles of clients that nothing excuses.
     pub complaints: Complaints,
-    /// When whoever still waits for an answer gives up. Set once all faults are over.
+    /// The time at which whoever still waits for an answer gives up. It is set once all faults are over.
     pub deadline: tokio::sync::watch::Sender<Option<Instant>>,
 }
 
@@ -55,7 +55,7 @@ impl Complaints {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 
-    /// All of them.
+    /// Takes all of them out.
     #[must_use]
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
@@ -110,7 +110,7 @@ impl Hand {
         })
     }
 
-    /// The same, who asks this node alone.
+    /// Returns the same user, who asks this node alone.
     #[must_use]
     pub fn pinned(self) -> Self {
         Self { is_pinned: true, ..self }
@@ -182,7 +182,7 @@ impl Hand {
         Ok(end)
     }
 
-    /// The same request to this node and to the next one at the same time; what came of the first.
+    /// Sends the same request to this node and to the next one at the same time; returns the outcome of the first.
     ///
     /// # Errors
     /// As [`ask`](Self::ask).

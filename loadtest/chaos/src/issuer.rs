@@ -24,7 +24,8 @@ const MAX_REQUEST_BYTES: usize = 8 * 1024;
 /// An issuer in this process. It stops when the handle goes.
 #[derive(Debug)]
 pub struct Issuer {
-    /// Where its document is, `/jwks.json`, and tokens for those who cannot ask in this process: `/token/<user>`.
+    /// The port on which it serves its document, `/jwks.json`, and tokens for those who cannot ask in this process:
+    /// `/token/<user>`.
     pub port: u16,
     keys: Arc<Mutex<Keys>>,
     served: JoinHandle<()>,

@@ -16,7 +16,7 @@ use crate::{
 
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(60);
-/// For how long the role may be served after it is gone, and more.
+/// A little more than the time for which the role may be served after it is gone.
 const SERVED: Duration = Duration::from_millis(1_500);
 /// The least number of attempts after that.
 const ATTEMPTS: u64 = 10;

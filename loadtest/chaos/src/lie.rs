@@ -13,7 +13,7 @@ use tokio::{
 const OPS: &[u8] = b"{\"type\":\"ops\"";
 /// The number of the message of a connection that is kept from its reader.
 const SWALLOWED: u32 = 3;
-/// For how long it is, where it is not for ever: longer than it may take.
+/// The time for which it is held back, unless it is swallowed: longer than it may take.
 const HELD: Duration = Duration::from_secs(7);
 
 /// The harm that is done to the third message with ops of a connection.
@@ -28,13 +28,13 @@ pub enum Lie {
 /// The proxy. It stops when the handle goes.
 #[derive(Debug)]
 pub(crate) struct Liar {
-    /// Where it listens.
+    /// The port that it listens on.
     pub(crate) port: u16,
     task: JoinHandle<()>,
 }
 
 impl Liar {
-    /// In front of `127.0.0.1:port`.
+    /// Starts one in front of `127.0.0.1:port`.
     ///
     /// # Errors
     /// When there is no port.

@@ -27,7 +27,7 @@ impl List {
         }
     }
 
-    /// Those of a round. The fourth of five is about the embedded server.
+    /// The faults of a round. The fourth of five rounds is about the embedded server.
     #[must_use]
     pub fn of(self, round: u64) -> &'static [Fault] {
         let Self::Check = self;

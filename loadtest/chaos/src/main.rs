@@ -56,7 +56,7 @@ struct Cli {
     /// The server of the version before, which then runs beside the other in some rounds
     #[arg(long, env = "PREVIOUS", default_value = "", hide_default_value = true)]
     previous: Given<PathBuf>,
-    /// Where results, and the histories of failed rounds, are kept
+    /// The folder for results, and for the histories of failed rounds
     #[arg(long, default_value = "target/chaos")]
     folder: PathBuf,
 }

@@ -37,7 +37,7 @@ pub struct Node {
     server: Option<Revcast>,
     /// Ends the server, if that is still to be done, and starts it again.
     change: Option<JoinHandle<anyhow::Result<Option<Revcast>>>>,
-    /// Why it did not stop or start, if that has not been told.
+    /// The reason why it did not stop or start, if that has not been told.
     failure: Option<anyhow::Error>,
     /// The ends that it came to although nobody had ended it.
     crashes: Vec<String>,
@@ -76,7 +76,7 @@ impl Node {
         Ok(Self { launch, server: None, change: None, failure: None, crashes: Vec::new(), clock })
     }
 
-    /// Where it listens.
+    /// The port that it listens on.
     pub(crate) fn port(&self) -> anyhow::Result<u16> {
         let address = self.launch.address.as_deref().context("a node has an address")?;
         let (_, port) = address.rsplit_once(':').context("an address has a port")?;

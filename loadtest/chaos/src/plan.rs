@@ -71,7 +71,7 @@ pub struct Plan {
     pub scripts: usize,
     /// The node that runs the version before.
     pub previous: Option<NodeId>,
-    /// When the last reader and a writer lose their roles.
+    /// The time at which the last reader and a writer lose their roles, from the beginning of the load.
     pub revoked_at: Duration,
     /// The faults that happen, by when they begin.
     pub faults: Vec<Planned>,
@@ -114,7 +114,7 @@ impl Plan {
         plan
     }
 
-    /// The same without all faults but these.
+    /// Returns the same plan with these faults alone.
     #[must_use]
     pub fn only(&self, numbers: &[usize]) -> Self {
         let mut plan = self.clone();

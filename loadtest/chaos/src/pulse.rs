@@ -33,7 +33,7 @@ pub(crate) struct Beat {
     ready: Result<(), String>,
 }
 
-/// Those who ask. They end with their handle.
+/// The tasks that ask nodes whether they are well. They end with their handle.
 #[derive(Debug)]
 pub(crate) struct Pulse {
     askers: JoinSet<Vec<Beat>>,

@@ -23,15 +23,15 @@ use crate::{
 const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
 /// Silence after which a socket is given up: long enough to be told from an op that is late.
 const SILENCE: Duration = Duration::from_secs(8);
-/// For how long a socket is listened to on which nothing may come, and how long after it others are tried.
+/// The time for which a socket is watched on which nothing may come, and after which others are tried.
 const AFTER_DENIAL: Duration = Duration::from_secs(2);
 /// The pause before another socket is opened.
 const PAUSE: Duration = Duration::from_millis(150);
 
-/// Where the log of each drawing ends, in the order of drawings: an epoch and a revision.
+/// The heads of the logs, in the order of drawings: an epoch and a revision each.
 pub type Heads = Vec<(String, u64)>;
 
-/// Why a reader has done with something.
+/// The reason why a reader has done with something.
 enum Over {
     /// It has everything.
     Reached,

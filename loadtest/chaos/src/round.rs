@@ -37,11 +37,11 @@ use crate::{
 
 pub use crate::verdict::Outcome;
 
-/// Within how long after the last fault every node is ready again (G11).
+/// The time after the last fault within which every node is ready again (G11).
 const RECOVERY: Duration = Duration::from_secs(5);
 /// The time that a machine that does other things as well may add to that.
 const BUSY_MACHINE: Duration = Duration::from_secs(3);
-/// Within how long after that every request has its answer, and every reader the whole log.
+/// The time after that within which every request has its answer, and every reader the whole log.
 const ANSWERS: Duration = Duration::from_secs(10);
 /// The time that a round may take besides its load.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -82,9 +82,9 @@ pub struct Ended {
 #[derive(Debug, Default)]
 struct Known {
     happened: Vec<Happened>,
-    /// Before this the asynchronous standby has all that was acknowledged.
+    /// The time before which the asynchronous standby has all that was acknowledged.
     kept_until: Option<i64>,
-    /// From then on all is well.
+    /// The time from which all is well.
     calm_from: Option<i64>,
     checks: Vec<Check>,
 }

@@ -38,7 +38,7 @@ pub struct Run {
     pub programs: Programs,
     /// The fault that is built in on purpose.
     pub sabotage: Sabotage,
-    /// Where results, and the histories of failed rounds, are kept.
+    /// The folder for results, and for the histories of failed rounds.
     pub folder: PathBuf,
     /// Makes plans other than those of the seed, for tests.
     pub plans: Option<fn(u64) -> Plan>,

@@ -29,7 +29,7 @@ pub struct Done {
 /// The file of a run, which has a folder by its seed.
 #[derive(Debug)]
 pub struct State {
-    /// Where it and the histories of failed rounds are.
+    /// The folder that holds it and the histories of failed rounds.
     pub folder: PathBuf,
     path: PathBuf,
 }

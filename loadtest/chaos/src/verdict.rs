@@ -40,7 +40,8 @@ const ALWAYS: [&str; 18] = [
     "stays_alive",
     "ready_in_time",
 ];
-/// Those that have where the TypeScript clients take part, whose reducer draws each picture once more.
+/// Checks that have something to examine where the TypeScript clients take part, whose reducer draws each picture
+/// once more.
 const WITH_SCRIPTS: [&str; 2] = ["picture_equal", "undo_whole"];
 
 /// The outcome of a round.
@@ -120,7 +121,7 @@ fn unexamined(plan: &Plan, examined: &BTreeMap<String, u64>) -> impl Iterator<It
     wanted.into_iter().filter(|name| examined.get(*name).is_none_or(|count| *count == 0))
 }
 
-/// By drawing: the revisions at which somebody has seen a picture of it, as far as they lie on its log.
+/// The revisions of each drawing at which somebody has seen a picture of it, as far as they lie on its log.
 ///
 /// # Errors
 /// When the history cannot be read.

@@ -18,13 +18,13 @@ pub(crate) struct Case<'a> {
     pub(crate) history: &'a History,
     /// The logs, and where positions lie on them.
     pub(crate) truth: Truth<'a>,
-    /// When things happened.
+    /// The clocks, which say when things happened.
     pub(crate) clocks: &'a Clocks,
     /// The roles of users, as they change.
     pub(crate) roles: Roles,
     /// The settings that the user of the checker has made.
     pub(crate) options: Options,
-    /// By op: who has tried to commit it, and what came of that.
+    /// The attempts to commit each op, and what came of them.
     pub(crate) ops: HashMap<OpId, Vec<Attempt>>,
 }
 

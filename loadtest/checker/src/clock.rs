@@ -6,7 +6,7 @@
 /// Stands for "no client": lines of the log have none.
 pub const NOBODY: u32 = u32::MAX;
 
-/// Where an event stands in the history, and when it happened by its client's clock.
+/// The place of an event in the history, and its time by its client's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The number of the client.

@@ -25,7 +25,7 @@ pub(crate) struct Outcome {
     pub(crate) examined: u64,
     /// Findings, of which only so many have words.
     pub(crate) findings: Vec<(Vec<Place>, String)>,
-    /// Those beyond.
+    /// The number of findings beyond those.
     pub(crate) more: u64,
 }
 

@@ -133,7 +133,7 @@ line!(
         epoch: String,
         /// The epoch with which it goes on.
         previous_epoch: String,
-        /// Up to where both are one.
+        /// The revision up to which both epochs are one.
         base: u64,
         /// The head.
         latest_revision: u64,
@@ -212,7 +212,7 @@ line!(
         epoch: String,
         /// The epoch with which it goes on.
         previous_epoch: String,
-        /// Up to where both are one.
+        /// The revision up to which both epochs are one.
         base: u64,
         /// The position that is told.
         revision: u64,
@@ -260,7 +260,7 @@ line!(
         ?
         /// The epoch with which it goes on; absent where the line was cut.
         previous_epoch: String,
-        /// Up to where both are one.
+        /// The revision up to which both epochs are one.
         base: u64,
         /// The head; absent if the log is not known.
         head: u64,
@@ -344,7 +344,7 @@ pub struct SeenOp {
     pub body: Option<Value>,
 }
 
-/// Where an op stands, as the answer to a commit says.
+/// The place of an op in the log, as the answer to a commit tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Placed {

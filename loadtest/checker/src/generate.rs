@@ -17,9 +17,9 @@ use crate::format::Line;
 pub struct Plan {
     /// Everything follows from it.
     pub seed: u64,
-    /// About so many events.
+    /// The number of events, roughly.
     pub events: usize,
-    /// So many drawings.
+    /// The number of drawings.
     pub drawings: usize,
 }
 

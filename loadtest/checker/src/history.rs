@@ -42,9 +42,9 @@ pub(crate) struct History {
 /// A request, and what came of it.
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// Where it was sent.
+    /// The place where it was sent.
     pub(crate) sent: Place,
-    /// Where it ended; `None` if it never did.
+    /// The place where it ended; `None` if it never did.
     pub(crate) ended: Option<Place>,
     /// The user who sent it.
     pub(crate) user: u32,
@@ -112,7 +112,7 @@ pub(crate) enum Outcome {
         epoch: EpochId,
         /// The head then.
         latest: u64,
-        /// Where the ops stand.
+        /// The places of the ops in the log.
         results: Vec<crate::format::Placed>,
         /// The unit that was toggled.
         unit: Option<OpId>,
@@ -129,14 +129,14 @@ pub(crate) enum Outcome {
         to: u64,
         /// The head.
         latest: u64,
-        /// Nothing more is to be had.
+        /// True if nothing more is to be had.
         complete: bool,
         /// The ops.
         ops: Vec<Seen>,
     },
     /// A picture.
     Snapshot {
-        /// Where it is of.
+        /// The position that it shows.
         position: Position,
         /// The epoch before, and up to where both are one.
         trunk: Option<Trunk>,
@@ -152,7 +152,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Trunk {
     /// The epoch before.
     pub(crate) epoch: EpochId,
-    /// Up to where both are one.
+    /// The revision up to which both epochs are one.
     pub(crate) base: u64,
 }
 
@@ -181,7 +181,7 @@ pub(crate) struct Reader {
 /// One message of a live reader.
 #[derive(Debug)]
 pub(crate) struct Message {
-    /// Where it stands.
+    /// Its place in the history.
     pub(crate) at: Place,
     /// Its type.
     pub(crate) kind: FrameType,
@@ -200,13 +200,13 @@ pub(crate) struct Message {
 /// A log that was recorded, or the word that there is an epoch.
 #[derive(Debug)]
 pub(crate) struct Log {
-    /// Where that is said.
+    /// The place in the history that says so.
     pub(crate) at: Place,
     /// The epoch.
     pub(crate) epoch: EpochId,
     /// The head; `None` if the log is not known.
     pub(crate) head: Option<u64>,
-    /// Nothing of the epoch before may be lost.
+    /// True if nothing of the epoch before may be lost.
     pub(crate) lossless: bool,
     /// The ops, in the order of lines.
     pub(crate) entries: Vec<Entry>,
@@ -215,7 +215,7 @@ pub(crate) struct Log {
 /// An op of a log.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    /// Where it stands in the history.
+    /// Its place in the history.
     pub(crate) at: Place,
     /// The revision.
     pub(crate) revision: u64,
@@ -253,7 +253,7 @@ pub(crate) enum EntryKind {
 /// A statement about an epoch: that it is there, and how it goes on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Said {
-    /// Where.
+    /// The place in the history.
     pub(crate) at: Place,
     /// The epoch.
     pub(crate) epoch: EpochId,
@@ -266,13 +266,13 @@ pub(crate) struct Said {
 /// A picture that somebody has computed.
 #[derive(Debug)]
 pub(crate) struct Picture {
-    /// Where that is said.
+    /// The place in the history that says so.
     pub(crate) at: Place,
     /// The position that it shows.
     pub(crate) position: Position,
     /// Its hash.
     pub(crate) hash: Digest,
-    /// By whom and how, for a person.
+    /// The name of whoever has computed it, and the way in which they did, for a person.
     pub(crate) by: String,
     /// All objects that are seen, if that was recorded.
     pub(crate) objects: Option<Vec<String>>,

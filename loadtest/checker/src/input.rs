@@ -53,7 +53,7 @@ pub(crate) enum LineKind {
     Entry,
 }
 
-/// Where a line stands.
+/// The place of a line in the files.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LineAt {
     pub kind: LineKind,

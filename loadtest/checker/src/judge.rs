@@ -16,8 +16,8 @@ const NANOS: i64 = 1_000_000;
 /// The settings that the user of the checker may make.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// For how long a role that was taken away may still be served, in nanoseconds: the second that is promised, and
-    /// what the way to the client may take.
+    /// The time for which a role that was taken away may still be served, in nanoseconds: the second that is
+    /// promised, and what the way to the client may take.
     pub revocation_grace: i64,
 }
 
@@ -53,7 +53,7 @@ pub struct Tally {
 pub struct Verdict {
     /// The history.
     pub input: Input,
-    /// By check, in the order in which they are listed.
+    /// The results of the checks, in the order in which they are listed.
     pub tallies: Vec<Tally>,
     /// The faults that were found.
     pub findings: Vec<Finding>,

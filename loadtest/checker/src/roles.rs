@@ -11,7 +11,7 @@ use crate::{
 /// All changes of roles of a drawing.
 #[derive(Debug)]
 pub(crate) struct Roles {
-    /// By user.
+    /// The changes of roles, by user.
     changes: Vec<Vec<Change>>,
     /// True if the drawing was made in this history, so that all roles are known.
     pub(crate) are_known: bool,
@@ -20,7 +20,7 @@ pub(crate) struct Roles {
 #[derive(Clone, Copy, Debug)]
 struct Change {
     begun: Place,
-    /// When it had taken effect for certain.
+    /// The place by which it had taken effect for certain.
     done: Option<Place>,
     role: Option<Role>,
 }
@@ -82,7 +82,7 @@ impl Roles {
         self.changes[user as usize].iter().any(|change| change.role.is_none())
     }
 
-    /// Where the role was last taken from the user, for the words of a finding.
+    /// The place where the role was last taken from the user, for the words of a finding.
     #[must_use]
     pub(crate) fn last_change(&self, user: u32) -> Option<Place> {
         self.changes[user as usize].iter().rev().find_map(|change| change.done)

@@ -15,11 +15,12 @@ use crate::{
 /// The logs of a drawing, and how they hang together.
 #[derive(Debug)]
 pub(crate) struct Truth<'a> {
-    /// By epoch: the log, if it was recorded.
+    /// The log of each epoch, if it was recorded.
     logs: Vec<Option<Recorded<'a>>>,
-    /// By epoch: the one before.
+    /// The epoch before each epoch.
     trunks: Vec<Option<Trunk>>,
-    /// By epoch: the one after, up to where both are one, and whether nothing may be lost between them.
+    /// The epoch after each epoch, the revision up to which both are one, and whether nothing may be lost between
+    /// them.
     next: Vec<Option<(EpochId, u64, bool)>>,
     /// The ops that were seen where no log was recorded.
     seen: HashMap<Position, (OpId, Digest, Place)>,
@@ -34,23 +35,23 @@ pub(crate) struct Recorded<'a> {
     pub(crate) entries: Vec<&'a Entry>,
 }
 
-/// Where a position lies.
+/// A position after the line of epochs was followed as far as it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settled {
     /// The same position in the latest epoch that has it.
     pub(crate) position: Position,
-    /// If the log went on without it: the next epoch, and up to where that is the same.
+    /// The next epoch, if the log went on without the position, and the revision up to which that is the same.
     pub(crate) void: Option<Void>,
 }
 
-/// Why a position is void.
+/// The reason why a position is void.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Void {
     /// The epoch that went on without it.
     pub(crate) next: EpochId,
-    /// From where.
+    /// The revision after which it went on.
     pub(crate) base: u64,
-    /// Although nothing may be lost.
+    /// True if nothing may be lost all the same.
     pub(crate) lossless: bool,
 }
 

@@ -80,7 +80,7 @@ impl Units {
 #[derive(Debug, Default)]
 pub(crate) struct Scene {
     units: Units,
-    /// By object: what decides whether it exists, in the order of revisions.
+    /// The writes that decide whether an object exists, by object, in the order of revisions.
     writes: BTreeMap<String, Vec<Write>>,
     clears: Vec<(u64, OpId)>,
 }

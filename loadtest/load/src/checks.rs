@@ -15,10 +15,10 @@ use crate::{
 pub(crate) struct Evidence<'a> {
     pub(crate) scenario: &'a Scenario,
     pub(crate) measured: &'a Measured,
-    /// Why the load ended before its time.
+    /// The reason why the load ended before its time.
     pub(crate) broken_off: Option<&'a str>,
     pub(crate) outcomes: &'a [Outcome],
-    /// Why the readers did not say what they saw.
+    /// The reason why the readers did not say what they saw.
     pub(crate) silent: Option<&'a str>,
     /// The findings of holding answers against logs, and the logs; or why these could not be read again.
     pub(crate) audit: Result<&'a (Audit, Vec<Log>), &'a str>,

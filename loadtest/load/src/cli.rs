@@ -68,7 +68,7 @@ pub(crate) struct Load {
     /// The duration of the load, such as 60s
     #[arg(long, value_parser = humantime::parse_duration)]
     pub(crate) duration: Option<Duration>,
-    /// Over how long readers come, and then the load grows
+    /// The time over which readers come, and then the load grows
     #[arg(long, value_parser = humantime::parse_duration)]
     pub(crate) ramp: Option<Duration>,
     /// A reader that was too slow subscribes again instead of failing the run
@@ -82,7 +82,7 @@ pub(crate) struct Load {
     pub expect_answer_p99_ms: Option<f64>,
 }
 
-/// Where the load goes.
+/// The server that the load goes to.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct TargetFlags {

@@ -97,7 +97,7 @@ impl Log {
         self.ids.len() as u64
     }
 
-    /// That of the ops between these revisions.
+    /// The digest of the ops between these revisions.
     pub(crate) fn digest(&self, first: u64, last: u64) -> Option<Digest> {
         let from = usize::try_from(first.checked_sub(1)?).ok()?;
         let ids = self.ids.get(from..usize::try_from(last).ok()?)?;

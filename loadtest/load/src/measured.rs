@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use loadtest::swarm::{Histogram, Timeline};
 
-/// From when on a request counts as late, in ms after it was due: then the writer before it was still waiting.
+/// The delay from which on a request counts as late, in ms after it was due: then the writer before it was still
+/// waiting.
 const LATE_MS: f64 = 100.0;
 
 /// Counts of all writers together.
@@ -24,9 +25,9 @@ pub(crate) struct Measured {
     pub(crate) hindrances: BTreeMap<String, u64>,
     /// Requests that were sent late, since the one before was not answered yet.
     pub(crate) late: u64,
-    /// From when a request was due to its answer, without the ramp.
+    /// The times from when a request was due to its answer, without the ramp.
     pub(crate) answer: Histogram,
-    /// The same by the second, with it.
+    /// The same times by the second, with the ramp.
     pub(crate) timeline: Timeline,
 }
 

@@ -12,21 +12,21 @@ use crate::scenario::Scenario;
 pub(crate) struct RunResult {
     /// The scenario that was to be run.
     pub(crate) scenario: Scenario,
-    /// When the load began, in UTC.
+    /// The time at which the load began, in UTC.
     pub(crate) began: String,
-    /// Where it went.
+    /// The nodes that it went to.
     pub(crate) nodes: Vec<String>,
     /// The source of the strokes.
     pub(crate) pen_data: String,
-    /// Why the load ended before its time.
+    /// The reason why the load ended before its time.
     pub(crate) broken_off: Option<String>,
     /// The promises, and whether each was kept.
     pub(crate) checks: Vec<Check>,
     /// Counts and rates.
     pub(crate) totals: Totals,
-    /// From when a request was due to its answer, in ms.
+    /// The time from when a request was due to its answer, in ms.
     pub(crate) answer: Latency,
-    /// From when an op was due to its arrival at a reader, in ms.
+    /// The time from when an op was due to its arrival at a reader, in ms.
     pub(crate) delivery: Latency,
     /// Requests that were sent again, by the reason.
     pub(crate) hindrances: BTreeMap<String, u64>,
@@ -52,7 +52,7 @@ pub(crate) struct Check {
 /// Counts of the whole run, and rates of the part after the ramp.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Totals {
-    /// From the first op that was due to the last answer.
+    /// The time from the first op that was due to the last answer.
     pub(crate) seconds: f64,
     /// Ops that were due.
     pub(crate) offered: u64,
@@ -106,7 +106,7 @@ pub(crate) struct Row {
     pub(crate) second: u64,
     /// Ops acknowledged.
     pub(crate) acknowledged: u64,
-    /// From when they were due to the answer, in ms.
+    /// The time from when they were due to the answer, in ms.
     pub(crate) answer: Latency,
     /// Ops delivered.
     pub(crate) delivered: u64,
@@ -114,7 +114,7 @@ pub(crate) struct Row {
     pub(crate) bytes: u64,
     /// Bytes of presence delivered.
     pub(crate) presence_bytes: u64,
-    /// From when they were due to the reader, in ms: of the swarm of readers that waited longer.
+    /// The time from when they were due to their arrival, in ms, in the swarm of readers that waited longer.
     pub(crate) delivery: Latency,
 }
 

@@ -36,7 +36,7 @@ use crate::{
 
 /// The interval at which the progress is told.
 const PROGRESS: Duration = Duration::from_millis(250);
-/// From the end of the preparation to the first op.
+/// The time from the end of the preparation to the first op.
 const LEAD: Duration = Duration::from_millis(200);
 /// Logs that are read at the same time.
 const LOGS_AT_ONCE: usize = 8;
@@ -223,15 +223,15 @@ async fn read_logs(target: &Target, stage: &Stage) -> anyhow::Result<Vec<Log>> {
 
 /// The outcome of the writers.
 struct Drawn {
-    /// By index of the drawing.
+    /// The ledgers of the writers, by index of the drawing.
     ledgers: HashMap<usize, Vec<Ledger>>,
     /// The most that the started servers used.
     peak: Usage,
-    /// Why the load ended before its time.
+    /// The reason why the load ended before its time.
     broken_off: Option<String>,
 }
 
-/// Where the run tells how far it is.
+/// Tells the user how far the run is.
 struct Steps {
     is_quiet: bool,
 }

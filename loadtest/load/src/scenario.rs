@@ -27,7 +27,7 @@ pub(crate) struct Scenario {
     pub(crate) users: usize,
     /// Sockets that follow a drawing.
     pub(crate) readers: usize,
-    /// Those that draw.
+    /// People who draw.
     pub(crate) writers: usize,
     /// Ops that all writers together commit each second, whether the server keeps up or not.
     pub(crate) ops_per_second: f64,
@@ -48,7 +48,7 @@ pub(crate) struct Scenario {
     /// The duration of the load, the ramp not counted.
     #[serde(with = "humantime_serde")]
     pub(crate) duration: Duration,
-    /// Over how long readers come, and then the load grows. Latencies of that time are not in the summary.
+    /// The time over which readers come, and then the load grows. Latencies of that time are not in the summary.
     #[serde(with = "humantime_serde")]
     pub(crate) ramp: Duration,
     /// True if a reader that was too slow subscribes again from the head on, instead of failing the run.
@@ -103,7 +103,7 @@ pub(crate) struct Expect {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Start {
-    /// Where it keeps the log.
+    /// The store in which it keeps the log.
     pub(crate) store: Store,
     /// The number of nodes; SQLite has one.
     pub(crate) nodes: usize,

@@ -20,7 +20,7 @@ const FILL_OPS: usize = 200;
 pub(crate) struct Stage {
     /// The tokens, one for each user.
     pub(crate) tokens: Vec<String>,
-    /// Where the load goes.
+    /// The drawings that the load goes to.
     pub(crate) drawings: Vec<Uuid>,
     /// The revision of each before it begins.
     pub(crate) heads: Vec<u64>,

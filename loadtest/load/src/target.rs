@@ -38,7 +38,7 @@ const FAR_LIMITS: [&str; 4] = ["--connections-per-user", "0", "--handshakes-per-
 pub(crate) struct Target {
     /// Addresses of the nodes, without a slash at the end.
     pub(crate) nodes: Vec<String>,
-    /// The same for sockets.
+    /// The addresses of the same nodes, for sockets.
     pub(crate) addresses: Vec<SocketAddr>,
     identity: Identity,
     client: Client,

@@ -29,10 +29,10 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(15);
 /// Pause before a lost connection is made again.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 
-/// When ops are due: the same for all writers, each of which begins at its own place within the first pause.
+/// The schedule of ops: the same for all writers, each of which begins at its own place within the first pause.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
-    /// When the load begins, by both clocks.
+    /// The time at which the load begins, by both clocks.
     start: Instant,
     start_ms: f64,
     ramp: f64,
@@ -45,7 +45,7 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// That of the nth writer.
+    /// Returns the schedule of the nth writer.
     pub(crate) fn new(scenario: &Scenario, nth: usize, start: Instant, start_ms: f64) -> Self {
         #[allow(clippy::cast_precision_loss, reason = "a number of writers")]
         let (writers, nth) = (scenario.writers as f64, nth as f64);
@@ -61,8 +61,8 @@ impl Schedule {
         }
     }
 
-    /// When the op after so many is due, in seconds after the start; nothing at the end. The rate grows evenly during
-    /// the ramp.
+    /// The time at which the op after so many is due, in seconds after the start; `None` at the end. The rate grows
+    /// evenly during the ramp.
     fn due(&self, ops: f64) -> Option<f64> {
         let ops = ops + self.offset;
         let ramped = self.rate * self.ramp / 2.0;

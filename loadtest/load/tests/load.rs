@@ -95,7 +95,7 @@ fn lying_proxy(base: &str, lie: impl FnMut(&mut [u8]) + Send + 'static) -> Strin
     format!("http://{address}")
 }
 
-/// Where `text` first stands.
+/// The index at which `text` first stands.
 fn find(bytes: &[u8], text: &str) -> Option<usize> {
     bytes.windows(text.len()).position(|window| window == text.as_bytes())
 }

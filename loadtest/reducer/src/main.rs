@@ -28,7 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The user who draws. The reducer asks for it only where a unit begins.
 const ACTOR: &str = "user-0";
-/// When. The reducer only notes it of each unit.
+/// The time of each op. The reducer only notes it of each unit.
 const TS: i64 = 0;
 /// Times that each thing is done, at least.
 const PASSES: usize = 3;

@@ -47,7 +47,7 @@ struct Seat<K, T> {
     queue: mpsc::Sender<Delivery<T>>,
     /// It gets nothing any more, and does not know it.
     is_deaf: AtomicBool,
-    /// When the latest message arrives of those that keep their order.
+    /// The arrival of the latest message among those that keep their order.
     last: Mutex<Option<Instant>>,
 }
 

@@ -118,7 +118,7 @@ fn check(world: &World, lines: &[String]) -> anyhow::Result<(Findings, String)> 
     Ok((findings, verdict.table()))
 }
 
-/// Where the history is while it is judged.
+/// The path of the history while it is judged.
 fn history_path(seed: u64) -> PathBuf {
     std::env::temp_dir().join(format!("revcast-simulation-{}-{seed}.ndjson", std::process::id()))
 }

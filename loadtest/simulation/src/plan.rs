@@ -17,7 +17,7 @@ pub struct Plan {
     pub writers: usize,
     /// Live readers of each drawing.
     pub readers: usize,
-    /// For how long the faults last; then comes the calm.
+    /// The time for which the faults last; then comes the calm.
     pub storm: Duration,
     /// The interval at which a node tells and looks at heads.
     pub heartbeat: Duration,

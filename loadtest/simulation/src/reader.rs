@@ -38,7 +38,7 @@ pub struct Reader {
 #[derive(Debug, Default)]
 pub struct Shown {
     revision: AtomicU64,
-    /// Since when it follows without a break.
+    /// The time since which it follows without a break.
     live_since: Mutex<Option<Instant>>,
 }
 
@@ -65,7 +65,7 @@ pub struct Read {
     pub canvas: Canvas,
 }
 
-/// Why a connection is left.
+/// The reason why a connection is left.
 enum Left {
     /// It is to be made anew.
     Broken,

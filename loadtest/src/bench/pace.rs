@@ -9,12 +9,12 @@ use uuid::Uuid;
 use super::load::{field, path};
 use crate::{http::Connection, swarm::now_ms};
 
-/// When a writer writes.
+/// The pace at which a writer writes.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     /// The first op.
     pub start: Instant,
-    /// From one op to the next.
+    /// The time from one op to the next.
     pub pause: Duration,
     /// The number of ops.
     pub count: u32,

@@ -16,7 +16,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// That of a process, now.
+    /// Returns the memory of a process as it is now.
     pub fn of(pid: u32) -> anyhow::Result<Self> {
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
         let field = |name: &str| -> anyhow::Result<u64> {
@@ -42,7 +42,7 @@ const TROUBLES: [&str; 5] = [
 ];
 
 impl TcpTrouble {
-    /// As it is now.
+    /// Returns the counters as they are now.
     pub fn now() -> anyhow::Result<Self> {
         let mut counters = HashMap::new();
         for file in ["/proc/net/netstat", "/proc/net/snmp"] {

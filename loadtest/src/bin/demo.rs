@@ -26,7 +26,7 @@ const APPEND_PAUSE: Duration = Duration::from_millis(10);
 /// Messages after which one reader loses its socket.
 const CUT_AFTER_OPS: usize = 200;
 
-/// When each op was sent, by its id: to tell how long it took to arrive.
+/// The time at which each op was sent, by its id, to tell how long it took to arrive.
 type SentAt = Arc<Mutex<HashMap<String, Instant>>>;
 
 #[tokio::main]

@@ -40,7 +40,7 @@ impl SmallDisk {
         Ok(Self { folder })
     }
 
-    /// Where it is mounted.
+    /// The folder in which it is mounted.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -14,7 +14,7 @@ use super::{TempFolder, command, cpu_seconds, free_port, spawn, wait_until_liste
 #[derive(Debug)]
 pub struct Nats {
     child: Child,
-    /// Where it listens.
+    /// The port that it listens on.
     pub port: u16,
     folder: TempFolder,
 }

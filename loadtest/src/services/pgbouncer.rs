@@ -15,7 +15,7 @@ use super::{TempFolder, command, free_port, run, spawn, unprivileged_user, wait_
 pub struct PgBouncer {
     child: Child,
     _folder: TempFolder,
-    /// Where it listens.
+    /// The port that it listens on.
     pub port: u16,
 }
 

@@ -26,7 +26,7 @@ pub struct Postgres {
     child: Child,
     bin: PathBuf,
     folder: TempFolder,
-    /// Where it listens.
+    /// The port that it listens on.
     pub port: u16,
     next_database: AtomicU32,
 }

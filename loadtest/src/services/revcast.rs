@@ -38,7 +38,7 @@ pub struct Revcast {
 pub struct Launch {
     /// The program.
     pub binary: PathBuf,
-    /// Where it listens; a free port at `127.0.0.1` by default.
+    /// The address that it listens on; a free port at `127.0.0.1` by default.
     pub address: Option<String>,
     /// Flags of `serve`.
     pub flags: Vec<String>,

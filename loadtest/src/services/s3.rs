@@ -21,7 +21,7 @@ use super::TempFolder;
 /// An S3 server with one bucket, which lets in one key alone. It stops when the handle goes.
 #[derive(Debug)]
 pub struct S3Server {
-    /// Where it listens.
+    /// The port that it listens on.
     pub port: u16,
     /// The name of its bucket.
     pub bucket: String,
@@ -51,7 +51,7 @@ impl S3Access for OneBucket {
 }
 
 impl S3Server {
-    /// On a free port, with an empty bucket.
+    /// Starts one on a free port, with an empty bucket.
     pub async fn start() -> anyhow::Result<Self> {
         let folder = TempFolder::new("s3")?;
         let (bucket, access_key, secret_key) =

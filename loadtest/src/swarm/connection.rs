@@ -54,11 +54,11 @@ enum State {
 /// The state that the readers of a swarm share.
 pub(super) struct Common {
     pub(super) plan: Plan,
-    /// By index of the drawing.
+    /// The rooms, by index of the drawing.
     pub(super) rooms: Vec<Room>,
     pub(super) decoder: Decoder,
     pub(super) tally: Tally,
-    /// When the first reader began to connect.
+    /// The time at which the first reader began to connect.
     pub(super) began: Instant,
 }
 

@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Failures that are told in words.
 const TOLD_FAILURES: usize = 5;
 
-/// Where the engine tells how it goes.
+/// The counts and reports with which the engine tells how it goes.
 pub(super) struct Reports {
     pub(super) counts: Arc<Counts>,
     /// Once each reader has subscribed or failed.
@@ -50,7 +50,7 @@ pub(super) struct Reports {
 pub(super) struct Engine {
     common: Common,
     poll: Poll,
-    /// By number; nothing for those that failed.
+    /// The connections, by number; `None` for those that failed.
     connections: Vec<Option<Connection>>,
     buffer: Vec<u8>,
     /// Readers that have neither subscribed nor failed yet.
@@ -61,12 +61,12 @@ pub(super) struct Engine {
     orders: Receiver<Order>,
     /// The revisions that all readers must have before the end, and the deadline for that.
     until: Option<(Vec<u64>, Instant)>,
-    /// When they had it.
+    /// The time at which they had it, in ms.
     complete_ms: Option<f64>,
     cursors: Cursors,
 }
 
-/// When which cursor moves.
+/// The moves of the cursors, one after the other.
 struct Cursors {
     next_at: Instant,
     /// Between two moves, whichever cursors they are of; nothing when cursors rest.

@@ -20,9 +20,9 @@ const MASK: [u8; 4] = [0x5a, 0xc3, 0x3c, 0xa5];
 pub(crate) struct Frame {
     pub(crate) opcode: u8,
     pub(crate) is_deflated: bool,
-    /// Where the payload begins.
+    /// The index at which the payload begins.
     pub(crate) start: usize,
-    /// Where it ends, and the next frame begins.
+    /// The index at which it ends, and the next frame begins.
     pub(crate) end: usize,
 }
 

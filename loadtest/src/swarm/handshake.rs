@@ -23,7 +23,7 @@ pub(super) fn request(plan: &Plan, reader: usize) -> String {
 /// The terms that the server has agreed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Upgraded {
-    /// Where the head of the response ends, and frames begin.
+    /// The index at which the head of the response ends, and frames begin.
     pub(super) end: usize,
     /// True if frames may be deflated.
     pub(super) is_deflated: bool,

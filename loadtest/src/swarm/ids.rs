@@ -29,7 +29,7 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// That of ops whose revisions begin at `first`.
+    /// Returns the digest of ops whose revisions begin at `first`.
     pub fn of(first: u64, ids: impl Iterator<Item = Uuid>) -> Option<Self> {
         let mut digest: Option<Self> = None;
         for (revision, id) in (first..).zip(ids) {

@@ -43,13 +43,13 @@ impl Message {
 pub(super) struct Ops {
     pub(super) first: u64,
     pub(super) last: u64,
-    /// When they were sent, as far as they say so.
+    /// The times at which they were sent, as far as they say so.
     pub(super) sent: Vec<Sent>,
     /// Their ids; empty for a frame without ids.
     pub(super) ids: Vec<Uuid>,
 }
 
-/// When an op was sent.
+/// The time at which an op was sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Sent {
     /// In ms of the day's clock.
@@ -89,7 +89,7 @@ struct Op<'a> {
 /// The times that ops of a scenario bear.
 #[derive(Default, Deserialize)]
 struct Meta {
-    /// When they were sent.
+    /// The time at which they were sent.
     sent: Option<f64>,
     /// The same while the load grows.
     ramp: Option<f64>,

@@ -32,7 +32,7 @@ pub struct Plan {
     pub encoding: Encoding,
     /// True if they offer permessage-deflate.
     pub deflate: bool,
-    /// Where they resume, for each drawing; from the head on without it.
+    /// The revision from which they resume, for each drawing; the head where there is none.
     pub after: Option<Vec<u64>>,
     /// True if they want presence.
     pub presence: bool,
@@ -134,7 +134,7 @@ impl Plan {
         &self.tokens[(self.first + reader) % self.tokens.len()]
     }
 
-    /// Where the readers of a drawing resume.
+    /// The revision from which the readers of a drawing resume.
     pub(super) fn after_of(&self, room: usize) -> Option<u64> {
         self.after.as_ref().map(|after| after[room])
     }
@@ -151,7 +151,7 @@ pub struct Started {
     pub failed: usize,
     /// The troubles of the first of them.
     pub failures: Vec<String>,
-    /// From the first connect to each `subscribed`, in ms.
+    /// The time from the first connect to each `subscribed`, in ms.
     pub subscribed_ms: Latency,
 }
 
@@ -184,9 +184,9 @@ pub struct Outcome {
     pub rejoined: u64,
     /// Ops that such readers were not told of.
     pub skipped: u64,
-    /// From the first connect until all readers had what was asked for, in ms; absent if they had not.
+    /// The time from the first connect until all readers had what was asked for, in ms; absent if they had not.
     pub complete_ms: Option<f64>,
-    /// From the send time that an op bears to its arrival, for each op at each reader, in ms. Ops that were sent
+    /// The time from sending to arrival, for each op that bears a send time at each reader, in ms. Ops that were sent
     /// while the load grew, and say so, are not in it.
     pub latencies: Histogram,
     /// The same by the second, and with what was sent while the load grew.

@@ -40,7 +40,7 @@ pub enum Honesty {
 /// A folder on a disk, to which changes are done one by one.
 #[derive(Debug)]
 pub struct Disk {
-    /// By the number of the file.
+    /// The contents of the files, by the number of the file.
     files: Vec<Contents>,
     names: BTreeMap<String, Name>,
     honesty: Honesty,
@@ -77,7 +77,7 @@ struct Luck {
     done: usize,
     /// If not, some of its sectors are written.
     torn: usize,
-    /// Where nothing was before, stands what an older file has left.
+    /// True if parts of a file that were never written show what an older file has left there.
     stale: bool,
 }
 

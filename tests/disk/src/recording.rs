@@ -34,7 +34,7 @@ pub enum Change {
     Written {
         /// The file.
         file: FileId,
-        /// Where the first byte stands.
+        /// The index of the first byte.
         at: usize,
         /// The bytes.
         bytes: Arc<[u8]>,

@@ -84,7 +84,7 @@ unsafe fn place(path: *const c_char) -> Option<(Watched, String)> {
     Some((watched(path.parent()?)?, name))
 }
 
-/// Where it is written down what is done at this place, if it is.
+/// The recording of what is done at this place, if there is one.
 fn recorded(place: &Option<(Watched, String)>) -> Option<Arc<Mutex<Recording>>> {
     match place {
         Some((Watched::Recorded(recording), _)) => Some(recording.clone()),

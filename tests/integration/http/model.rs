@@ -35,7 +35,7 @@ const ASKED_OF_REFERENCE: usize = 4;
 const FOLD_EVERY: u64 = 500;
 /// … and how many of them stay open: far more than whoever draws goes back.
 const FOLD_KEEPS: u64 = 600;
-/// So many ops make a snapshot due.
+/// The number of ops that make a snapshot due.
 const SNAPSHOT_EVERY: u64 = 20;
 
 #[tokio::test(flavor = "multi_thread")]

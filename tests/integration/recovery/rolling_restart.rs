@@ -24,7 +24,7 @@ use crate::support::{
 
 /// The time within which most drawings are written to again after a node was killed.
 const MOVED_WITHIN: Duration = Duration::from_millis(500);
-/// The same of every one of them.
+/// The time within which every one of them is.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The time for which a node tells the balancer that it will stop: balancers that ask have to notice it by then.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{Client, LIFTED_LIMITS, eventually, op, program::Serving, revisions};
 
-/// Within how long the server is back (G11).
+/// The time within which the server is back (G11).
 const RECOVERY: Duration = Duration::from_secs(5);
 /// The time that a machine that runs other tests beside this one may add.
 const BUSY_MACHINE: Duration = Duration::from_secs(3);

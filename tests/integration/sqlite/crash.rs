@@ -78,9 +78,9 @@ pub struct Recorded {
 #[allow(dead_code, reason = "shown when a test fails")]
 struct Failed {
     nth: usize,
-    /// Before this one of all changes.
+    /// The number of the change before which the power failed.
     at: usize,
-    /// So many steps were acknowledged.
+    /// The number of steps that were acknowledged.
     mark: usize,
     why: Failure,
 }

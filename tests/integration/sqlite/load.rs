@@ -185,7 +185,7 @@ impl Imports {
 /// An import that is under way.
 struct Importing {
     id: DrawingId,
-    /// So many ops of it are in the store.
+    /// The number of its ops that are in the store.
     sent: usize,
 }
 

@@ -81,7 +81,7 @@ impl Database {
         Self { url: url.to_owned(), memory: None, _folder: None }
     }
 
-    /// Where it is, for a server.
+    /// The URL at which a server finds it.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -107,7 +107,7 @@ pub async fn connect(url: &str) -> Box<dyn Store> {
 
 // --- What rules are made of -----------------------------------------------------------------------
 
-/// When tests happen, in milliseconds since 1970.
+/// The time at which tests happen, in milliseconds since 1970.
 pub const NOW: i64 = 1_700_000_000_000;
 
 pub fn user(name: &str) -> UserId {

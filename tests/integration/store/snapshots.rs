@@ -28,7 +28,7 @@ contract! {
 
 /// The number of revisions that make a snapshot due.
 pub const EVERY: u64 = 3;
-/// When claims of these tests expire.
+/// The time at which claims of these tests expire.
 pub const UNTIL: i64 = NOW + 60_000;
 
 pub async fn drawing_with_ops(store: &dyn Store, count: usize) -> DrawingId {
@@ -85,7 +85,7 @@ pub enum Place {
     Waste,
 }
 
-/// Where an id of a drawing is, which must be one place.
+/// The place of an id of a drawing, which must be one.
 pub async fn place(store: &dyn Store, drawing: DrawingId, id: Uuid) -> Place {
     let is_claimed = store.renew_claim(drawing, id, UNTIL).await.unwrap();
     let is_snapshot = listed(store, drawing).await.iter().any(|snapshot| snapshot.snapshot_id == id);

@@ -28,17 +28,17 @@ pub struct App {
 }
 
 impl App {
-    /// On an SQLite file of its own, with the bus inside the process.
+    /// Starts one on an SQLite file of its own, with the bus inside the process.
     pub async fn sqlite() -> Self {
         Self::sqlite_with(&[]).await
     }
 
-    /// On an SQLite file of its own, with these flags besides `--dev`.
+    /// Starts one on an SQLite file of its own, with these flags besides `--dev`.
     pub async fn sqlite_with(flags: &[&str]) -> Self {
         Self::sqlite_without_dev(&[&["--dev"], flags].concat()).await
     }
 
-    /// On an SQLite file of its own, with these flags alone.
+    /// Starts one on an SQLite file of its own, with these flags alone.
     pub async fn sqlite_without_dev(flags: &[&str]) -> Self {
         let folder = TempFolder::new("sqlite").unwrap();
         let url = format!("sqlite://{}/revcast.db", folder.path().display());
@@ -47,12 +47,12 @@ impl App {
         app
     }
 
-    /// On a Postgres database of its own, with the bus inside the process.
+    /// Starts one on a Postgres database of its own, with the bus inside the process.
     pub async fn postgres() -> Self {
         Self::start(&new_database(), &[]).await
     }
 
-    /// On a Postgres database of its own and the shared NATS server.
+    /// Starts one on a Postgres database of its own and the shared NATS server.
     pub async fn clustered() -> Self {
         Self::start(&new_database(), &["--nats-url", &nats_url()]).await
     }
@@ -62,12 +62,12 @@ impl App {
         Self::start(&self.database_url, &["--nats-url", &nats_url()]).await
     }
 
-    /// With these flags besides `--dev`. Write limits are off, unless the flags set them.
+    /// Starts one with these flags besides `--dev`. Write limits are off, unless the flags set them.
     pub async fn start(database_url: &str, flags: &[&str]) -> Self {
         Self::start_without_dev(database_url, &[&["--dev"], flags].concat()).await
     }
 
-    /// With these flags alone, save for the write limits.
+    /// Starts one with these flags alone, save for the write limits.
     async fn start_without_dev(database_url: &str, flags: &[&str]) -> Self {
         loadtest::socket::watch_all(check_message);
         let mut line = vec!["revcast", "serve", "--database-url", database_url];

@@ -46,7 +46,7 @@ pub struct Acknowledged {
     pub op_id: String,
     pub revision: u64,
     pub posted_at: Instant,
-    /// From the first attempt to the acknowledgement.
+    /// The time from the first attempt to the acknowledgement.
     pub took: Duration,
 }
 
@@ -60,7 +60,7 @@ pub struct CrowdLog {
     pub reconnects: usize,
 }
 
-/// All of them, at work.
+/// The writers and readers, at work.
 pub struct Crowd {
     client: Client,
     drawings: Vec<String>,
@@ -219,7 +219,7 @@ struct Reader {
     drawing: String,
     /// The place of the drawing.
     nth: usize,
-    /// Up to where it has read.
+    /// The revision up to which it has read.
     revision: u64,
     told: Arc<Mutex<CrowdLog>>,
 }

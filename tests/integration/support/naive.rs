@@ -27,7 +27,7 @@ pub struct Naive {
     floor: u64,
     /// Every unit that ever began, in that order; closed ones too.
     units: Vec<Unit>,
-    /// Where a known (begun, and not yet closed) unit stands in `units`.
+    /// The index in `units` of each known (begun, and not yet closed) unit.
     known: HashMap<String, usize>,
     /// All that was ever written, in the order of the log.
     writes: Vec<Write>,

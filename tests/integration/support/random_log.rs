@@ -98,7 +98,7 @@ pub enum Entry {
     },
 }
 
-/// Where the floor of a fold lies, which may be where it is not valid.
+/// The floor of a fold, which may lie where it is not valid.
 #[derive(Clone, Debug)]
 pub enum Floor {
     /// So far down from three revisions above the head: the fold itself is one above.

@@ -150,7 +150,7 @@ pub struct Heard {
     pub items: Vec<Arc<Item>>,
     /// The head that was told last.
     pub head: Option<u64>,
-    /// Why it ended.
+    /// The reason why it ended.
     pub reset: Option<ResetReason>,
     pub roles: Vec<Option<Role>>,
 }

@@ -6,7 +6,7 @@ use std::ops::Deref;
 pub struct S3Server(loadtest::services::S3Server);
 
 impl S3Server {
-    /// On a free port, with an empty bucket.
+    /// Starts one on a free port, with an empty bucket.
     pub async fn start() -> Self {
         Self(loadtest::services::S3Server::start().await.unwrap())
     }

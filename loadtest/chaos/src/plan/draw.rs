@@ -10,9 +10,9 @@ use crate::fault::{Fault, Link, NodeId, Target, Trouble};
 
 /// Most faults of a round.
 pub(super) const FAULTS: usize = 7;
-/// When the first fault happens, at the earliest and at the latest, in milliseconds.
+/// The earliest and the latest time of the first fault, in milliseconds.
 const FIRST_FAULT_MS: (u64, u64) = (1_200, 2_000);
-/// When the last fault begins, at the latest.
+/// The latest time at which the last fault begins.
 const LAST_FAULT: Duration = Duration::from_secs(11);
 /// The shortest and the longest duration of a fault, in milliseconds.
 const LASTS_MS: (u64, u64) = (400, 2_500);

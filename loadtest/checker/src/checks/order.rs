@@ -73,7 +73,7 @@ pub(super) fn real_time(case: &Case<'_>, outcome: &mut Outcome) {
     }
 }
 
-/// When an op can have been sent at the earliest, if that is known of all attempts.
+/// The earliest time at which an op can have been sent, if that is known of all attempts.
 fn earliest(case: &Case<'_>, op: &Timed) -> Option<(i64, Place)> {
     let times = op.attempts.iter().map(|&sent| Some((case.clocks.earliest(sent)?, sent)));
     times.collect::<Option<Vec<_>>>()?.into_iter().min_by_key(|(time, _)| *time)

@@ -24,7 +24,7 @@ const CLIENTS: [(&str, &str, Option<u64>); 7] = [
     ("web-3", "vic", Some(5_000)),
     ("web-4", "mallory", Some(5_000)),
 ];
-/// Those who write: all before the first one who does not.
+/// The number of clients that write: all before the first one that does not.
 const WRITERS: usize = 5;
 /// The client that owns all drawings.
 const OWNER: usize = 0;

@@ -36,9 +36,9 @@ pub const HOT_UNITS_MORE: u64 = 8 * HOT_UNITS;
 const OBJECTS: usize = 500;
 /// Users that draw by turns, a gesture each.
 const USERS: usize = 8;
-/// From one gesture to the next, in milliseconds, at least; up to twice that.
+/// The least time from one gesture to the next, in milliseconds; it may be up to twice that.
 const PAUSE_MS: u64 = 300;
-/// When the first one was, in milliseconds since 1970: long ago.
+/// The time of the first gesture, in milliseconds since 1970: long ago.
 const BEGIN_MS: u64 = 1_750_000_000_000;
 /// Points of a stroke, as of a pen at 60 Hz.
 const POINTS: u8 = 50;
@@ -65,13 +65,13 @@ pub struct Figures {
     pub units: u64,
     /// Their weight, in bytes.
     pub weight: u64,
-    /// To fold half of that.
+    /// The time to fold half of that.
     pub fold_seconds: f64,
-    /// To find what can be undone and redone, of all users.
+    /// The time to find what can be undone and redone, for all users.
     pub history_seconds: f64,
-    /// To apply [`HOT_UNITS`] writes to one register, once they have been read.
+    /// The time to apply [`HOT_UNITS`] writes to one register, once they have been read.
     pub hot_seconds: f64,
-    /// To apply [`HOT_UNITS_MORE`] of them.
+    /// The time to apply [`HOT_UNITS_MORE`] of them.
     pub hot_more_seconds: f64,
 }
 

@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A worker that has built none for so long builds none: it looks at all heads every second.
 const NO_MORE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
-/// By how many ops a head may be ahead of its newest snapshot.
+/// The number of ops by which a head may be ahead of its newest snapshot.
 const SNAPSHOT_EVERY: u64 = 500;
 
 /// Measures the rows of this module that are wanted.

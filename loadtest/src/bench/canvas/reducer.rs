@@ -29,23 +29,23 @@ pub struct Figures {
     pub objects: u64,
     /// Points that they have.
     pub points: u64,
-    /// By how much the process has grown when the canvas is there, in KiB.
+    /// The memory by which the process has grown when the canvas is there, in KiB.
     pub rss_kib: u64,
     /// The weight of the canvas by its own account, in bytes.
     pub weight: u64,
-    /// To apply all ops, once they have been read.
+    /// The time to apply all ops, once they have been read.
     pub apply_seconds: f64,
-    /// To read all ops from their JSON and apply them.
+    /// The time to read all ops from their JSON and apply them.
     pub read_apply_seconds: f64,
-    /// To render the view and hash it.
+    /// The time to render the view and hash it.
     pub view_seconds: f64,
     /// Size of the view.
     pub view_bytes: u64,
-    /// To write the registers.
+    /// The time to write the registers.
     pub registers_seconds: f64,
     /// Size of the registers.
     pub registers_bytes: u64,
-    /// To read them.
+    /// The time to read them.
     pub from_registers_seconds: f64,
 }
 

@@ -147,7 +147,7 @@ fn everyone(_: usize) -> Vec<String> {
     (0..USERS).map(load::user).collect()
 }
 
-/// Where a server listens.
+/// The address that a server listens on.
 fn address(server: &Revcast) -> anyhow::Result<SocketAddr> {
     let address = server.base.strip_prefix("http://").context("a base without scheme")?;
     Ok(address.parse()?)

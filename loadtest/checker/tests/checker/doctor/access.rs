@@ -24,7 +24,7 @@ pub(crate) fn delivered_after_a_revocation(doctor: &mut Doctor) {
     doctor.tell(VIC, head - 1, head);
 }
 
-/// Within the grace nothing is wrong: a fault only together with the one before.
+/// Nothing is wrong within the grace: this is a fault only together with the one before.
 pub(crate) fn delivered_within_the_grace(doctor: &mut Doctor) {
     let head = revoke(doctor);
     doctor.wait(500);
