@@ -1,5 +1,5 @@
-// What Artillery's HTTP engine does not do by itself: makes a drawing before the run, opens a socket for each user,
-// makes the ops of its POSTs, and checks what the socket tells.
+// The work that Artillery's HTTP engine does not do by itself: makes a drawing before the run, opens a socket for each
+// user, makes the ops of its POSTs, and checks what the socket tells.
 //
 // Artillery has a WebSocket engine, whose scenarios cannot POST. So the scenario is one of HTTP, and sockets are ours.
 
@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import { WebSocket } from "ws";
 
 const { BASE_URL, TOKEN } = process.env;
-/** How long a user who leaves waits for what was committed, in milliseconds. */
+/** The time for which a user who leaves waits for what was committed, in milliseconds. */
 const DRAIN = 5000;
 const OPEN_TIMEOUT = 10_000;
 const PARTS = 12;
@@ -40,7 +40,7 @@ function say(sentence) {
   console.error(`revcast: ${sentence}`);
 }
 
-/** What a refusal means, in a sentence. @param {number} status @param {string} text */
+/** The meaning of a refusal, in a sentence. @param {number} status @param {string} text */
 function sentenceOf(status, text) {
   const limit = LIMITS.find(([pattern]) => pattern.test(text));
   if (status === 429) return `a limit was met (${text}): ${limit?.[1] ?? "see docs/load-testing.md"}`;
@@ -118,7 +118,7 @@ export async function nextOps(request, context) {
   request.json = { ops: [op] };
 }
 
-/** What the server has committed. */
+/** Notes the revision that the server has committed. */
 export async function told(_request, response, context) {
   const text = String(response.body);
   if (response.statusCode === 200) context.last = JSON.parse(text).latest_revision;

@@ -1,5 +1,5 @@
-// What the k6 scripts share: settings, the making of drawings and users, a reader that checks what it gets, a writer,
-// the conductor that begins and ends a run, thresholds and the summary.
+// The parts that the k6 scripts share: settings, the making of drawings and users, a reader that checks what it gets, a
+// writer, the conductor that begins and ends a run, thresholds and the summary.
 //
 // A run has four parts. `setup` makes users, drawings and one more drawing for signals. Until JOIN, readers open their
 // sockets; each says by a presence on the signals that it is subscribed, and if one is missing when writers are to
@@ -63,15 +63,15 @@ export const OTHER_URL = address("OTHER_URL", BASE_URL);
 export const DURATION = seconds("DURATION", 30);
 /** Within which all readers are subscribed; writers begin after it. */
 export const JOIN = seconds("JOIN", 10);
-/** How long readers may take to come to the head, once nothing is written any more. */
+/** The time that readers may take to come to the head, once nothing is written any more. */
 export const DRAIN = seconds("DRAIN", 20);
 export const DRAWINGS = number("DRAWINGS", 1, { max: 10_000 });
 /** Ops of one request. */
 export const OPS = number("OPS", 1, { max: 500 });
-/** What an op may take from its POST to the sockets, at the 99th percentile, in milliseconds. */
+/** The time that an op may take from its POST to the sockets, at the 99th percentile, in milliseconds. */
 export const LATENCY_MS = number("LATENCY_MS", 250);
 
-/** How many POSTs may be left out because all writers wait for an answer, in percent. */
+/** The share of POSTs that may be left out because all writers wait for an answer, in percent. */
 const DROP_PERCENT = number("DROP_PERCENT", 1, { min: 0, max: 100, whole: false });
 
 /** @type {string[] | undefined} */
@@ -104,7 +104,7 @@ const limitsMet = new Counter("limits_met");
 
 const USER_LIMIT =
   "one user may not do so much: give each writer a token of its own (TOKENS), or start the server with";
-/** What a run may meet: what the server says of it, and what to do about it. */
+/** The limits that a run may meet: what the server says of each, and what to do about it. */
 const LIMITS = {
   user_requests: [/user sends too many requests/, `${USER_LIMIT} --write-requests-per-second 0`],
   user_ops: [/user sends too many ops/, `${USER_LIMIT} --write-ops-per-second 0`],
@@ -129,7 +129,7 @@ function limitOf(detail) {
   return Object.keys(LIMITS).find((name) => LIMITS[name][0].test(detail)) ?? "overloaded";
 }
 
-/** What a problem body says. @param {{ body?: any, error?: string, status: number }} answer */
+/** The text of a problem body. @param {{ body?: any, error?: string, status: number }} answer */
 function detailOf(answer) {
   if (answer.status === 0) return answer.error || "no answer";
   try {
@@ -142,7 +142,7 @@ function detailOf(answer) {
 
 const worthless = (/** @type {string} */ threshold) => [{ threshold, abortOnFail: true }];
 
-/** What has to hold in every run. @param {number} readers @param {number} rate of POSTs */
+/** The thresholds that have to hold in every run. @param {number} readers @param {number} rate of POSTs */
 function thresholdsFor(readers, rate) {
   const thresholds = {
     delivery_ratio: ["min==1"],
@@ -311,7 +311,7 @@ export class Pen {
 /** @param {Pen} pen */
 function opsOf(pen) {
   const ops = pen.next(OPS);
-  // The last one tells readers when it was sent. What JSON and the network take is in what they measure.
+  // The last one tells readers when it was sent. The time that JSON and the network take is in what they measure.
   ops[ops.length - 1].meta = { sent: Date.now() };
   return ops;
 }
@@ -412,14 +412,14 @@ export class Reader {
     this.hasBeenReady = false;
     /** @type {string | undefined} */
     this.lastError = undefined;
-    /** Which time of being ready it tells of. */
+    /** The number of the round for which it says that it is ready. */
     this.round = 0;
-    /** Whether it is away because it wants to. */
+    /** True if it is away because it wants to. */
     this.away = false;
     this.isFinished = false;
     /** @type {Record<string, number> | undefined} */
     this.heads = undefined;
-    /** What stops the timers that go. @type {Set<() => void>} */
+    /** The functions that stop the timers that go. @type {Set<() => void>} */
     this.timers = new Set();
     /** Called when all drawings are followed. */
     this.onReady = () => {};
@@ -695,7 +695,7 @@ export function end(run) {
   signal(run, "end", { heads });
 }
 
-/** What a run does that only writes and reads. @param {Run} run @param {number} wanted */
+/** Conducts a run that only writes and reads. @param {Run} run @param {number} wanted */
 export function conductRun(run, wanted) {
   const start = Date.now();
   waitForReaders(run, wanted);
@@ -743,7 +743,7 @@ export function margins(targets) {
   return `\n${table([["target", "value", "wanted", "margin"], ...rows])}`;
 }
 
-/** What `handleSummary` returns. @param {string} script @param {any} data @param {string} [more] */
+/** The return value of `handleSummary`. @param {string} script @param {any} data @param {string} [more] */
 export function summary(script, data, more = "") {
   const file = __ENV.SUMMARY || `revcast-${script}.json`;
   if (!data.setup_data)
@@ -784,7 +784,7 @@ const OTHER_ROWS = [
   ["ops_over_rest", "count"],
 ];
 
-/** What every script sets. @param {number} readers @param {number} [rate] of POSTs */
+/** The options that every script sets. @param {number} readers @param {number} [rate] of POSTs */
 export const commonOptions = (readers, rate = 0) => ({
   setupTimeout: "10m",
   summaryTrendStats: ["min", "avg", "med", "p(95)", "p(99)", "max", "count"],

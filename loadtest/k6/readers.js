@@ -1,5 +1,5 @@
-// How many can follow: sockets that check that each op comes, in order and once, and that come back where they were
-// when they drop their socket.
+// Measures how many can follow: sockets check that each op comes, in order and once, and come back where they were when
+// they drop their connection.
 //
 //   k6 run -e BASE_URL=http://127.0.0.1:8080 -e READERS=500 loadtest/k6/readers.js
 //

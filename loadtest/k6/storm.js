@@ -21,7 +21,7 @@ const BEHIND = lib.number("BEHIND", 100, { max: 100_000 });
 const ROUNDS = lib.number("ROUNDS", 3, { max: 1000 });
 const RETURN = lib.seconds("RETURN", 10);
 const USERS = lib.number("USERS", Math.max(2, Math.ceil(READERS / 20)), { max: 100_000 });
-/** How long they are away. */
+/** The time for which they are away, in seconds. */
 const AWAY = 3;
 
 const returned = new Trend("return_ms", true);

@@ -1,4 +1,4 @@
-// How much can be written: so many POSTs a second, whether or not the ones before have been answered.
+// Measures how much can be written: so many POSTs a second, whether or not the ones before have been answered.
 //
 //   k6 run -e BASE_URL=http://127.0.0.1:8080 -e RATE=200 loadtest/k6/writers.js
 //

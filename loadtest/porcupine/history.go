@@ -147,8 +147,8 @@ func (d *drawing) last() map[string]int64 {
 	return nil
 }
 
-// operations makes the operations of the line that went on. What nobody was told of, because it timed out or the server
-// wrote it by itself, is placed where the log has it, at any time.
+// operations makes the operations of the line that went on. An op that nobody was told of, because it timed out or the
+// server wrote it by itself, is placed where the log has it, at any time.
 func (d *drawing) operations() []porcupine.Operation {
 	log := d.last()
 	var made []porcupine.Operation

@@ -1,5 +1,5 @@
 // A client with the WebSocket of browsers, for Chromium and for npm's ws alike. It follows a drawing up to
-// the revision `last`, asks for its own words back, and closes. What it gets goes to `tell`.
+// the revision `last`, asks for its own words back, and closes. All that it gets goes to `tell`.
 
 function follow(socket, { subprotocol, drawing_id, last, words }, { encode, decode }, tell) {
   const isBinary = subprotocol === "revcast.v1.msgpack";

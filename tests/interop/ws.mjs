@@ -10,7 +10,7 @@ const follow = new Function(`${code}; return follow`)();
 const tell = (event) => console.log(JSON.stringify(event));
 
 const socket = new WebSocket(parameters.url, parameters.subprotocol, { perMessageDeflate: parameters.compressed });
-// What comes over the wire tells whether frames were compressed.
+// The bytes on the wire tell whether frames were compressed.
 const stream = new Promise((resolve) => socket.once("upgrade", (response) => resolve(response.socket)));
 await follow(socket, parameters, { encode, decode }, tell);
 tell({ event: "wire", bytes: (await stream).bytesRead });

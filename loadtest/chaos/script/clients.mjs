@@ -1,5 +1,5 @@
-// TypeScript clients under load. What they send and are told is written down where it passes: around `fetch` and around the
-// socket, so that it is the client's own doing, retries and all. docs/history-format.md describes the lines.
+// TypeScript clients under load. All that they send and are told is written down where it passes: around `fetch` and
+// around the socket, so that it is the client's own doing, retries and all. docs/history-format.md describes the lines.
 //
 // Takes commands, one JSON object a line, and answers each with one:
 //   {ping}                                   {pong}: the clock of this process, in nanoseconds

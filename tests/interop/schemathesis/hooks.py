@@ -1,7 +1,7 @@
-"""What the OpenAPI document cannot say, for Schemathesis.
+"""The rules that the OpenAPI document cannot express, for Schemathesis.
 
-What fits the document gets the ids of things that are there, save in the stateful phase, which has ids of its own, and
-keeps the rules that no schema expresses. What does not fit it, on purpose, is left as it is.
+A request that fits the document gets the ids of things that are there, save in the stateful phase, which has ids of its
+own, and keeps the rules that no schema expresses. One that does not fit it, on purpose, is left as it is.
 """
 
 import json
@@ -23,7 +23,7 @@ LATER = 4_102_444_800_000
 
 
 def call(method, path, body=None):
-    """What the server answers to the user whose token it is."""
+    """Returns the answer of the server to the user whose token it is."""
     headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(BASE + path, data, headers, method=method)
@@ -64,7 +64,7 @@ PATHS = {
 }
 
 
-# What may be absent may be null, for generated clients that cannot leave it out.
+# Fields that may be absent may be null, for generated clients that cannot leave it out.
 MAY_BE_NULL = {
     "POST /v1/dev/tokens",
     "POST /v1/drawings",
@@ -94,7 +94,7 @@ def before_call(context, case, kwargs):
         elif "drawing_id" in case.path_parameters:
             case.path_parameters["drawing_id"] = DRAWING
         if label.startswith("PUT ") and case.path_parameters["user_id"] == OWNER:
-            # Who asks has to stay who they are.
+            # The user who asks has to keep their role.
             case.path_parameters["user_id"] = "bob"
     if ParameterLocation.QUERY in fits and case.query:
         keep_query_rules(case.query)
@@ -117,7 +117,7 @@ def keep_body_rules(label, body, has_own_ids):
         body["expires_at"] = max(int(body["expires_at"]), LATER)
     if label.endswith("/presence"):
         if body.get("state") is None:
-            # Who leaves says which connection does.
+            # A leave says which connection it is about.
             body["connection_id"] = body.get("connection_id") or str(uuid.uuid4())
         else:
             body["state"] = {"cursor": [1, 2]}

@@ -16,7 +16,7 @@ export function milliseconds(text, otherwise) {
   return Number(match[1]) * { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2]];
 }
 
-/** How many VUs are there before the run begins. @param {any} scenario */
+/** The number of VUs that are there before the run begins. @param {any} scenario */
 export const plannedVus = (scenario) => scenario.vus ?? scenario.preAllocatedVUs;
 
 /** @param {string} name @param {any} scenario */

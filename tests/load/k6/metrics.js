@@ -3,7 +3,7 @@
 // Aggregation, the grammar of thresholds and when they are evaluated follow k6's packages `metrics` and
 // `metrics/engine`.
 
-/** Which aggregations a threshold on a metric may name. */
+/** The aggregations that a threshold on a metric may name. */
 const AGGREGATIONS = {
   counter: ["count", "rate"],
   gauge: ["value"],
@@ -143,7 +143,7 @@ export class Metrics {
     }
   }
 
-  /** Which thresholds do not hold, and whether one of them ends the run. @param {number} seconds @param {boolean} isOver */
+  /** The metrics whose thresholds do not hold, and whether that ends the run. @param {number} seconds @param {boolean} isOver */
   evaluate(seconds, isOver) {
     const breached = [];
     let abort = false;

@@ -1,8 +1,8 @@
 // The modules of k6 as a VU sees them: those parts that the scripts use, and nothing else.
 //
-// Runs in the thread of the VU. What k6 would hang on, ignore or refuse is an error here.
+// Runs in the thread of the VU. A call that k6 would hang on, ignore or refuse is an error here.
 
-/** What ends a run from within: k6 interrupts the VM, which no script can catch. */
+/** The exception that ends a run from within: k6 interrupts the VM, which no script can catch. */
 export class Aborted extends Error {}
 
 /**

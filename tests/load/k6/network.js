@@ -4,7 +4,7 @@
 import http from "node:http";
 import { WebSocket } from "ws";
 
-/** What k6 calls the errors of a connection. */
+/** The names that k6 has for the errors of a connection. */
 const ERRORS = { ECONNREFUSED: "dial: connection refused", ECONNRESET: "read: connection reset by peer" };
 const REQUEST_TIMEOUT = 60_000;
 

@@ -51,7 +51,7 @@ class Vu {
     this.end = end;
     this.metrics = metrics;
     this.iterations = 0;
-    /** What setup returned, as JSON. @type {string | undefined} */
+    /** The return value of setup, as JSON. @type {string | undefined} */
     this.data = undefined;
     this.worker = new Worker(fileURLToPath(new URL("vu.js", import.meta.url)), {
       workerData: { id, script, env, answers: port2, flag },
@@ -226,7 +226,7 @@ async function runScript(script, env) {
       reason = error;
     }
     clearInterval(ticker);
-    // What still waits for a time that is over.
+    // Ends what still waits for a time that is over.
     aborted.abort();
     const seconds = elapsed();
     const { breached } = metrics.evaluate(seconds, true);

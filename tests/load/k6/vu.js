@@ -13,7 +13,7 @@ const flag = new Int32Array(shared);
 const port = /** @type {import("node:worker_threads").MessagePort} */ (parentPort);
 const state = { isInit: true, id: workerData.id, scenario: undefined, options: undefined };
 
-/** What keeps the iteration going: timers, sockets, and requests. */
+/** The number of things that keep the iteration going: timers, sockets, and requests. */
 let held = 0;
 let onIdle = () => {};
 

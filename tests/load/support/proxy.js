@@ -9,7 +9,7 @@ import { WebSocket, WebSocketServer } from "ws";
 
 /** @typedef {"lose" | "repeat" | "swap" | "fall silent"} Fault */
 
-/** Which frame with strokes is at fault, of all sockets. */
+/** The number of the frame with strokes that is at fault, among those of all sockets. */
 const NTH = 5;
 
 /** @param {string} target @param {Fault} fault */
@@ -71,7 +71,7 @@ export async function startProxy(target, fault) {
   const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
   return {
     url: `http://127.0.0.1:${port}`,
-    /** How many frames were at fault. */
+    /** The number of frames that were at fault. */
     get faults() {
       return faults;
     },

@@ -33,7 +33,7 @@ func main() {
 	require(err == nil && len(page.Ops) == 3, err)
 	first := page.Ops[0].CommittedStrokeBegin
 	require(first != nil && first.ObjectId == "s1" && len(first.Points) == 2, page.Ops[0])
-	// What has no type of its own is an empty op.
+	// An op that has no type of its own is empty.
 	require(page.Ops[1].GetActualInstance() == nil, page.Ops[1])
 	require(page.Ops[2].CommittedUndo != nil && page.Ops[2].CommittedUndo.Unit == stroke, page.Ops[2])
 

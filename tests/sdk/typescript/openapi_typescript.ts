@@ -21,7 +21,7 @@ const points = [[0, 0], [4, 3, 0.5]];
 const stroke: Schemas["StrokeBegin"] = {
   type: "stroke.begin", op_id: crypto.randomUUID(), object_id: "s1", tool: "pen", props: { width: 3 }, points,
 };
-// Of types that are not listed, the generator takes the name of the schema for the type.
+// The generator takes the name of the schema for a type that is not listed.
 const custom = { type: "custom.dice", op_id: crypto.randomUUID(), data: { sides: 20 } } as unknown as Schemas["CustomOp"];
 const request: Schemas["CommitRequest"] = { ops: [stroke, custom] };
 type Committed = operations["commit_ops"]["responses"]["200"]["content"]["application/json"];
