@@ -225,7 +225,9 @@ unsafe fn record(
     act: impl FnOnce() -> c_int,
 ) -> c_int {
     // SAFETY: By the contract of this function.
-    let Some(OpenFile { how: How::Recorded(recording, id), .. }) = (unsafe { told(file) }) else { return act() };
+    let Some(OpenFile { how: How::Recorded(recording, id), .. }) = (unsafe { told(file) }) else {
+        return act();
+    };
     let mut recording = lock(recording);
     let code = act();
     if code == ffi::SQLITE_OK {
