@@ -153,7 +153,7 @@ impl Crowd {
     }
 }
 
-fn lock(told: &Mutex<CrowdLog>) -> MutexGuard<'_, Told> {
+fn lock(told: &Mutex<CrowdLog>) -> MutexGuard<'_, CrowdLog> {
     told.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
