@@ -118,6 +118,8 @@ lint: setup web $(LOAD_CHECK_PACKAGES) ## Check format, lints, and that what is 
 		|| { echo 'openapi/openapi.json is out of date: run make openapi' >&2; exit 1; }
 	@cargo run --quiet -- asyncapi | diff - openapi/asyncapi.yaml \
 		|| { echo 'openapi/asyncapi.yaml is out of date: run make openapi' >&2; exit 1; }
+	@cargo run --quiet -- reference | diff - docs/reference.md \
+		|| { echo 'docs/reference.md is out of date: run make openapi' >&2; exit 1; }
 	@$(CLIENT)/node_modules/.bin/openapi-typescript openapi/openapi.json --output target/openapi.ts >/dev/null
 	@diff target/openapi.ts $(CLIENT)/src/generated/openapi.ts \
 		|| { echo '$(CLIENT)/src/generated/openapi.ts is out of date: run make openapi' >&2; exit 1; }
@@ -193,11 +195,13 @@ $(PEN):
 	npm install --prefix target/pen --ignore-scripts --no-audit --no-fund --no-save hanzi-writer-data@2
 
 .PHONY: openapi
-openapi: $(CLIENT_PACKAGES) ## Write openapi/openapi.json, openapi/asyncapi.yaml and the client's types
+openapi: $(CLIENT_PACKAGES) ## Write openapi/openapi.json, openapi/asyncapi.yaml, the client's types and docs/reference.md
 	@mkdir -p target openapi
 	cargo run --quiet -- openapi > target/openapi.json
 	cargo run --quiet -- asyncapi > target/asyncapi.yaml
+	cargo run --quiet -- reference > target/reference.md
 	mv target/openapi.json target/asyncapi.yaml openapi/
+	mv target/reference.md docs/
 	npm run generate --prefix $(CLIENT)
 
 .PHONY: openapi-breaking

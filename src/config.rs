@@ -32,7 +32,7 @@ pub const DEFAULT_BLOB_URL: &str = "file:data/blobs";
 #[derive(Debug, Parser)]
 #[command(name = "revcast", version)]
 pub struct Cli {
-    /// The command to run.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -48,6 +48,8 @@ pub enum Command {
     Openapi,
     /// Print the AsyncAPI document.
     Asyncapi,
+    /// Print the reference of codes, limits, flags, metrics and roles, as Markdown.
+    Reference,
     /// Bring the schema of the database up to date, and end.
     Migrate(StoreArgs),
     /// Make a drawing of the log of another server, as `GET …/export?format=ndjson` gives it; prints its id.
@@ -94,7 +96,7 @@ pub struct VerifyArgs {
     /// Look at this drawing alone.
     #[arg(long)]
     pub drawing_id: Option<DrawingId>,
-    /// The form in which findings are printed.
+    /// Form of the findings.
     #[arg(long, value_enum, default_value = "text")]
     pub format: FindingFormat,
 }
@@ -117,7 +119,7 @@ pub struct TokenArgs {
     /// The name to show to others.
     #[arg(long)]
     pub name: Option<String>,
-    /// The lifetime of the token.
+    /// Life of the token.
     #[arg(long, default_value = "1h", value_parser = parse_period)]
     pub ttl: Duration,
     #[command(flatten)]

@@ -11,10 +11,10 @@ use crate::{
 };
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal, $title:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $code:literal, $status:literal, $title:literal;)+) => {
         /// The kind of failure, in the form that clients act on.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum ErrorCode { $($(#[$doc])* $variant,)+ }
+        pub enum ErrorCode { $($(#[doc = $doc])+ $variant,)+ }
 
         impl ErrorCode {
             /// Every code, in the order of the documentation.
@@ -32,6 +32,12 @@ macro_rules! codes {
                 match self { $(Self::$variant => $status,)+ }
             }
 
+            /// When a request is refused with it.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
+            }
+
             /// A short summary that is the same for every occurrence.
             #[must_use]
             pub fn title(self) -> &'static str {
@@ -42,17 +48,17 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The body is no JSON, or not of the documented shape.
+    /// The body is no JSON or not as documented, or the path or the query string is not.
     InvalidRequest = "invalid_request", 400, "The request is malformed";
-    /// The bearer token or ticket is missing, damaged, expired or signed by an unknown key.
+    /// The token or ticket is missing, damaged, expired or signed by an unknown key.
     Unauthenticated = "unauthenticated", 401, "A valid token is required";
     /// The caller's role does not allow this.
     Forbidden = "forbidden", 403, "The role does not allow this";
     /// An op names a unit that another actor began.
     UnitForbidden = "unit_forbidden", 403, "The undo unit belongs to another actor";
-    /// An op is of a type that only the server writes.
+    /// An op is of a type that only the server writes: `fold`, `lesson.start` or `score.update`.
     ServerOnly = "server_only", 403, "Only the server writes this op";
-    /// The caller has made as many drawings as a user may.
+    /// The caller has made as many drawings as a user may (`--drawings-per-user`).
     TooManyDrawings = "too_many_drawings", 403, "Too many drawings";
     /// There is no such thing, or the caller may not know of it.
     NotFound = "not_found", 404, "Not found";
@@ -64,23 +70,23 @@ codes! {
     NothingToRedo = "nothing_to_redo", 409, "There is nothing to redo";
     /// The `op_id` is in the log already with another body.
     OpIdConflict = "op_id_conflict", 409, "The op_id was used for another op";
-    /// `if_revision` is not the head.
+    /// `if_revision` is not the head, or lies on another log than `epoch` says.
     RevisionConflict = "revision_conflict", 409, "The drawing has moved on";
-    /// The unit has been folded.
+    /// The unit has been folded. `errors` names all ops of the request of which that is true.
     UnitClosed = "unit_closed", 409, "The undo unit is closed";
     /// The `drawing_id` is or was another drawing.
     DrawingIdTaken = "drawing_id_taken", 409, "The drawing_id is taken";
     /// The change would leave a drawing without an owner.
     LastOwner = "last_owner", 409, "A drawing needs an owner";
-    /// The position belongs to another epoch.
+    /// The position belongs to another epoch, and is not known to lie on this log.
     EpochChanged = "epoch_changed", 410, "The epoch has changed";
     /// The position is ahead of the head.
     RevisionAhead = "revision_ahead", 410, "The position is ahead of the log";
-    /// The body, the op, or the number of ops is over its limit.
+    /// The body, an op, or the number of ops is over its limit.
     TooLarge = "too_large", 413, "Too large";
-    /// The content type of the body is not understood.
+    /// The content type is not `application/json`.
     UnsupportedMediaType = "unsupported_media_type", 415, "Unsupported media type";
-    /// The request needs version 13 of the WebSocket protocol.
+    /// `/v1/ws` speaks version 13 of the WebSocket protocol alone.
     UpgradeRequired = "upgrade_required", 426, "Another version of the protocol is needed";
     /// At least one op is invalid; nothing was committed.
     InvalidOp = "invalid_op", 422, "An op is invalid";
@@ -88,25 +94,28 @@ codes! {
     InvalidField = "invalid_field", 422, "A field is invalid";
     /// An op names a unit that is not in the log.
     UnknownUnit = "unknown_unit", 422, "The undo unit is unknown";
-    /// The caller writes faster than allowed.
+    /// The user writes, or posts presence, too fast; or all users of the drawing together write too fast.
     RateLimited = "rate_limited", 429, "Too many writes";
-    /// The caller has as many sockets, event streams and waiting long-polls as a user may.
+    /// The user has as many sockets, event streams and waiting long-polls on this node as they may; on a
+    /// socket it is close code 4003.
     TooManyConnections = "too_many_connections", 429, "Too many connections";
-    /// The server failed; the request may or may not have taken effect.
+    /// The server failed. The request may have taken effect.
     Internal = "internal", 500, "Internal error";
-    /// Ops are missing in the log of the drawing, or cannot be read, until an operator has mended it.
+    /// An op is missing in the log, or cannot be read, until an operator has mended it. Ask again after half
+    /// a minute, not sooner.
     LogDamaged = "log_damaged", 500, "The log is damaged";
-    /// Too much is waiting to be written.
+    /// Too much is waiting to be written, too many sockets are opened at once, too many connections are
+    /// present, too many canvases are asked for at once, or the node has no place for another connection.
     Overloaded = "overloaded", 503, "The server is overloaded";
-    /// The store does not answer.
+    /// The database does not answer, or takes no writes.
     StoreUnavailable = "store_unavailable", 503, "The store is unavailable";
-    /// The snapshots cannot be read, and the log is too long to do without.
+    /// The blob store does not answer, and the log is too long to do without.
     SnapshotsUnavailable = "snapshots_unavailable", 503, "Snapshots are unavailable";
     /// The issuer's keys cannot be read.
     IdentityUnavailable = "identity_unavailable", 503, "Tokens cannot be verified at present";
-    /// The request was not answered within its time.
+    /// The request was not answered in time. It may have taken effect.
     Timeout = "timeout", 503, "The request took too long";
-    /// The server is stopping.
+    /// The node is stopping.
     Draining = "draining", 503, "The server is stopping";
     /// An op was sent over the socket.
     WriteOverRest = "write_over_rest", 400, "Ops are committed with POST";
@@ -117,7 +126,13 @@ codes! {
 }
 
 impl ErrorCode {
-    /// Returns `true` if the same request may succeed later.
+    /// True of codes that no HTTP answer has.
+    #[must_use]
+    pub fn is_of_sockets_alone(self) -> bool {
+        matches!(self, Self::WriteOverRest | Self::NotSubscribed | Self::TooManySubscriptions)
+    }
+
+    /// True if the same request may succeed later.
     #[must_use]
     pub fn retryable(self) -> bool {
         let is_lasting = matches!(self, Self::TooManySubscriptions | Self::LogDamaged);

@@ -28,9 +28,9 @@
 //! | [`api`] | REST, one file a resource |
 //! | [`socket`] | sockets and event streams: each connection is a cursor into its rooms |
 //! | [`worker`] | what nobody waits for: snapshots, folding, removal |
-//! | [`config`], [`server`] | flags; the one place that puts it all together |
+//! | [`config`], [`reference`], [`server`] | flags; the generated reference; the one place that puts it all together |
 //!
-//! ARCHITECTURE.md has the invariants, and what happens at every bound.
+//! ARCHITECTURE.md has the invariants, docs/reference.md what happens at each limit.
 
 pub mod access;
 pub mod api;
@@ -46,6 +46,7 @@ pub mod import;
 pub mod limits;
 pub mod model;
 pub mod offload;
+pub mod reference;
 pub mod room;
 pub mod server;
 pub mod snapshot;

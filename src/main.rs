@@ -15,6 +15,7 @@ use revcast::{
     identity::sign_token,
     import::Import,
     model::DrawingId,
+    reference,
     server::{Server, listen, open_store, open_store_to_read, openapi_document},
     snapshot::{BlobUrl, Blobs},
     telemetry::{self, LogFormat, LogOutput},
@@ -72,7 +73,7 @@ fn init_logs(command: &Command) -> LogFormat {
         Command::Migrate(store) | Command::NewEpoch(store) => (store, LogOutput::Stderr),
         Command::Import(args) => (&args.store, LogOutput::Stderr),
         Command::Verify(args) => (&args.store, LogOutput::Stderr),
-        Command::Token(_) | Command::Openapi | Command::Asyncapi => {
+        Command::Token(_) | Command::Openapi | Command::Asyncapi | Command::Reference => {
             telemetry::init_logs(LogFormat::Pretty, telemetry::LOG_FILTER, LogOutput::Stderr);
             return LogFormat::Pretty;
         }
@@ -97,6 +98,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Token(args) => print_line(&token(&args)?),
         Command::Openapi => print_line(&openapi_document().to_pretty_json()?),
         Command::Asyncapi => print_line(asyncapi_yaml()?.trim_end()),
+        Command::Reference => print_line(reference::markdown().trim_end()),
         Command::Migrate(args) => {
             let store = open_store(&args).await?;
             store.close().await;

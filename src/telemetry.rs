@@ -24,8 +24,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// The filter of the log by default. The clients of a bucket, of NATS and of the database tell of each attempt
-/// that failed or was slow; we tell of the outcome.
+/// The filter of the log by default. The clients of a bucket, of NATS and of the database tell of each attempt that failed or was
+/// slow; we tell of the outcome.
 pub const LOG_FILTER: &str = "info,async_nats=off,object_store=warn,sqlx=error";
 
 /// Where log lines go.
@@ -95,8 +95,32 @@ fn sentence(error: &anyhow::Error) -> String {
     sentence
 }
 
+/// A metric, as `/metrics` has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// The unit of its value: `Count`, `Bytes` or `Seconds`.
+    pub unit: &'static str,
+    /// Its label, if it has one.
+    pub label: Option<&'static str>,
+    /// The thing that it counts or measures.
+    pub help: &'static str,
+}
+
 macro_rules! metrics {
-    ($($kind:ident $field:ident = $name:literal, $unit:ident, $doc:literal;)+) => {
+    (
+        $($kind:ident $field:ident = $name:literal, $unit:ident, $doc:literal;)+
+        $(@other $other_kind:ident $other_name:literal $(($label:literal))?, $other_unit:ident, $other_doc:literal;)+
+    ) => {
+        /// Every metric: those with a handle, then the others.
+        pub const METRICS: &[Metric] = &[
+            $(metrics!(@row $kind $name, $unit, None, $doc),)+
+            $(metrics!(@row $other_kind $other_name, $other_unit, metrics!(@label $($label)?), $other_doc),)+
+        ];
+
         /// Handles of every metric without labels; the names stand in `/metrics`.
         #[allow(missing_docs, reason = "each field is described by its metric, below")]
         pub struct Metrics { $(pub $field: metrics!(@type $kind),)+ }
@@ -107,17 +131,17 @@ macro_rules! metrics {
             pub fn new() -> Self {
                 prometheus();
                 $(metrics!(@describe $kind)($name, Unit::$unit, $doc);)+
-                describe_counter!("revcast_resets_total", Unit::Count, "Readers told to go to REST, by reason.");
-                describe_gauge!("revcast_canvas_bytes", Unit::Bytes, "Memory that canvases take, about: those that are kept, those being loaded, and answers made of them.");
-                describe_counter!("revcast_socket_closes_total", Unit::Count, "Sockets closed, by code.");
-                describe_counter!("revcast_http_responses_total", Unit::Count, "Responses, by status.");
-                describe_gauge!("revcast_build_info", Unit::Count, "1, with the version of the program.");
+                $(metrics!(@describe $other_kind)($other_name, Unit::$other_unit, $other_doc);)+
                 gauge!("revcast_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-                describe_gauge!("revcast_store_writable", Unit::Count, "1 while the store takes writes, 0 while it does not.");
                 Self { $($field: metrics!(@make $kind $name),)+ }
             }
         }
     };
+    (@row $kind:ident $name:literal, $unit:ident, $label:expr, $doc:literal) => {
+        Metric { name: $name, kind: stringify!($kind), unit: stringify!($unit), label: $label, help: $doc }
+    };
+    (@label) => { None };
+    (@label $label:literal) => { Some($label) };
     (@type counter) => { Counter };
     (@type gauge) => { Gauge };
     (@type histogram) => { Histogram };
@@ -163,6 +187,12 @@ metrics! {
     counter deliveries = "revcast_deliveries_total", Count, "Writes to sockets, each of one frame or several.";
     counter delivered_bytes = "revcast_delivered_bytes_total", Bytes, "Bytes written to sockets.";
     counter panics = "revcast_panics_total", Count, "Requests that ended in a panic.";
+    @other counter "revcast_resets_total" ("reason"), Count, "Readers told to go to REST, by reason.";
+    @other counter "revcast_socket_closes_total" ("code"), Count, "Sockets closed, by close code; 1006: gone without a word.";
+    @other counter "revcast_http_responses_total" ("class"), Count, "Responses, by class of status: `1xx` to `5xx`.";
+    @other gauge "revcast_canvas_bytes", Bytes, "Memory that canvases take, about: those that are kept, those being loaded, and answers made of them.";
+    @other gauge "revcast_store_writable", Count, "1 while the store takes writes, as far as is known, and 0 while it does not.";
+    @other gauge "revcast_build_info" ("version"), Count, "1, with the version of the program, which `revcast --version` prints.";
 }
 
 impl Default for Metrics {

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Picks of a unit that one undo or redo may take. Each that fails means that a press on another node went through
-/// first, and the slower of two nodes may lose to all that wait on the other.
+/// first, and the slower of two nodes may lose to all that wait on the other. Beyond it: `503 overloaded`.
 const UNDO_ATTEMPTS: u32 = 100;
 
 /// Carries out what clients wish to undo and redo.

@@ -31,7 +31,7 @@ pub enum NodeRole {
 /// Flags of `serve`.
 #[derive(Clone, Args)]
 pub struct ServeArgs {
-    /// Address to listen on; port 0 picks a free one.
+    /// Address to listen on; port 0 picks a free one, which the line `listening` of the log tells.
     #[arg(long, env = "REVCAST_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: String,
     /// Address of a listener of its own for `/healthz`, `/readyz` and `/metrics`, the last of which is then there alone.
@@ -47,14 +47,14 @@ pub struct ServeArgs {
     /// (`AWS_ACCESS_KEY_ID`, `AWS_REGION`, `AWS_ENDPOINT_URL` and so on) or after a `?`.
     #[arg(long, env = "REVCAST_BLOB_URL", default_value = DEFAULT_BLOB_URL, hide_env_values = true)]
     pub blob_url: String,
-    /// The name of this node in logs; by default the name of the machine with a random ending.
+    /// Name of this node in logs; that of the machine with a random ending by default.
     #[arg(long, env = "REVCAST_NODE_NAME", value_parser = parse_node_name)]
     pub node_name: Option<String>,
     /// Networks of the proxies in front, separated by commas, as in `10.0.0.0/8`: their `X-Forwarded-For`, or else their
     /// `Forwarded`, says where a request came from.
     #[arg(long, env = "REVCAST_TRUSTED_PROXIES", value_delimiter = ',', value_parser = parse_network)]
     pub trusted_proxies: Vec<IpNet>,
-    /// The roles of this node.
+    /// Roles of this node.
     #[arg(
         long,
         env = "REVCAST_ROLES",
@@ -63,7 +63,7 @@ pub struct ServeArgs {
         default_value = "api,gateway,worker"
     )]
     pub roles: Vec<NodeRole>,
-    /// Hand out guest tokens to anyone, and let any web page call. Never in production.
+    /// Hand out guest tokens to anyone, and let any web page call. Never in production. In the environment: `1` or `true`.
     #[arg(long, env = "REVCAST_DEV", value_parser = clap::builder::BoolishValueParser::new())]
     pub dev: bool,
     #[command(flatten)]
@@ -75,7 +75,7 @@ pub struct ServeArgs {
     /// Web origins that may call, separated by commas, or `*`; any with `--dev`, none otherwise.
     #[arg(long, env = "REVCAST_CORS_ORIGINS", value_delimiter = ',')]
     pub cors_origins: Vec<String>,
-    /// The interval at which the heads of live rooms are read, and readers told.
+    /// Time between two looks at the heads of live rooms, of which readers are told.
     #[arg(long, env = "REVCAST_HEARTBEAT", default_value = "2s", value_parser = parse_period)]
     pub heartbeat: Duration,
     /// Open sockets, event streams and waiting long-polls a user may have on this node; 0 for any number.
@@ -93,42 +93,42 @@ pub struct ServeArgs {
     #[arg(long, env = "REVCAST_LIMIT_BY_ADDRESS", value_name = "RATE", num_args = 0..=1,
         default_value = "0", default_missing_value = "200", value_parser = parse_address_rate)]
     pub limit_by_address: u32,
-    /// The time for which a connection may rest between two requests; longer than a load balancer in front lets
-    /// it rest.
+    /// Rest of a connection between two requests (10s to 1h); longer than a load balancer in front lets it rest.
     #[arg(long, env = "REVCAST_KEEP_ALIVE", default_value = "75s", value_parser = parse_keep_alive)]
     pub keep_alive: Duration,
     /// Sockets that may be opened on this node each second; 0 for any number.
     #[arg(long, env = "REVCAST_HANDSHAKES_PER_SECOND", default_value_t = limits::HANDSHAKES_PER_SECOND)]
     pub handshakes_per_second: u32,
-    /// The time for which this node says on `/readyz` that it will stop, and still serves everything, before it
-    /// stops; 0 for none.
+    /// Time for which this node says on `/readyz` that it will stop, and serves everything, before it stops (0 to 60s).
     #[arg(long, env = "REVCAST_DRAIN_NOTICE", default_value = "5s", value_parser = parse_window)]
     pub drain_notice: Duration,
-    /// The time over which the clients of this node are asked to leave when it stops.
+    /// Time over which the clients of this node are asked to leave when it stops (0 to 60s).
     #[arg(long, env = "REVCAST_DRAIN_WINDOW", default_value = "5s", value_parser = parse_window)]
     pub drain_window: Duration,
-    /// Batches that may be written at the same time.
+    /// Batches that may be written at the same time (1 to 16).
     #[arg(long, env = "REVCAST_WRITERS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub writers: u8,
-    /// Ops by which a drawing grows before the next snapshot of it is built.
+    /// Ops by which a drawing grows, at least, before the next snapshot of it is built (1 to 1,000,000); the same on all nodes.
     #[arg(long, env = "REVCAST_SNAPSHOT_EVERY", default_value_t = limits::SNAPSHOT_EVERY, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub snapshot_every: u64,
-    /// Memory for canvases, in bytes: those that are kept, those being loaded, and answers made of them.
+    /// Memory for canvases, in bytes (16 MiB or more): those that are kept, those being loaded, and answers made of them.
     #[arg(long, env = "REVCAST_CANVAS_MEMORY", default_value_t = limits::CANVAS_MEMORY, value_parser = clap::value_parser!(u64).range(limits::MIN_CANVAS_MEMORY..=1 << 40))]
     pub canvas_memory: u64,
-    /// Bytes that the history open to undo may weigh in one drawing, before the oldest of it is folded.
+    /// Bytes that what can be undone in a drawing may weigh before the oldest of it is folded (1,024 to 1 GiB).
     #[arg(long, env = "REVCAST_UNDO_BUDGET", default_value_t = limits::UNDO_BUDGET, value_parser = clap::value_parser!(u64).range(1_024..=1 << 30))]
     pub undo_budget: u64,
-    /// Bytes of ops that a drawing takes each second from all its users; 0 for any number.
+    /// Bytes of ops that a drawing takes on this node each second from all its users, of which 16 seconds' worth may come at
+    /// once; 0 for any number.
     #[arg(long, env = "REVCAST_DRAWING_BYTES_PER_SECOND", default_value_t = limits::DRAWING_BYTES_PER_SECOND, value_parser = clap::value_parser!(u32).range(0..=limits::MAX_DRAWING_RATE))]
     pub drawing_bytes_per_second: u32,
-    /// Undo units that may begin in a drawing each second, of all its users; 0 for any number.
+    /// Undo units that may begin in a drawing on this node each second, of which 30 seconds' worth may begin at once; 0 for
+    /// any number.
     #[arg(long, env = "REVCAST_DRAWING_UNITS_PER_SECOND", default_value_t = limits::DRAWING_UNITS_PER_SECOND, value_parser = clap::value_parser!(u32).range(0..=limits::MAX_DRAWING_RATE))]
     pub drawing_units_per_second: u32,
-    /// Requests a user may write each second; 0 for any number.
+    /// Requests that a user may write on this node each second; 0 for any number.
     #[arg(long, env = "REVCAST_WRITE_REQUESTS_PER_SECOND", default_value_t = limits::WRITE_REQUESTS_PER_SECOND)]
     pub write_requests_per_second: u32,
-    /// Ops a user may write each second; 0 for any number.
+    /// Ops that a user may write on this node each second; 0 for any number.
     #[arg(long, env = "REVCAST_WRITE_OPS_PER_SECOND", default_value_t = limits::WRITE_OPS_PER_SECOND)]
     pub write_ops_per_second: u32,
 }

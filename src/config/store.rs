@@ -8,7 +8,7 @@ use crate::telemetry::{self, LogFormat};
 /// Where the truth is.
 #[derive(Clone, Args)]
 pub struct StoreArgs {
-    /// `sqlite://path` or `postgres://user:password@host/database`.
+    /// `sqlite://path` or `postgres://user:password@host/database`, with several hosts parted by commas if need be.
     #[arg(
         long,
         env = "REVCAST_DATABASE_URL",
@@ -16,13 +16,13 @@ pub struct StoreArgs {
         hide_env_values = true
     )]
     pub database_url: String,
-    /// Connections to the database, at most.
+    /// Connections to the database, at most (2 to 1,000).
     #[arg(long, env = "REVCAST_DATABASE_CONNECTIONS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub database_connections: u32,
-    /// The form of the logs.
+    /// Form of the log: for people, or one JSON object a line.
     #[arg(long, env = "REVCAST_LOG_FORMAT", value_enum, default_value = "pretty")]
     pub log_format: LogFormat,
-    /// The filter for what is logged, in the syntax of RUST_LOG.
+    /// Filter of the log, in the syntax of `RUST_LOG`.
     #[arg(long, env = "REVCAST_LOG", default_value = telemetry::LOG_FILTER)]
     pub log: String,
 }
@@ -40,7 +40,7 @@ impl StoreArgs {
         if is_file || is_postgres { Ok(()) } else { Err(ConfigError::DatabaseUrl) }
     }
 
-    /// Returns `true` if the database is an SQLite file.
+    /// True if the database is an SQLite file.
     #[must_use]
     pub fn is_sqlite(&self) -> bool {
         self.database_url.starts_with("sqlite:")

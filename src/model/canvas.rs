@@ -1,7 +1,7 @@
 //! The canvas: a pure function of the committed log, kept up op by op.
 //!
 //! Owns the rules by which every reader computes the same picture: registers and their writes, undo
-//! units, folding. It sees the log alone: no I/O, no clock. ARCHITECTURE.md, "The canvas", has the
+//! units, folding. It sees the log alone: no I/O, no clock. docs/canvas.md has the
 //! rules; `tests/vectors` pins them for every other implementation.
 
 mod chain;

@@ -1,4 +1,4 @@
-//! Roles on a drawing, and what each allows: the table in README.md.
+//! Roles on a drawing, and what each allows: the table in docs/reference.md.
 
 use std::{borrow::Cow, str::FromStr};
 

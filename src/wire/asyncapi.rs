@@ -134,12 +134,7 @@ fn server_of(protocol: &str, description: &str) -> Value {
 fn socket_description() -> String {
     let codes = CloseCode::ALL.map(|code| {
         let number = code as u16;
-        let then = match number {
-            1000 => "as it likes",
-            4000..=4099 => "reconnects with backoff",
-            4100..=4199 => "gets a new token or ticket, then reconnects",
-            _ => "does not reconnect",
-        };
+        let then = code.reaction();
         let reason = if code == CloseCode::Normal { "the client closed" } else { code.reason() };
         format!("| {number} | {reason} | {then} |")
     });

@@ -41,6 +41,35 @@ impl CloseCode {
         Self::Rate,
     ];
 
+    /// The reaction of a client; codes to come keep to the same ranges.
+    pub(crate) fn reaction(self) -> &'static str {
+        match self as u16 {
+            1000 => "as it likes",
+            4000..=4099 => "reconnects with backoff",
+            4100..=4199 => "gets a new token or ticket, then reconnects",
+            _ => "does not reconnect",
+        }
+    }
+
+    /// When the server closes a socket with it.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Normal => "The client closed the socket.",
+            Self::GoingAway => "The node is stopping. After `goaway` the client reconnects at once.",
+            Self::TooSlow => {
+                "The client took nothing for 30 s, was still behind 10 s after `reset {lagged}`, or took 10 s for one \
+                 message of its own. A client that takes nothing at all sees the connection end without the code."
+            }
+            Self::NoPong => "The client was not heard of for 35 s after a ping.",
+            Self::Overloaded => "The user has too many connections on this node.",
+            Self::IdentityExpired => "The token or ticket under which the socket lives has expired.",
+            Self::BadTicket => "The ticket is damaged, expired, or of another user than the socket's.",
+            Self::ProtocolViolation => "The client broke the WebSocket protocol.",
+            Self::MessageTooLarge => "A message of the client was over its limit.",
+            Self::Rate => "The client sent too many messages.",
+        }
+    }
+
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Normal => "",

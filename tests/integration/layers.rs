@@ -39,6 +39,7 @@ const LAYERS: &[&str] = &[
     "socket",
     "worker",
     "config",
+    "reference",
     "server",
 ];
 

@@ -4,4 +4,5 @@ pub mod audit;
 pub mod import;
 pub mod import_failures;
 pub mod logs;
+pub mod reference;
 pub mod verify;
