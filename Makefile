@@ -178,6 +178,10 @@ $(LOAD_CHECK_PACKAGES): tests/load/package-lock.json
 	$(NPM_CI) tests/load
 	@touch $@
 
+.PHONY: screenshot
+screenshot: web servers ## Take the picture of the whiteboard in README.md
+	node scripts/screenshot.mjs
+
 .PHONY: frames
 frames: setup web ## Measure the frame times of the whiteboard with 20,000 strokes
 	$(RELEASE) --bin revcast --bin testbed

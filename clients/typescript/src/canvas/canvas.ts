@@ -1,6 +1,6 @@
 // The canvas: a pure function of the committed log, kept up op by op.
 //
-// The rules are those of ARCHITECTURE.md, "The canvas"; the vectors in `tests/vectors` pin them. No I/O, no clock.
+// The rules are those of docs/canvas.md; the vectors in `tests/vectors` pin them. No I/O, no clock.
 
 import type { CommittedOp } from "../ops.js";
 import { fold } from "./fold.js";
