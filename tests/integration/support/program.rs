@@ -66,7 +66,7 @@ pub struct Serving {
     lines: Arc<Mutex<Vec<Value>>>,
     _child: Child,
     /// Has its default files.
-    _folder: TempFolder,
+    folder: TempFolder,
 }
 
 impl Serving {
@@ -90,7 +90,12 @@ impl Serving {
             let line = lines.iter().find(|line| line["message"] == "listening")?;
             line["address"].as_str().map(str::to_owned)
         });
-        Self { base: format!("http://{}", address.await), lines, _child: child, _folder: folder }
+        Self { base: format!("http://{}", address.await), lines, _child: child, folder }
+    }
+
+    /// The folder in which it runs, with its default files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The lines so far of this level.
