@@ -24,6 +24,10 @@ use crate::{
     store::{Members, StoreError},
 };
 
+/// Roles one node remembers.
+/// At the bound, the role is looked up again.
+const ROLE_CACHE_ENTRIES: usize = 100_000;
+
 /// Role look-ups answered by one query of the store.
 const ROLE_BATCH: usize = 512;
 /// Such queries that may be under way at once: one that hangs must not stop them all.
@@ -51,7 +55,7 @@ impl Access {
             questions
         };
         let questions = (0..ROLE_QUERIES).map(way).collect();
-        Self { questions, turn: Arc::default(), roles: Arc::new(Cache::new(limits::ROLE_CACHE_ENTRIES)) }
+        Self { questions, turn: Arc::default(), roles: Arc::new(Cache::new(ROLE_CACHE_ENTRIES)) }
     }
 
     /// The role of `user` on `drawing`, at most `ROLE_CACHE_TTL` old.

@@ -32,6 +32,10 @@ use crate::{
     trace::RequestId,
 };
 
+/// Ops at which a batch is full. The request that crosses it still belongs to it.
+/// At the bound, the rest is the next batch.
+const MAX_BATCH_OPS: usize = 2_000;
+
 /// The way into the log. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Committer {
@@ -213,7 +217,7 @@ impl Writer {
             let Some(first) = first else { return };
             let mut ops = first.request.ops.len();
             batch.push(first);
-            while ops < limits::MAX_BATCH_OPS && batch.len() < limits::MAX_BATCH_REQUESTS {
+            while ops < MAX_BATCH_OPS && batch.len() < limits::MAX_BATCH_REQUESTS {
                 let Ok(job) = queue.try_recv() else { break };
                 ops += job.request.ops.len();
                 batch.push(job);

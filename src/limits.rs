@@ -78,11 +78,6 @@ pub const MAX_PAGE_OPS: u32 = 1_000;
 pub const MAX_PAGE_BYTES: usize = 1 << 20;
 /// Room in a page for all but its ops, in bytes of its JSON.
 pub const PAGE_ENVELOPE_BYTES: usize = 288;
-/// Pause between two lines of the log that say that the log of one drawing is damaged.
-pub const LOG_DAMAGE_TOLD_EVERY: Duration = Duration::from_secs(60);
-/// Drawings whose damage is logged within that pause.
-/// At the bound: further drawings are only counted.
-pub const LOG_DAMAGE_TOLD: usize = 1_024;
 /// Longest id of a request that is taken over from a client, in bytes.
 /// At the bound: the request gets an id of the server.
 pub const MAX_REQUEST_ID_BYTES: usize = 64;
@@ -198,9 +193,6 @@ limits! { canvases, "Canvases and snapshots";
 /// Revisions by which a head is ahead of its newest snapshot, by default (`--snapshot-every`).
 /// At the bound: a snapshot is due, once the ops since weigh half of the newest one or are [`SNAPSHOT_STRETCH`].
 pub const SNAPSHOT_EVERY: u64 = 500;
-/// Life of a claim of a worker on a snapshot, unless it is renewed.
-/// At the bound: the claim runs out, and another worker may build.
-pub const SNAPSHOT_LEASE: Duration = Duration::from_secs(60);
 /// Newest snapshots of a drawing that are kept.
 /// At the bound: the others go, but for one in each [`SNAPSHOT_STRETCH`].
 pub const SNAPSHOTS_KEPT: usize = 3;
@@ -214,9 +206,6 @@ pub const SNAPSHOT_RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// Blobs removed at a time, and claims that have run out.
 /// At the bound: the next batch or sweep goes on.
 pub const SNAPSHOT_WASTE_BATCH: u32 = 100;
-/// Age at which waste is forgotten that no node has found in a folder of its own.
-/// At the bound: the waste is forgotten.
-pub const LOCAL_WASTE_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Level of compression of snapshots, 1 to 9: the fastest, which is also that of the wire.
 pub const SNAPSHOT_GZIP_LEVEL: u32 = 1;
 /// Largest snapshot that is read, in bytes of JSON.
@@ -237,8 +226,6 @@ pub const BLOB_TIMEOUT: Duration = Duration::from_secs(30);
 pub const BLOB_ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 /// Longest time until a read that is not answered has shown whether the store as a whole is away, which a probe tells.
 pub const BLOB_VERDICT_TIMEOUT: Duration = BLOB_ANSWER_TIMEOUT.saturating_add(BLOB_PROBE_TIMEOUT);
-/// How long requests do without snapshots, after a read that the blob store did not answer, before one tries again.
-pub const BLOB_READ_PAUSE: Duration = Duration::from_secs(1);
 /// Time for the blob store to answer `/readyz`.
 /// At the bound: `/readyz` says `degraded`.
 pub const BLOB_PROBE_TIMEOUT: Duration = READY_TIMEOUT;
@@ -254,13 +241,8 @@ pub const MIN_CANVAS_MEMORY: u64 = 16 << 20;
 /// waited for, and shorter than the time for the whole answer.
 /// At the bound: `503 overloaded`.
 pub const CANVAS_PATIENCE: Duration = Duration::from_secs(8);
-/// Time for which a canvas or a picture is kept that nobody asks for.
-/// At the bound: it goes.
-pub const CANVAS_IDLE: Duration = Duration::from_secs(60);
 /// Bytes of a canvas for which the allocator is taken to add one.
 pub const CANVAS_OVERHEAD: u64 = 4;
-/// Canvases that one node is expected to keep; sizes the tables of the caches.
-pub const CANVAS_CACHE_ENTRIES: usize = 10_000;
 /// Weight of the place of a drawing beside its canvas, in bytes: its locks, its histories, its entry.
 pub const SLOT_WEIGHT: u64 = 1_024;
 /// Canvases that are loaded from nothing at the same time.
@@ -288,9 +270,6 @@ pub const COMMIT_QUEUE_BYTES: usize = 64 << 20;
 /// Most requests in one batch.
 /// At the bound: the rest is the next batch.
 pub const MAX_BATCH_REQUESTS: usize = 512;
-/// Ops at which a batch is full. The request that crosses it still belongs to it.
-/// At the bound: the rest is the next batch.
-pub const MAX_BATCH_OPS: usize = 2_000;
 /// Attempts to write one batch when the store breaks the connection or reports a deadlock.
 /// At the bound: `503 store_unavailable`.
 pub const COMMIT_ATTEMPTS: u32 = 3;
@@ -316,12 +295,6 @@ pub const ROLE_CACHE_TTL: Duration = Duration::from_secs(1);
 /// Between two looks at the roles of all readers, so that one who lost theirs hears no more within a second, whatever
 /// became of the message that says so.
 pub const ROLE_CHECK_INTERVAL: Duration = Duration::from_millis(700);
-/// Roles one node remembers.
-/// At the bound: the role is looked up again.
-pub const ROLE_CACHE_ENTRIES: usize = 100_000;
-/// Verified tokens one node remembers.
-/// At the bound: the least useful one is forgotten, and verified again.
-pub const TOKEN_CACHE_ENTRIES: usize = 20_000;
 /// Longest bearer token or ticket that is looked at, in bytes.
 /// At the bound: `401 unauthenticated`.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -369,71 +342,34 @@ pub const SUBSCRIPTION_MESSAGES: usize = 4_096;
 /// Wait of a room for the bus to confirm its subscription.
 /// At the bound: the room goes on without the confirmation.
 pub const BUS_CONFIRM_TIMEOUT: Duration = Duration::from_millis(500);
-/// Roles of live readers that are looked up in one query.
-/// At the bound: the rest is looked up in another query.
-pub const ROLE_CHECK_BATCH: usize = 4_096;
 /// Time for the first connection to NATS.
 /// At the bound: the server starts, and is `degraded`.
 pub const NATS_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often a node reads the heads of its live rooms, by default.
+/// Time between two looks of a node at the heads of its live rooms, by default.
 pub const HEARTBEAT: Duration = Duration::from_secs(2);
-/// Age of what a room told its readers, looked at with each heartbeat.
-/// At the bound: the oldest is forgotten; readers that still need it are told `reset {lagged}`.
-pub const RING_MAX_AGE: Duration = Duration::from_secs(60);
-/// Ops that a room reads at once, to close a hole or to fill up those who join.
-/// At the bound: another read follows; whoever joins and lacks more than two reads bring is told `reset
-/// {too_far_behind}`.
-pub const ROOM_READ_OPS: u32 = 2_000;
 /// Largest read of a room, in bytes of ops, unless it is one op alone.
 /// At the bound: another read follows; whoever joins and lacks more than two reads bring is told `reset
 /// {too_far_behind}`.
 pub const ROOM_READ_BYTES: usize = 2 << 20;
-/// Readers that the first broadcaster of a room tells by itself.
-/// At the bound: the next broadcaster helps.
-pub const BROADCAST_ALONE: usize = 128;
-/// Broadcasters of one room, or as many as there are cores if these are fewer.
-/// At the bound: all share the readers.
-pub const BROADCASTERS_MAX: usize = 8;
 /// Readers that a broadcaster tells before it lets other tasks run.
 /// At the bound: other work runs first.
 pub const BROADCAST_STRIDE: usize = 64;
-/// Readers that a broadcaster tells of presence before it looks for ops, which go first.
-/// At the bound: other work runs first.
-pub const PRESENCE_STRIDE: usize = 16;
-/// The share of its readers, one in so many, that a broadcaster tells of presence after each round of ops,
-/// however many ops there are.
-pub const PRESENCE_SHARE: usize = 8;
-/// How often a broadcaster without news looks for readers that are gone.
-pub const BROADCAST_PURGE: Duration = Duration::from_secs(5);
 /// Age of a hole in what a room has received.
 /// At the bound: the missing ops are read from the store.
 pub const HOLE_PATIENCE: Duration = Duration::from_millis(50);
 /// Pause after a failed read of a room before the next attempt.
 pub const REPAIR_RETRY: Duration = Duration::from_millis(200);
-/// How long a room takes a hole in the log for unmended, and asks the store no more for what lies before it.
+/// Time for which a room takes a hole in the log for unmended, and asks the store no more for what lies before it.
 pub const LOG_DAMAGE_MEMORY: Duration = Duration::from_secs(10);
-/// Ops that may wait behind a hole in a room.
-/// At the bound: the farthest are dropped, and read from the store later.
-pub const MAX_PENDING_OPS: usize = 1_000;
 /// Memory of a room of what it told its readers, in bytes of sealed frames.
 /// At the bound: the oldest is forgotten; readers that still need it are told `reset {lagged}`.
 pub const ROOM_RING_BYTES: usize = 4 << 20;
 /// Size at which a frame is sealed, in bytes.
 /// At the bound: the next frame begins; the op that crosses the size is still in this one.
 pub const MAX_FRAME_BYTES: usize = 256 * 1024;
-/// Small frames that are joined for a reader that catches up, in bytes.
-/// At the bound: the next frame begins.
-pub const GATHERED_BYTES: usize = 64 * 1024;
-/// Frames so joined that a room keeps for the next reader at the same place.
-/// At the bound: the oldest is forgotten.
-pub const GATHERED_FRAMES: usize = 4;
 /// Drawings that a node follows at once, by default (`--max-rooms`), and drawings whose presence it keeps for others.
 /// At the bound: those that nobody uses end at once; then `503 overloaded`, on a socket an `error`.
 pub const MAX_ROOMS: u32 = 50_000;
-/// Rooms without readers that end at once when a node is full and somebody wants another one.
-pub const ROOM_EVICTIONS: usize = 64;
-/// How long nobody looks for such after none was found.
-pub const ROOM_EVICTION_PAUSE: Duration = Duration::from_millis(100);
 /// Time for which a room without readers keeps following its drawing.
 /// At the bound: the room ends.
 pub const ROOM_LINGER: Duration = Duration::from_secs(10);
@@ -470,9 +406,9 @@ pub const PRESENCE_GRACE: Duration = Duration::from_secs(10);
 /// Life of a state that was posted over HTTP.
 /// At the bound: the connection leaves.
 pub const PRESENCE_HTTP_TTL: Duration = Duration::from_secs(30);
-/// How often a lane looks for what has expired.
+/// Time between two looks of a lane for what has expired.
 pub const PRESENCE_TICK: Duration = Duration::from_secs(1);
-/// How often a node with present connections tells the others that it lives.
+/// Time between two messages by which a node with present connections tells the others that it lives.
 pub const PRESENCE_ALIVE: Duration = Duration::from_secs(3);
 /// Silence of a node.
 /// At the bound: the node is forgotten with all that it held.
@@ -483,27 +419,14 @@ pub const PRESENCE_ASK_EVERY: Duration = Duration::from_secs(1);
 /// Shortest time between two answers of a node with all its presences of one room.
 /// At the bound: those that come too early are answered together.
 pub const PRESENCE_FULL_EVERY: Duration = Duration::from_secs(1);
-/// Bus messages that such an answer may take. [`PRESENCE_MAX_LOCAL`] presences, all with the longest user id, name and
-/// state, are cut into some 420.
-/// At the bound: the answer is ignored.
-pub const PRESENCE_MAX_PARTS: u32 = 512;
 /// Departures that a room remembers.
 /// At the bound: a reader that lacks older ones is told `reset {lagged}`, and gets the roster when it is back.
 pub const PRESENCE_TOMBSTONES: usize = 8_192;
-/// Diffs to the latest state that a room keeps rendered, for readers that stand at different versions.
-/// At the bound: the least used one is made again when it is needed.
-pub const PRESENCE_CACHED_DIFFS: usize = 8;
 /// Present connections up to which every reader is told of all of them.
 /// At the bound: readers with a `viewport` are told of those in it and of the [`PRESENCE_NEAREST`] nearest.
 pub const PRESENCE_VIEWPORT_ABOVE: usize = 200;
 /// Connections outside its viewport that a reader is told of: the nearest.
 pub const PRESENCE_NEAREST: usize = 50;
-/// Wait of a new lane for other nodes.
-/// At the bound: the answer is what is known by then.
-pub const PRESENCE_SYNC_WAIT: Duration = Duration::from_millis(150);
-/// Wait of `GET …/presence` for the roster to be complete.
-/// At the bound: the answer is what is known by then.
-pub const PRESENCE_SYNC_TIMEOUT: Duration = Duration::from_secs(1);
 }
 
 limits! { sockets, "Sockets";
@@ -526,7 +449,7 @@ pub const CLIENT_MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages a client may send each second, presence aside.
 /// At the bound: close code 4203.
 pub const CLIENT_MESSAGES_PER_SECOND: u32 = 200;
-/// How often the server pings a socket.
+/// Time between two pings of a socket by the server.
 pub const PING_INTERVAL: Duration = Duration::from_secs(25);
 /// Silence of a client after a ping: with the interval above, 60 s in all.
 /// At the bound: close code 4002.
@@ -537,21 +460,12 @@ pub const SOCKET_STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time for which a socket stays behind after it was told `reset {lagged}`.
 /// At the bound: close code 4001.
 pub const SOCKET_LAG_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes that a socket which is behind is sent in one turn.
-/// At the bound: other tasks run first.
-pub const SOCKET_TURN_BYTES: usize = 1 << 20;
 /// Answers that may wait for a socket that is behind.
 /// At the bound: the client is not read from until it has taken some.
 pub const SOCKET_ANSWERS: usize = 64;
-/// Answers that may wait for a socket that is behind, in bytes.
-/// At the bound: the client is not read from until it has taken some.
-pub const SOCKET_ANSWER_BYTES: usize = 128 * 1024;
 /// Largest roster that `subscribed` bears, in bytes.
 /// At the bound: the roster in `subscribed` is empty, and comes as the first `presence`.
 pub const MAX_ROSTER_BYTES: usize = 16 * 1024;
-/// Send buffer of the kernel for one socket, in bytes: what a stalled reader holds there.
-/// At the bound: the socket is behind, and follows at its own pace.
-pub const SOCKET_SEND_BUFFER_BYTES: usize = 256 * 1024;
 /// Frames that a client may send each second, presence and control frames included. Each KiB counts as one more.
 /// At the bound: close code 4203.
 pub const CLIENT_FRAMES_PER_SECOND: u32 = 1_000;
@@ -563,9 +477,7 @@ pub const CONNECTIONS_PER_USER: u32 = 100;
 pub const HANDSHAKES_PER_SECOND: u32 = 10_000;
 /// Size of a message above which it is compressed for those who negotiated it, in bytes.
 pub const DEFLATE_ABOVE_BYTES: usize = 256;
-/// How often all connections are looked at: pings, expiry, silence, slowness.
-pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-/// How often an event stream without events bears a comment at least.
+/// Longest time without a line in an event stream: a comment is sent where there is no event.
 pub const EVENTS_COMMENT_INTERVAL: Duration = Duration::from_secs(15);
 /// When a browser opens an event stream again that ended.
 pub const EVENTS_RETRY: Duration = Duration::from_secs(1);
@@ -575,8 +487,6 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a closing socket to say goodbye.
 /// At the bound: the connection is dropped.
 pub const SOCKET_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Buffer for reading from sockets, in bytes; each thread has one.
-pub const SOCKET_READ_BUFFER_BYTES: usize = 16 * 1024;
 /// Longest window over which the clients of a stopping node may be asked to leave, and longest notice before it.
 /// At the bound: the process does not start.
 pub const MAX_DRAIN_WINDOW: Duration = Duration::from_secs(60);
@@ -590,9 +500,6 @@ pub const MIN_PERIOD: Duration = Duration::from_millis(10);
 /// Longest period that a flag may give: ten years.
 /// At the bound: the process does not start.
 pub const MAX_PERIOD: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-/// Connections waiting to be accepted by the listener (a reconnect storm overflows the usual 1,024).
-/// At the bound: the system drops further ones, and clients try again.
-pub const LISTEN_BACKLOG: u32 = 4_096;
 /// Connections that one node serves at once, and as far as its descriptors go.
 /// At the bound: the next [`SPARE_CONNECTIONS`] are told `503 overloaded`, or how the node is.
 pub const MAX_CONNECTIONS: usize = 50_000;
@@ -601,9 +508,6 @@ pub const MIN_CONNECTIONS: usize = 16;
 /// Connections beyond those that are served, which are told so.
 /// At the bound: further ones wait in the backlog.
 pub const SPARE_CONNECTIONS: usize = 16;
-/// Time for a request on such a connection and its answer.
-/// At the bound: the connection is closed.
-pub const SPARE_TIMEOUT: Duration = Duration::from_secs(4);
 /// Connections to the listener for operators at once.
 /// At the bound: further ones wait in the backlog.
 pub const ADMIN_CONNECTIONS: usize = 16;
@@ -621,7 +525,7 @@ pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(75);
 /// Longest such rest that can be configured.
 /// At the bound: the process does not start.
 pub const MAX_KEEP_ALIVE: Duration = Duration::from_secs(3600);
-/// How long a browser may remember the answer to a CORS preflight.
+/// Time for which a browser may remember the answer to a CORS preflight.
 pub const CORS_MAX_AGE: Duration = Duration::from_secs(3600);
 /// Time for which a client takes nothing of an answer.
 /// At the bound: the connection is closed.
@@ -641,33 +545,17 @@ pub const STORE_CALL_TIMEOUT: Duration = Duration::from_secs(9);
 /// Time to get a connection to the store.
 /// At the bound: `503 store_unavailable`.
 pub const STORE_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// A pooled connection idle for longer is probed before it is used.
-pub const STORE_PROBE_AFTER: Duration = Duration::from_secs(1);
-/// Time in which a connection that has idled has to answer before it is used.
-/// At the bound: the connection is thrown away, with all that are as old.
-pub const STORE_PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// Time after which a call casts doubt on the store.
 /// At the bound: the store is probed, and the call given up if its connection is lost.
 pub const STORE_SLOW_CALL: Duration = Duration::from_secs(1);
 /// Time to connect to one host of the store, outside of the pool, in an outage.
 /// At the bound: the host counts as away.
 pub const STORE_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Time for a host of the store to write, outside of the pool: a commit may wait for a standby.
-/// At the bound: the host counts as away.
-pub const STORE_SCOUT_TIMEOUT: Duration = Duration::from_secs(60);
-/// Time for which a write proves that the store takes writes.
-/// At the bound: it is proved anew.
-pub const STORE_PROOF_MAX_AGE: Duration = Duration::from_secs(1);
 /// Time for the write by which it is proved.
 /// At the bound: `/readyz` says `unavailable`.
 pub const STORE_PROBE_TIMEOUT: Duration = READY_TIMEOUT;
 /// Pause between two such writes while they fail.
 pub const STORE_PROBE_PAUSE: Duration = Duration::from_millis(500);
-/// Bytes that such a write has after one that found no room.
-pub const STORE_PROBE_ROOM: usize = 64 * 1024;
-/// Pause between two lines of the log that say that the store is busy.
-/// At the bound: nothing is logged.
-pub const STORE_CONTENTION_LOG_PAUSE: Duration = Duration::from_secs(10);
 /// Wait of the process for the store at the start.
 /// At the bound: the process ends.
 pub const STORE_START_TIMEOUT: Duration = Duration::from_secs(30);

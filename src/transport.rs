@@ -18,7 +18,9 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::limits;
+/// Send buffer of the kernel for one socket, in bytes: what a stalled reader holds there.
+/// At the bound, the socket is behind, and follows at its own pace.
+const SOCKET_SEND_BUFFER_BYTES: usize = 256 * 1024;
 
 /// One end of a connection.
 #[derive(Debug)]
@@ -97,7 +99,7 @@ impl Transport {
     /// Bounds what may wait to be taken by the other end. A system that refuses has a bound of its own.
     pub fn bound_what_waits(&self) {
         if let Self::Tcp(stream) = self {
-            let _ = SockRef::from(stream).set_send_buffer_size(limits::SOCKET_SEND_BUFFER_BYTES);
+            let _ = SockRef::from(stream).set_send_buffer_size(SOCKET_SEND_BUFFER_BYTES);
         }
     }
 }

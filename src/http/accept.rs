@@ -27,6 +27,14 @@ use crate::{
     telemetry::Metrics,
 };
 
+/// Time for a request on such a connection and its answer.
+/// At the bound, the connection is closed.
+const SPARE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Connections waiting to be accepted by the listener (a reconnect storm overflows the usual 1,024).
+/// At the bound, the system drops further ones, and clients try again.
+const LISTEN_BACKLOG: u32 = 4_096;
+
 /// Pause after a connection could not be accepted.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// The time for which a connection that has no place may stay silent before it makes room for the next one.
@@ -114,7 +122,7 @@ pub async fn listen(address: &str) -> anyhow::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.bind(address).with_context(|| format!("listening on {address}"))?;
-    Ok(socket.listen(limits::LISTEN_BACKLOG)?)
+    Ok(socket.listen(LISTEN_BACKLOG)?)
 }
 
 /// Accepts up to `places` connections at a time, as long as this is polled; further ones wait in the backlog.
@@ -158,14 +166,14 @@ async fn turn_away(stream: TcpStream, spare: OwnedSemaphorePermit, overflow: Ove
         return;
     }
     let service = service_fn(move |request: hyper::Request<Incoming>| answer(request, overflow.clone()));
-    let patience = Patience { head: limits::SPARE_TIMEOUT, answer: limits::SPARE_TIMEOUT };
+    let patience = Patience { head: SPARE_TIMEOUT, answer: SPARE_TIMEOUT };
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits::SPARE_TIMEOUT)
+        .header_read_timeout(SPARE_TIMEOUT)
         .keep_alive(false)
         .serve_connection(TokioIo::new(ClientStream::new(stream, patience, Requests::default())), service);
     // A client that breaks off, or takes too long, is its own business.
-    drop(tokio::time::timeout(limits::SPARE_TIMEOUT, connection).await);
+    drop(tokio::time::timeout(SPARE_TIMEOUT, connection).await);
 }
 
 async fn answer(request: hyper::Request<Incoming>, overflow: Overflow) -> Result<Response, Infallible> {

@@ -27,6 +27,10 @@ use header::TokenHeader;
 pub use jwks::Jwks;
 pub use secret::Secret;
 
+/// Verified tokens one node remembers.
+/// At the bound, the least useful one is forgotten, and verified again.
+const TOKEN_CACHE_ENTRIES: usize = 20_000;
+
 /// The detail for whoever comes too late.
 const EXPIRED: &str = "the token has expired";
 
@@ -140,7 +144,7 @@ impl Authenticator {
             issuer_rules: rules,
             tickets: LocalKey::new("revcast ticket ", server_key),
             dev_tokens: LocalKey::new("revcast dev token ", server_key),
-            verified: Cache::new(limits::TOKEN_CACHE_ENTRIES),
+            verified: Cache::new(TOKEN_CACHE_ENTRIES),
             options,
         }
     }

@@ -1,4 +1,4 @@
-//! What each role may do, as the rules of [`Role`] say when they are asked.
+//! The rights of each role, as the rules of [`Role`] say when they are asked.
 
 use super::table;
 use crate::model::{Op, Role};

@@ -3,9 +3,12 @@
 //! Owns the broadcasters of a room: tasks that each have a share of the readers. A reader is a
 //! [`Recipient`]; what it does with the bytes is its own business, but it must not wait.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::{runtime::Handle, sync::Notify};
@@ -16,6 +19,25 @@ use super::{
     ring::{Batch, Ring},
 };
 use crate::{limits, trace, wire::News};
+
+/// Time between two looks of a broadcaster without news for readers that are gone.
+const BROADCAST_PURGE: Duration = Duration::from_secs(5);
+
+/// The share of its readers, one in so many, that a broadcaster tells of presence after each round of ops,
+/// however many ops there are.
+const PRESENCE_SHARE: usize = 8;
+
+/// Readers that a broadcaster tells of presence before it looks for ops, which go first.
+/// At the bound, other work runs first.
+const PRESENCE_STRIDE: usize = 16;
+
+/// Broadcasters of one room, or as many as there are cores if these are fewer.
+/// At the bound, all share the readers.
+const BROADCASTERS_MAX: usize = 8;
+
+/// Readers that the first broadcaster of a room tells by itself.
+/// At the bound, the next broadcaster helps.
+const BROADCAST_ALONE: usize = 128;
 
 /// The broadcasters of one room.
 #[derive(Debug)]
@@ -51,13 +73,13 @@ impl Broadcast {
             joined: Mutex::default(),
             size: AtomicUsize::new(0),
         };
-        let shards = (0..cores.min(limits::BROADCASTERS_MAX)).map(shard).collect();
+        let shards = (0..cores.min(BROADCASTERS_MAX)).map(shard).collect();
         Self { ring: ring.clone(), shards, tasks: tasks.clone(), stop }
     }
 
     /// Adds a reader, which will be offered what is pushed from now on.
     pub(super) fn join(self: &Arc<Self>, member: Recipient) {
-        let first = self.shards.iter().position(|shard| shard.size() < limits::BROADCAST_ALONE);
+        let first = self.shards.iter().position(|shard| shard.size() < BROADCAST_ALONE);
         let least = || (0..self.shards.len()).min_by_key(|nth| self.shards[*nth].size());
         let Some(nth) = first.or_else(least) else { return };
         let shard = &self.shards[nth];
@@ -100,7 +122,7 @@ async fn run(broadcast: Arc<Broadcast>, nth: usize, mut position: u64) {
     let mut members: Vec<Recipient> = Vec::new();
     // Those at the front who are still to be told of presence.
     let mut untold = 0;
-    let mut purges = tokio::time::interval(limits::BROADCAST_PURGE);
+    let mut purges = tokio::time::interval(BROADCAST_PURGE);
     loop {
         let is_purge = tokio::select! {
             () = broadcast.stop.cancelled() => return,
@@ -120,9 +142,9 @@ async fn run(broadcast: Arc<Broadcast>, nth: usize, mut position: u64) {
         }
         untold = untold.min(members.len());
         // Ops go first, but presence is not to starve while they never end.
-        let share = untold.saturating_sub(members.len().div_ceil(limits::PRESENCE_SHARE));
+        let share = untold.saturating_sub(members.len().div_ceil(PRESENCE_SHARE));
         while untold > share || (untold > 0 && !broadcast.ring.has_after(position)) {
-            let stride = untold.saturating_sub(limits::PRESENCE_STRIDE)..untold;
+            let stride = untold.saturating_sub(PRESENCE_STRIDE)..untold;
             untold = stride.start;
             for member in &members[stride] {
                 member.outlet.offer_presence(member.reader);

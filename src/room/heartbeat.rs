@@ -14,6 +14,10 @@ use crate::{
     store::{self, StoreError},
 };
 
+/// Roles of live readers that are looked up in one query.
+/// At the bound, the rest is looked up in another query.
+const ROLE_CHECK_BATCH: usize = 4_096;
+
 /// Reads the heads of all rooms in one query at every beat, and tells each its own.
 pub(super) async fn beat(shared: Arc<RoomServices>) {
     let mut beats = tokio::time::interval(shared.heartbeat);
@@ -66,7 +70,7 @@ async fn check_roles(shared: &RoomServices, rooms: &[(DrawingId, RoomEntry)]) ->
         return Ok(());
     }
     let mut roles = HashMap::new();
-    for some in pairs.chunks(limits::ROLE_CHECK_BATCH) {
+    for some in pairs.chunks(ROLE_CHECK_BATCH) {
         roles.extend(shared.store.roles(some).await?);
     }
     let asked: HashSet<_> = pairs.into_iter().collect();

@@ -5,7 +5,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -15,7 +15,13 @@ use super::{
     mailbox::{Joining, Mailbox},
     ring::Ring,
 };
-use crate::{limits, model::DrawingId};
+use crate::model::DrawingId;
+
+/// Time for which nobody looks for an unused room after none was found.
+const ROOM_EVICTION_PAUSE: Duration = Duration::from_millis(100);
+
+/// Rooms without readers that end at once when a node is full and somebody wants another one.
+const ROOM_EVICTIONS: usize = 64;
 
 /// The rooms of one node.
 pub(super) struct RoomMap {
@@ -90,13 +96,13 @@ impl RoomMap {
     /// join anything meanwhile.
     fn make_room(&self, rooms: &mut HashMap<DrawingId, RoomEntry>) -> bool {
         let mut last_look = self.last_look.lock().unwrap_or_else(PoisonError::into_inner);
-        if last_look.is_some_and(|at| at.elapsed() < limits::ROOM_EVICTION_PAUSE) {
+        if last_look.is_some_and(|at| at.elapsed() < ROOM_EVICTION_PAUSE) {
             return false;
         }
         // Whoever joins does so under the lock of the map.
         let is_unused = |room: &RoomEntry| room.ring.reader_count() == 0 && !room.mailbox.is_joined();
         let unused = rooms.iter().filter(|(_, room)| is_unused(room)).map(|(id, _)| *id);
-        let unused: Vec<_> = unused.take(limits::ROOM_EVICTIONS).collect();
+        let unused: Vec<_> = unused.take(ROOM_EVICTIONS).collect();
         if unused.is_empty() {
             *last_look = Some(Instant::now());
         }

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::{
-    limits,
-    model::{CommittedOp, Revision},
-};
+use crate::model::{CommittedOp, Revision};
+
+/// Ops that may wait behind a hole in a room.
+/// At the bound, the farthest are dropped, and read from the store later.
+const MAX_PENDING_OPS: usize = 1_000;
 
 /// Takes commits in any order, with repeats and holes; gives out `n + 1` only.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ impl Order {
             }
         } else if op.revision > self.delivered {
             self.pending.entry(op.revision).or_insert(op);
-            if self.pending.len() > limits::MAX_PENDING_OPS {
+            if self.pending.len() > MAX_PENDING_OPS {
                 // Behind a long hole no more is kept: the store will give it all.
                 self.pending.pop_last();
             }
@@ -114,13 +115,13 @@ mod tests {
     #[test]
     fn what_waits_behind_a_hole_is_bounded_and_the_hole_stays_known() {
         let mut order = Order::starting_after(Revision(0));
-        let last = 2 * limits::MAX_PENDING_OPS as u64;
+        let last = 2 * MAX_PENDING_OPS as u64;
         for revision in 2..=last {
             order.accept(op(revision));
         }
-        assert_eq!(order.pending.len(), limits::MAX_PENDING_OPS);
+        assert_eq!(order.pending.len(), MAX_PENDING_OPS);
         order.accept(op(1));
-        assert_eq!(order.take_ready().len(), limits::MAX_PENDING_OPS + 1);
+        assert_eq!(order.take_ready().len(), MAX_PENDING_OPS + 1);
         assert!(order.has_hole());
     }
 }

@@ -23,6 +23,14 @@ use crate::{
 pub use batch::Batch;
 pub use reader::{Next, Reader};
 
+/// Frames so joined that a room keeps for the next reader at the same place.
+/// At the bound, the oldest is forgotten.
+const GATHERED_FRAMES: usize = 4;
+
+/// Small frames that are joined for a reader that catches up, in bytes.
+/// At the bound, the next frame begins.
+const GATHERED_BYTES: usize = 64 * 1024;
+
 /// Number of the first item of a ring; what is read back from the store comes before it.
 const FIRST_ITEM: u64 = 1 << 40;
 
@@ -294,7 +302,7 @@ impl State {
             let is_same = |epoch| ops.first().is_none_or(|first| first.epoch == epoch);
             match &item.news {
                 News::Ops(frame) if !is_same(frame.epoch) => break,
-                News::Ops(frame) if bytes + frame.json.len() <= limits::GATHERED_BYTES || frames == 0 => {
+                News::Ops(frame) if bytes + frame.json.len() <= GATHERED_BYTES || frames == 0 => {
                     (bytes, count, frames) = (bytes + frame.json.len(), nth, frames + 1);
                     ops.push(frame.clone());
                 }
@@ -316,7 +324,7 @@ impl State {
         let Some(frame) = Frame::seal(drawing, epoch, &ops) else { return (item, 1) };
         let made = Arc::new(Item::new(drawing, News::Ops(frame)));
         self.gathered.push_back((number, count, made.clone()));
-        if self.gathered.len() > limits::GATHERED_FRAMES {
+        if self.gathered.len() > GATHERED_FRAMES {
             self.gathered.pop_front();
         }
         (made, count)

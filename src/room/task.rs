@@ -3,7 +3,7 @@
 //! It listens to the bus, to the store and to those who join, and does what the room's [`LogState`] says. Only one read of
 //! the store is under way for the room, and everyone who waits shares it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 use tokio::time::Instant;
@@ -26,6 +26,15 @@ use crate::{
     trace,
     wire::seal_all,
 };
+
+/// Ops that a room reads at once, to close a hole or to fill up those who join.
+/// At the bound, another read follows; whoever joins and lacks more than two reads bring is told `reset
+/// {too_far_behind}`.
+const ROOM_READ_OPS: u32 = 2_000;
+
+/// Age of what a room told its readers, looked at with each heartbeat.
+/// At the bound, the oldest is forgotten; readers that still need it are told `reset {lagged}`.
+const RING_MAX_AGE: Duration = Duration::from_secs(60);
 
 type Read = BoxFuture<'static, Result<Option<LogPage>, StoreError>>;
 type Renewal = BoxFuture<'static, Subscription<OpsMessage>>;
@@ -139,7 +148,7 @@ impl Room {
             self.shared.metrics.renewals.increment(1);
             self.renewal = Some(Box::pin(async move { bus.subscribe_ops(drawing).await }));
         }
-        if let Some(then) = std::time::Instant::now().checked_sub(limits::RING_MAX_AGE) {
+        if let Some(then) = std::time::Instant::now().checked_sub(RING_MAX_AGE) {
             self.ring().forget_before(then);
         }
         self.state.on_heartbeat(epoch, head, is_connected, now);
@@ -287,7 +296,7 @@ impl Room {
             drawing_id: self.drawing_id(),
             after,
             until,
-            limit: limits::ROOM_READ_OPS,
+            limit: ROOM_READ_OPS,
             max_bytes: limits::ROOM_READ_BYTES,
         }
     }

@@ -27,6 +27,10 @@ use crate::{
     offload::on_another_thread,
 };
 
+/// Time for which a canvas or a picture is kept that nobody asks for.
+/// At the bound, it goes.
+const CANVAS_IDLE: Duration = Duration::from_secs(60);
+
 /// The interval at which canvases that nobody has asked for in a while are looked for.
 const CANVAS_TIDY_INTERVAL: Duration = Duration::from_secs(5);
 /// The share of its canvas that a picture is taken to need while it is made: one byte of so many.
@@ -217,7 +221,7 @@ impl Canvases {
                 () = stop.cancelled() => return,
                 _ = ticks.tick() => (),
             }
-            self.forget_idle(now_ms() - millis(limits::CANVAS_IDLE));
+            self.forget_idle(now_ms() - millis(CANVAS_IDLE));
             nudge_allocator();
         }
     }

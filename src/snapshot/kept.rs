@@ -31,6 +31,9 @@ use crate::{
     model::{Branch, Canvas, DrawingId, Epoch, History, Revision, UserId},
 };
 
+/// Canvases that one node is expected to keep; sizes the tables of the caches.
+const CANVAS_CACHE_ENTRIES: usize = 10_000;
+
 /// Canvases and pictures that are kept.
 pub(super) struct Kept {
     slots: Cache<DrawingId, CacheSlot, SlotWeight>,
@@ -256,7 +259,7 @@ fn cache<K: Eq + std::hash::Hash, V: Clone, W: Weighter<K, V> + Clone>(
 ) -> Cache<K, V, W> {
     let options = OptionsBuilder::new()
         .shards(1)
-        .estimated_items_capacity(limits::CANVAS_CACHE_ENTRIES)
+        .estimated_items_capacity(CANVAS_CACHE_ENTRIES)
         .weight_capacity(bytes)
         .build();
     // Only missing figures can be refused.

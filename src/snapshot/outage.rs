@@ -5,11 +5,14 @@
 
 use std::{
     sync::{Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::blobs::BlobError;
 use crate::limits;
+
+/// Time for which requests do without snapshots, after a read that the blob store did not answer, before one tries again.
+const BLOB_READ_PAUSE: Duration = Duration::from_secs(1);
 
 /// The state of the blob store, as far as it is known.
 #[derive(Debug, Default)]
@@ -50,7 +53,7 @@ impl BlobOutage {
 
     fn begin(&self, now: Instant, error: &BlobError) {
         let mut next_attempt = self.next_attempt.lock().unwrap_or_else(PoisonError::into_inner);
-        if next_attempt.replace(now + limits::BLOB_READ_PAUSE).is_none() {
+        if next_attempt.replace(now + BLOB_READ_PAUSE).is_none() {
             tracing::warn!(%error, "snapshots cannot be read; short logs are replayed without");
         }
     }
@@ -80,7 +83,7 @@ mod tests {
     fn after_a_read_that_failed_one_tries_after_a_pause() {
         let (outage, now) = (BlobOutage::default(), Instant::now());
         outage.begin(now, &BlobError::away());
-        let later = now + limits::BLOB_READ_PAUSE;
+        let later = now + BLOB_READ_PAUSE;
         assert!(!outage.may_try(now));
         assert!(outage.may_try(later));
         assert!(!outage.may_try(later), "one is at it");

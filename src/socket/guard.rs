@@ -19,12 +19,15 @@ use super::{
 use crate::{
     error::{Error, ErrorCode},
     identity::Identity,
-    limits,
     model::{DrawingId, PresenceState, Role, UserId},
     room::{Batch, Joined, Rooms},
     telemetry,
     wire::{CloseCode, ServerMessage, encode},
 };
+
+/// Bytes that a socket which is behind is sent in one turn.
+/// At the bound, other tasks run first.
+const SOCKET_TURN_BYTES: usize = 1 << 20;
 
 /// Everything about a socket that changes.
 #[derive(Debug)]
@@ -159,7 +162,7 @@ impl<'a> SocketGuard<'a> {
     /// Writes what waits, then what the rooms have, until the socket takes no more, nothing is left, or
     /// the turn is over.
     pub(super) fn follow(&mut self) {
-        let mut budget = limits::SOCKET_TURN_BYTES;
+        let mut budget = SOCKET_TURN_BYTES;
         while self.state.outgoing.flush(self.endpoint, &mut budget) {
             match self.next_bytes() {
                 Some(bytes) => self.state.outgoing.begin(bytes),

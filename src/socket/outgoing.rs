@@ -15,6 +15,10 @@ use tokio::io::Interest;
 use super::endpoint::Endpoint;
 use crate::{limits, wire::CloseCode};
 
+/// Answers that may wait for a socket that is behind, in bytes.
+/// At the bound, the client is not read from until it has taken some.
+const SOCKET_ANSWER_BYTES: usize = 128 * 1024;
+
 /// The way out of one socket.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
@@ -237,7 +241,7 @@ impl Answers {
     }
 
     fn is_full(&self) -> bool {
-        self.queue.len() >= limits::SOCKET_ANSWERS || self.bytes >= limits::SOCKET_ANSWER_BYTES
+        self.queue.len() >= limits::SOCKET_ANSWERS || self.bytes >= SOCKET_ANSWER_BYTES
     }
 }
 

@@ -22,6 +22,9 @@ use crate::{
     wire::{CloseCode, ServerMessage},
 };
 
+/// Time between two looks at all connections: pings, expiry, silence, slowness.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The sockets of a node.
 pub struct Sockets {
     /// Held for map operations.
@@ -78,7 +81,7 @@ impl Sockets {
 
     /// Looks after all sockets until `stop`.
     pub async fn look_after(self: Arc<Self>, stop: CancellationToken) {
-        let mut sweeps = tokio::time::interval(limits::SWEEP_INTERVAL);
+        let mut sweeps = tokio::time::interval(SWEEP_INTERVAL);
         sweeps.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {

@@ -23,6 +23,9 @@ use crate::{
     wire::{CloseCode, Encoding, FrameReader, ReadError},
 };
 
+/// Buffer for reading from sockets, in bytes; each thread has one.
+const SOCKET_READ_BUFFER_BYTES: usize = 16 * 1024;
+
 /// One client, as its task sees it.
 pub(super) struct Session {
     socket: Arc<Socket>,
@@ -161,7 +164,7 @@ impl Session {
         thread_local! {
             /// One for all connections of a thread: an idle one holds nothing.
             static BUFFER: RefCell<Box<[u8]>> =
-                RefCell::new(vec![0; limits::SOCKET_READ_BUFFER_BYTES].into());
+                RefCell::new(vec![0; SOCKET_READ_BUFFER_BYTES].into());
         }
         BUFFER.with_borrow_mut(|buffer| match self.socket.endpoint().stream.try_read(buffer) {
             Ok(0) => Ok(false),

@@ -6,14 +6,20 @@
 use std::{
     collections::HashMap,
     sync::{LazyLock, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{
-    limits,
     model::{DrawingId, Revision},
     telemetry,
 };
+
+/// Drawings whose damage is logged within that pause.
+/// At the bound, further drawings are only counted.
+const LOG_DAMAGE_TOLD: usize = 1_024;
+
+/// Pause between two lines of the log that say that the log of one drawing is damaged.
+const LOG_DAMAGE_TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// The drawings of which it was told, and when.
 #[derive(Debug, Default)]
@@ -23,8 +29,8 @@ impl ReportedDamage {
     /// Returns `true` if a drawing is to be told of now. Where very many are damaged, the rest of them go
     /// untold: the first lines say what has to be done.
     fn is_due(&mut self, drawing: DrawingId, now: Instant) -> bool {
-        self.0.retain(|_, then| now.duration_since(*then) < limits::LOG_DAMAGE_TOLD_EVERY);
-        let is_due = !self.0.contains_key(&drawing) && self.0.len() < limits::LOG_DAMAGE_TOLD;
+        self.0.retain(|_, then| now.duration_since(*then) < LOG_DAMAGE_TOLD_EVERY);
+        let is_due = !self.0.contains_key(&drawing) && self.0.len() < LOG_DAMAGE_TOLD;
         if is_due {
             self.0.insert(drawing, now);
         }
@@ -52,18 +58,18 @@ mod tests {
         let (mut told, now) = (ReportedDamage::default(), Instant::now());
         let (one, other) = (DrawingId(Uuid::from_u128(1)), DrawingId(Uuid::from_u128(2)));
         assert!(told.is_due(one, now) && told.is_due(other, now));
-        let later = now + limits::LOG_DAMAGE_TOLD_EVERY / 2;
+        let later = now + LOG_DAMAGE_TOLD_EVERY / 2;
         assert!(!told.is_due(one, later) && !told.is_due(other, later));
-        assert!(told.is_due(one, now + limits::LOG_DAMAGE_TOLD_EVERY));
+        assert!(told.is_due(one, now + LOG_DAMAGE_TOLD_EVERY));
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
         let (mut told, now) = (ReportedDamage::default(), Instant::now());
-        let due = (0..).map(|n| DrawingId(Uuid::from_u128(n))).take(2 * limits::LOG_DAMAGE_TOLD);
-        assert_eq!(due.filter(|drawing| told.is_due(*drawing, now)).count(), limits::LOG_DAMAGE_TOLD);
+        let due = (0..).map(|n| DrawingId(Uuid::from_u128(n))).take(2 * LOG_DAMAGE_TOLD);
+        assert_eq!(due.filter(|drawing| told.is_due(*drawing, now)).count(), LOG_DAMAGE_TOLD);
         let next = DrawingId(Uuid::max());
         assert!(!told.is_due(next, now));
-        assert!(told.is_due(next, now + limits::LOG_DAMAGE_TOLD_EVERY));
+        assert!(told.is_due(next, now + LOG_DAMAGE_TOLD_EVERY));
     }
 }

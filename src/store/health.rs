@@ -6,7 +6,7 @@
 use std::{
     pin::pin,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -17,6 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Probe, StoreError, Upkeep};
 use crate::limits;
+
+/// Pause between two lines of the log that say that the store is busy.
+/// At the bound, nothing is logged.
+const STORE_CONTENTION_LOG_PAUSE: Duration = Duration::from_secs(10);
+
+/// Time for which a write proves that the store takes writes.
+/// At the bound, it is proved anew.
+const STORE_PROOF_MAX_AGE: Duration = Duration::from_secs(1);
 
 /// The state of the store's writing, as far as it is known.
 #[derive(Debug)]
@@ -147,7 +155,7 @@ impl StoreHealth {
     pub(super) fn contended(&self, error: &sqlx::Error) {
         let now = Instant::now();
         let mut state = self.lock();
-        let is_news = state.contended_at.is_none_or(|at| now - at >= limits::STORE_CONTENTION_LOG_PAUSE);
+        let is_news = state.contended_at.is_none_or(|at| now - at >= STORE_CONTENTION_LOG_PAUSE);
         if is_news && state.outage.is_none() {
             state.contended_at = Some(now);
             drop(state);
@@ -186,7 +194,7 @@ impl StoreHealth {
 
 impl State {
     fn is_proved(&self, now: Instant) -> bool {
-        let is_fresh = |at: Instant| now.saturating_duration_since(at) < limits::STORE_PROOF_MAX_AGE;
+        let is_fresh = |at: Instant| now.saturating_duration_since(at) < STORE_PROOF_MAX_AGE;
         self.outage.is_none() && !self.is_suspect && self.proved_at.is_some_and(is_fresh)
     }
 }

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{StoreError, StoreHealth};
-use crate::limits;
+
+/// Bytes that such a write has after one that found no room.
+const STORE_PROBE_ROOM: usize = 64 * 1024;
 
 /// The upkeep of a store.
 #[async_trait]
@@ -35,7 +37,7 @@ pub enum Probe {
 impl Probe {
     /// The bytes that it writes: they cannot be compressed.
     pub(super) fn filling(self) -> Option<Vec<u8>> {
-        let count = limits::STORE_PROBE_ROOM / size_of::<Uuid>();
+        let count = STORE_PROBE_ROOM / size_of::<Uuid>();
         (self == Self::WithRoom).then(|| (0..count).flat_map(|_| Uuid::new_v4().into_bytes()).collect())
     }
 }

@@ -28,6 +28,14 @@ use crate::{
     telemetry::Metrics,
 };
 
+/// Age at which waste is forgotten that no node has found in a folder of its own.
+/// At the bound, the waste is forgotten.
+const LOCAL_WASTE_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// Life of a claim of a worker on a snapshot, unless it is renewed.
+/// At the bound, the claim runs out, and another worker may build.
+const SNAPSHOT_LEASE: Duration = Duration::from_secs(60);
+
 /// Age at which a worker renews its claim.
 const SNAPSHOT_RENEW_AFTER: Duration = Duration::from_secs(10);
 /// Ops that a worker replays before it looks whether its claim has to be renewed.
@@ -120,7 +128,7 @@ impl Builder {
         background: Background,
     ) -> Self {
         let loader = Loader::new(store, blobs, metrics).for_worker(background.clone());
-        let lease = limits::SNAPSHOT_LEASE;
+        let lease = SNAPSHOT_LEASE;
         let (blobs, metrics) = (blobs.clone(), metrics.clone());
         Self {
             snapshots: store.clone(),
@@ -321,8 +329,7 @@ struct Encoded {
 /// Returns `true` if the owner of a blob of that id has had time to remove it.
 fn is_old(id: Uuid) -> bool {
     let made = id.get_timestamp().map_or(0, |made| made.to_unix().0);
-    now_ms() / 1_000 - i64::try_from(made).unwrap_or(i64::MAX)
-        > limits::LOCAL_WASTE_MAX_AGE.as_secs().cast_signed()
+    now_ms() / 1_000 - i64::try_from(made).unwrap_or(i64::MAX) > LOCAL_WASTE_MAX_AGE.as_secs().cast_signed()
 }
 
 impl std::fmt::Debug for Builder {

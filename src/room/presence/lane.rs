@@ -15,6 +15,10 @@ use crate::{
     limits,
 };
 
+/// Wait of a new lane for other nodes.
+/// At the bound, the answer is what is known by then.
+const PRESENCE_SYNC_WAIT: Duration = Duration::from_millis(150);
+
 /// Runs the presence of a room until `shutdown`; then everybody who is present through this node is gone
 /// for the others. `wake` is called after each flush that changed something: it must not wait.
 pub async fn run(
@@ -68,7 +72,7 @@ impl Lane {
         self.ask_all();
         self.publish();
         let may_hear = self.was_connected && self.bus.reaches_other_nodes();
-        let patience = if may_hear { limits::PRESENCE_SYNC_WAIT } else { Duration::ZERO };
+        let patience = if may_hear { PRESENCE_SYNC_WAIT } else { Duration::ZERO };
         self.presence.synced_at.send_replace(Some(Instant::now() + patience));
     }
 

@@ -41,6 +41,10 @@ pub use roster::{PresenceError, Present};
 pub use shown::{PresenceDiff, RosterText, Since};
 pub use viewport::ViewState;
 
+/// Wait of `GET …/presence` for the roster to be complete.
+/// At the bound, the answer is what is known by then.
+const PRESENCE_SYNC_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The presence of one room on one node. Its lane must run: see [`lane::run`].
 pub struct Presence {
     drawing_id: DrawingId,
@@ -216,7 +220,7 @@ impl Presence {
             }
         };
         // After that time the answer is what is there.
-        let _ = tokio::time::timeout(limits::PRESENCE_SYNC_TIMEOUT, synced).await;
+        let _ = tokio::time::timeout(PRESENCE_SYNC_TIMEOUT, synced).await;
     }
 
     // --- For the room -----------------------------------------------------------------------------------

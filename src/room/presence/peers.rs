@@ -13,6 +13,11 @@ use uuid::Uuid;
 
 use crate::{bus::PresenceEntry, limits};
 
+/// Bus messages that such an answer may take. [`PRESENCE_MAX_LOCAL`] presences, all with the longest user id, name and
+/// state, are cut into some 420.
+/// At the bound, the answer is ignored.
+const PRESENCE_MAX_PARTS: u32 = 512;
+
 /// The other nodes that have been heard of lately.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
@@ -83,7 +88,7 @@ impl Peers {
         let peer = self.heard(node, now);
         let AnswerPart { seq, part, parts, set } = part;
         let is_outdated = seq < peer.seq || (seq == peer.seq && peer.is_complete);
-        if is_outdated || part >= parts || parts > limits::PRESENCE_MAX_PARTS {
+        if is_outdated || part >= parts || parts > PRESENCE_MAX_PARTS {
             return None;
         }
         if peer.answer.as_ref().is_none_or(|answer| (answer.seq, answer.parts) != (seq, parts)) {
@@ -183,7 +188,7 @@ mod tests {
     #[test]
     fn parts_that_make_no_sense_are_left_out() {
         let (mut peers, now) = (Peers::default(), Instant::now());
-        for (nth, parts) in [(0, 0), (2, 2), (0, limits::PRESENCE_MAX_PARTS + 1)] {
+        for (nth, parts) in [(0, 0), (2, 2), (0, PRESENCE_MAX_PARTS + 1)] {
             assert!(peers.gather(NODE, part(1, nth, parts), now).is_none());
         }
         // Parts of two answers do not make a whole.

@@ -21,6 +21,10 @@ use crate::{
     wire::{Encoding, Encodings, encode},
 };
 
+/// Diffs to the latest state that a room keeps rendered, for readers that stand at different versions.
+/// At the bound, the least used one is made again when it is needed.
+const PRESENCE_CACHED_DIFFS: usize = 8;
+
 /// The changes for a reader. All bytes are shared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresenceDiff {
@@ -183,7 +187,7 @@ impl Board {
         gone.retain(|connection| !self.shown.contains_key(connection));
         let set = self.shown.values().filter(|shown| shown.version > from);
         let diff = Arc::new(self.render(set.map(|shown| &*shown.json), gone));
-        if self.diffs.len() == limits::PRESENCE_CACHED_DIFFS {
+        if self.diffs.len() == PRESENCE_CACHED_DIFFS {
             self.diffs.pop_front();
         }
         self.diffs.push_back((from, diff.clone()));

@@ -21,6 +21,10 @@ use crate::{
     store::{PoolOptions, StoreError, error::silence, sql::Sessions},
 };
 
+/// Time for a host of the store to write, outside of the pool: a commit may wait for a standby.
+/// At the bound, the host counts as away.
+const STORE_SCOUT_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Where a database may be.
 pub(super) struct Hosts {
     /// One at least.
@@ -96,7 +100,7 @@ impl Hosts {
     /// pool have failed, to the same by new ones.
     pub(super) async fn follow(&self, sessions: &Sessions<Postgres>) -> Result<(), StoreError> {
         let find = self.find(true, limits::STORE_CONNECT_TIMEOUT);
-        let find = timeout(limits::STORE_SCOUT_TIMEOUT, find).await;
+        let find = timeout(STORE_SCOUT_TIMEOUT, find).await;
         let host = find.unwrap_or_else(|_| Err(silence()))?;
         if self.current.swap(host, Ordering::Relaxed) == host {
             sessions.begin_anew();

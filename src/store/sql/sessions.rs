@@ -3,7 +3,13 @@
 //! Owns the pool. Invariants: a session whose state nobody knows is never used again; and no session that has fallen
 //! silent keeps its place in the pool once another one shows that the database answers.
 
-use std::{borrow::BorrowMut, fmt, pin::pin, sync::Arc, time::Instant};
+use std::{
+    borrow::BorrowMut,
+    fmt,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::BoxFuture;
 use sqlx::{
@@ -13,6 +19,9 @@ use sqlx::{
 
 use super::{super::StoreError, dialect::Dialect, trust::Trust};
 use crate::limits;
+
+/// A pooled connection idle for longer is probed before it is used.
+const STORE_PROBE_AFTER: Duration = Duration::from_secs(1);
 
 /// The sessions with a database. Cheap to clone.
 pub(in crate::store) struct Sessions<DB: Dialect> {
@@ -38,7 +47,7 @@ impl<DB: Dialect> Sessions<DB> {
                     let opened_at = Instant::now().checked_sub(meta.age);
                     let is_good = opened_at.is_some_and(|opened_at| trust.holds_for(opened_at))
                         // One in steady use needs no probe; one that idled may have died.
-                        && (meta.idle_for <= limits::STORE_PROBE_AFTER || trust.is_there(connection).await);
+                        && (meta.idle_for <= STORE_PROBE_AFTER || trust.is_there(connection).await);
                     // An error closes it without a word, for which a dead one would keep us waiting.
                     if is_good { Ok(true) } else { Err(sqlx::Error::WorkerCrashed) }
                 })

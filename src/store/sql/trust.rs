@@ -8,7 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use sqlx::Connection;
@@ -21,6 +21,10 @@ use crate::{
         error::{Verdict, silence},
     },
 };
+
+/// Time in which a connection that has idled has to answer before it is used.
+/// At the bound, the connection is thrown away, with all that are as old.
+const STORE_PING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The age at which a session is too old.
 #[derive(Debug)]
@@ -103,7 +107,7 @@ impl Trust {
 
     /// Returns `true` if a session that has idled is there still; if not, the others are gone, too.
     pub(super) async fn is_there(&self, connection: &mut impl Connection) -> bool {
-        let ping = tokio::time::timeout(limits::STORE_PING_TIMEOUT, connection.ping());
+        let ping = tokio::time::timeout(STORE_PING_TIMEOUT, connection.ping());
         let outcome = ping.await.unwrap_or_else(|_| Err(silence()));
         outcome.inspect_err(|error| self.note(error)).is_ok()
     }
