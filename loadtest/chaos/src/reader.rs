@@ -1,6 +1,6 @@
 //! A user who follows a drawing live, and reads over HTTP what that does not bring.
 //!
-//! Does what docs/protocol.md asks of a client: it keeps one position, adopts a new epoch where it may, and starts
+//! Does what docs/positions.md asks of a client: it keeps one position, adopts a new epoch where it may, and starts
 //! anew where it has to. It notes what it is told; the checker says whether that is right.
 
 use std::{sync::Arc, time::Duration};
