@@ -451,7 +451,7 @@ pub const CLIENT_MESSAGE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const CLIENT_MESSAGES_PER_SECOND: u32 = 200;
 /// Time between two pings of a socket by the server.
 pub const PING_INTERVAL: Duration = Duration::from_secs(25);
-/// Silence of a client after a ping: with the interval above, 60 s in all.
+/// Silence of a client after a ping: with [`PING_INTERVAL`], 60 s in all.
 /// At the bound: close code 4002.
 pub const PONG_TIMEOUT: Duration = Duration::from_secs(35);
 /// Time for which a socket takes nothing while there is something for it.
