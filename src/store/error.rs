@@ -75,6 +75,15 @@ impl StoreError {
         matches!(self, Self::Unavailable(Io(error)) if error.kind() == std::io::ErrorKind::TimedOut)
     }
 
+    /// Returns `true` if the disk of the database is full or fails, as far as the database says so.
+    pub(super) fn is_of_the_disk(&self) -> bool {
+        match self {
+            Self::Unavailable(Database(error)) => Code::of(&**error).is_of_the_disk(),
+            Self::Unavailable(Io(error)) => error.kind() == std::io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+
     /// Returns `true` if somebody has to change the address, the password or the like.
     pub(super) fn is_refusal(&self) -> bool {
         let Self::Unavailable(Database(error)) = self else { return false };
@@ -206,6 +215,11 @@ impl Code {
     /// Besides: a disk that fails (58030).
     fn lacks_room(&self) -> bool {
         self.is_full() || self.state() == "58030"
+    }
+
+    /// Besides, in SQLite: IOERR, with which it answers as well where a full disk keeps it from making its files longer.
+    fn is_of_the_disk(&self) -> bool {
+        self.lacks_room() || self.is_result(&[10])
     }
 
     /// Postgres: connection exceptions (08), a server that stops or starts (57P), sessions that are ended for idling in a

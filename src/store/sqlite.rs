@@ -12,8 +12,10 @@ use std::{path::Path, str::FromStr, sync::Arc};
 
 use sqlx::{
     Sqlite,
+    migrate::MigrateError,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteQueryResult, SqliteSynchronous},
 };
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{
@@ -48,10 +50,10 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens the file of a `sqlite:` URL, creating it and its folder where they are missing, and
-    /// brings the schema up to date under a lock of the file system.
+    /// brings the schema up to date under a lock of the file system. Waits for a disk that is full or fails.
     ///
     /// # Errors
-    /// When the file cannot be opened, or a migration fails.
+    /// When the file cannot be opened, a migration fails, or the disk does not do again in time.
     pub async fn connect(url: &str, options: PoolOptions) -> Result<Self, StoreError> {
         let connect = SqliteConnectOptions::from_str(url)?
             .create_if_missing(true)
@@ -71,7 +73,14 @@ impl SqliteStore {
         let read = Sessions::new(reads.clone(), options.max_connections.max(1), &trust);
         let write = Sessions::new(writes.clone(), 1, &trust);
         let store = Self { pools: Pools { read, write, health } };
-        store.migrate(&file).await?;
+        let deadline = Instant::now() + options.start_timeout;
+        while let Err(error) = store.migrate(&file).await {
+            if !error.is_of_the_disk() || Instant::now() >= deadline {
+                return Err(error);
+            }
+            tracing::warn!(%error, "the disk of the database fails while this server starts; trying on");
+            sleep(limits::RETRY_AFTER).await;
+        }
         // A file that is missing from now on is lost; it must not be begun anew.
         store.pools.read.lead_to(reads.create_if_missing(false));
         store.pools.write.lead_to(writes.create_if_missing(false));
@@ -114,7 +123,10 @@ impl SqliteStore {
         let mut lease = self.pools.write.lease().await?;
         let outcome = migrator.set_ignore_missing(true).run(lease.connection()).await;
         drop(lock);
-        outcome.map_err(|error| StoreError::Failed(sqlx::Error::Migrate(Box::new(error))))
+        outcome.map_err(|error| match error {
+            MigrateError::Execute(error) => StoreError::from(error),
+            error => StoreError::Failed(sqlx::Error::Migrate(Box::new(error))),
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use crate::{
     recovery::setup::{Expected, Trial},
-    support::{eventually, new_id},
+    support::{eventually, new_id, program::Serving},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,6 +29,27 @@ async fn g11_a_full_disk_ends_by_itself_on_sqlite() {
     .await;
     let expected = Expected { reasons: &["the disk of the database is full"], reads_go_on: true };
     trial.live_through(&expected, async || disk.free().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn g11_a_server_that_starts_on_a_full_disk_waits_for_room() {
+    let (disk, blobs) = (SmallDisk::mount(4).unwrap(), TempFolder::new("blobs").unwrap());
+    let database = format!("sqlite://{}/revcast.db", disk.path().display());
+    let blob_url = format!("file:{}", blobs.path().display());
+    let flags = ["--database-url", &database, "--blob-url", &blob_url, "--drain-notice", "0s"];
+    let mut server = Serving::launch(&flags);
+    server.listens().await;
+    server.stop().await;
+    disk.fill().unwrap();
+    let mut server = Serving::launch(&flags);
+    eventually("it is waited for room", async || {
+        (server.count("the disk of the database fails while this server starts") > 0).then_some(())
+    })
+    .await;
+    disk.free().unwrap();
+    server.listens().await;
+    let ready = reqwest::get(format!("{}/readyz", server.base)).await.unwrap();
+    assert_eq!(ready.status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

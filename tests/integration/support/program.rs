@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use loadtest::services::TempFolder;
+use loadtest::services::{TempFolder, send_signal};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -61,10 +61,10 @@ pub async fn finished(child: Child) -> Run {
 
 /// A server that serves, and what it logs, one JSON object a line.
 pub struct Serving {
-    /// `http://127.0.0.1:port`.
+    /// `http://127.0.0.1:port`; empty before it listens.
     pub base: String,
     lines: Arc<Mutex<Vec<Value>>>,
-    _child: Child,
+    child: Child,
     /// Has its default files.
     folder: TempFolder,
 }
@@ -72,6 +72,13 @@ pub struct Serving {
 impl Serving {
     /// Starts a server with these flags, and waits until it listens.
     pub async fn start(flags: &[&str]) -> Self {
+        let mut serving = Self::launch(flags);
+        serving.listens().await;
+        serving
+    }
+
+    /// Starts a server with these flags, which may not listen for a while.
+    pub fn launch(flags: &[&str]) -> Self {
         let mut arguments = vec!["serve", "--dev", "--listen", "127.0.0.1:0", "--log-format", "json"];
         arguments.extend(flags);
         let folder = TempFolder::new("serving").unwrap();
@@ -85,12 +92,23 @@ impl Serving {
                 log.lock().unwrap().push(line);
             }
         });
+        Self { base: String::new(), lines, child, folder }
+    }
+
+    /// Waits until it listens.
+    pub async fn listens(&mut self) {
         let address = eventually("the server listens", || async {
-            let lines = lines.lock().unwrap();
+            let lines = self.lines.lock().unwrap();
             let line = lines.iter().find(|line| line["message"] == "listening")?;
             line["address"].as_str().map(str::to_owned)
         });
-        Self { base: format!("http://{}", address.await), lines, _child: child, folder }
+        self.base = format!("http://{}", address.await);
+    }
+
+    /// Stops it, and waits until it is gone.
+    pub async fn stop(mut self) {
+        send_signal(self.child.id().unwrap(), "TERM").unwrap();
+        assert!(self.child.wait().await.unwrap().success());
     }
 
     /// The folder in which it runs, with its default files.
