@@ -185,7 +185,10 @@ async fn a_development_token_names_its_bearer_and_ends_within_a_day() {
         let made = get(json!({"sub": "alice", "name": "Alice", "ttl": ttl})).await.expect(200).json();
         assert_eq!((&made["sub"], &made["name"]), (&json!("alice"), &json!("Alice")));
         assert!(made["expires_at"].as_u64().unwrap().abs_diff((now() + seconds) * 1_000) < 10_000, "{made}");
-        list(&app, made["token"].as_str().unwrap()).await.expect(200);
+        // That of a second may have ended by now.
+        if seconds > 1 {
+            list(&app, made["token"].as_str().unwrap()).await.expect(200);
+        }
     }
     let (one, two) = (get(json!({})).await.expect(200).json(), get(json!({})).await.expect(200).json());
     assert!(one["sub"].as_str().unwrap().starts_with("guest-"), "{one}");
