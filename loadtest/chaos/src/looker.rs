@@ -13,7 +13,7 @@ use revcast_checker::{
 use serde_json::{Value, json};
 use tokio::{
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use uuid::Uuid;
 
@@ -23,6 +23,9 @@ use crate::{
     recorder::End,
 };
 
+/// Time after a read of the keys of the issuer for which a node does not read them again, as docs/reference.md says
+/// (`JWKS_MIN_REFRESH`).
+const KEYS_KEPT: Duration = Duration::from_secs(10);
 /// The pause between two looks, in milliseconds.
 const PAUSE_MS: (u64, u64) = (100, 400);
 /// Ops that are read of a node that is inspected, and the time to follow them.
@@ -148,7 +151,8 @@ impl Owner {
         self.0.recorder.finish()
     }
 
-    /// Shows its node a token of a key that the node has never seen: it has to read the keys at once, and to take it.
+    /// Shows its node a token of a key that the node has never seen: it has to read the keys and to take it, at once if it
+    /// did not read them within the last [`KEYS_KEPT`].
     /// Returns whether there was an answer.
     ///
     /// # Errors
@@ -157,11 +161,16 @@ impl Owner {
         let scene = self.0.scene().clone();
         let drawing = &scene.drawings[0];
         let path = format!("/v1/drawings/{drawing}/ops?after=0");
+        let shown_at = Instant::now();
         let is_told = loop {
             let asked = Invoke { after: Some(0), ..Invoke::asking(CallName::Page) };
             match self.0.ask(drawing, asked, Method::GET, &path, None).await? {
                 End::Ok(_) => break true,
                 End::Refused { status: 429, .. } | End::Unknown(_) if !scene.is_too_late() => {
+                    sleep(Duration::from_millis(PAUSE_MS.0)).await;
+                }
+                // A node that has just started has read the keys a moment ago.
+                End::Refused { status: 401, .. } if shown_at.elapsed() < KEYS_KEPT => {
                     sleep(Duration::from_millis(PAUSE_MS.0)).await;
                 }
                 End::Unknown(_) => break false,

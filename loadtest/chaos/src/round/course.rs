@@ -125,7 +125,7 @@ impl Round<'_> {
     /// Waits until each node has answered to the new key that it was shown, and adds the check of it.
     pub(super) async fn hear_holders(&mut self) {
         let mut check =
-            Check::new("keys_read", "a node reads a key that it has not seen as soon as it is shown");
+            Check::new("keys_read", "a node reads a key that it has not seen within 10 s of being shown it");
         let answers = std::mem::take(&mut self.holders).join_all();
         match timeout(ANSWERS, answers).await {
             Ok(answers) => {
